@@ -1,0 +1,67 @@
+"""`/api/v1/auth/token`, `/refresh`, `/logout` (SPEC S1)."""
+
+from django.contrib.auth import authenticate
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from foundation.api import authentication
+from foundation.api.authentication import TokenRefused
+from foundation.models import User
+
+
+class SignInSerializer(serializers.Serializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=128, trim_whitespace=False)
+
+
+class RefreshSerializer(serializers.Serializer):
+    refresh = serializers.CharField(max_length=2000)
+
+
+class TokenPairSerializer(serializers.Serializer):
+    access = serializers.CharField()
+    refresh = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds until the access token expires.")
+    role = serializers.CharField()
+
+
+class OpenView(APIView):
+    """No token is asked for: these endpoints hand them out or take them back."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class SignInView(OpenView):
+    @extend_schema(request=SignInSerializer, responses=TokenPairSerializer, operation_id="auth_token", tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Sign in with username and password."""
+        data = SignInSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        user = authenticate(request, **data.validated_data)
+        if not isinstance(user, User):
+            raise TokenRefused("Username or password is wrong", code="WRONG_CREDENTIALS")
+        return Response(authentication.issue(user))
+
+
+class RefreshView(OpenView):
+    @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer, operation_id="auth_refresh", tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Trade a refresh token for a new pair; the old one is used up."""
+        data = RefreshSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        return Response(authentication.rotate(data.validated_data["refresh"]))
+
+
+class LogoutView(OpenView):
+    @extend_schema(request=RefreshSerializer, responses={204: None}, operation_id="auth_logout", tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Take a refresh token back."""
+        data = RefreshSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        authentication.revoke(data.validated_data["refresh"])
+        return Response(status=204)

@@ -1,0 +1,67 @@
+"""`Idempotency-Key`: the same request twice is one effect and one answer (SPEC O4)."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+
+from foundation.errors import Conflict, Invalid
+from foundation.models import IdempotencyKey, User
+
+MAX_LENGTH = 255
+
+
+def fingerprint(method: str, path: str, body: bytes) -> str:
+    return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
+
+
+def remembered(user: User, key: str, print_: str) -> IdempotencyKey | None:
+    """The key's row when it was used before. Raises Conflict when it was used for another request."""
+    if not key:
+        return None
+    if len(key) > MAX_LENGTH or not key.isprintable():
+        raise Invalid(f"must be at most {MAX_LENGTH} printable characters", field="Idempotency-Key")
+    row = IdempotencyKey.objects.filter(user=user, key=key).first()
+    if row:
+        _require_same(row, print_)
+    return row
+
+
+def claim(user: User, key: str, print_: str) -> IdempotencyKey | None:
+    """Take the key in the transaction of the effect: its row, locked; `status` is not 0 if it was answered before.
+
+    A racing request waits here until the first one has committed, and then sees its row. Raises Conflict when the key
+    was used for another request.
+    """
+    if not key:
+        return None
+    row, created = IdempotencyKey.objects.get_or_create(user=user, key=key, defaults={"fingerprint": print_})
+    if not created:
+        row = IdempotencyKey.objects.select_for_update(no_key=True, of=("self",)).get(pk=row.pk)
+        _require_same(row, print_)
+    return row
+
+
+def _require_same(row: IdempotencyKey, print_: str) -> None:
+    if row.fingerprint != print_:
+        raise Conflict(
+            "This Idempotency-Key was used for another request", code="IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key"
+        )
+
+
+def remember(user: User, key: str, status: int, answer: Any) -> None:
+    if key:
+        IdempotencyKey.objects.filter(user=user, key=key).update(status=status, answer=answer)
+
+
+def once(user: User, key: str, print_: str, effect: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+    """Run an effect that is only SQL at most once per key; a repetition, racing or late, gets the kept answer."""
+    if (row := remembered(user, key, print_)) and row.status:
+        return row.status, row.answer
+    with transaction.atomic():
+        if (row := claim(user, key, print_)) and row.status:
+            return row.status, row.answer
+        status, answer = effect()
+        remember(user, key, status, answer)
+    return status, answer

@@ -1,0 +1,228 @@
+"""Lanes: how the rows of one table are worked off, with a concurrency and a schedule of their own.
+
+`Lane` is for work that is only SQL: the handler and the finishing of the row share one transaction, a whole chunk of
+rows one commit (that is where the speed is). `CallLane` is for work that speaks to a provider: the call is made
+outside any transaction, then its outcome is recorded and the row finished in one.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.utils.module_loading import import_string
+
+from foundation.errors import CallFailed, Permanent
+from foundation.work import OPEN, Backoff, LostLease, Release, Schedule, WorkItem, WorkState
+
+log = structlog.get_logger(__name__)
+
+GIVE_UP_AGAIN_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """`apply(item)` does the work by SQL alone and may return the row's final state (default: done)."""
+
+    name: str
+    model: type[WorkItem]
+    apply: Callable[..., str | None]
+    batch: int = 100
+    chunk: int = 1
+    lease_s: float = 60.0
+    poll_s: float = 0.05
+    schedule: Schedule = field(default_factory=Backoff)
+
+    def drain_once(self) -> int:
+        """Claim one batch and work it off. Returns how many rows were claimed (0: nothing was due)."""
+        items = self.model.claim(limit=self.batch, lease_s=self.lease_s)
+        self.process(items)
+        return len(items)
+
+    def count_dead(self, at_most: int) -> int:
+        return self.model._base_manager.filter(state=WorkState.DEAD)[:at_most].count()
+
+    def count_due(self, before: datetime, at_most: int) -> int:
+        """Rows that were due before then and are not finished."""
+        return self.model._base_manager.filter(state__in=OPEN, due_at__lte=before)[:at_most].count()
+
+    def process(self, items: Sequence[WorkItem]) -> None:
+        """Work a claimed batch off: what is fresh at full speed, then what came back from a worker that died."""
+        self._at_speed([item for item in items if not item.came_back])
+        self._carefully([item for item in items if item.came_back])
+
+    def _at_speed(self, items: Sequence[WorkItem]) -> None:
+        for start in range(0, len(items), self.chunk):
+            chunk = items[start : start + self.chunk]
+            if len(chunk) > 1 and self._together(chunk):
+                continue
+            for item in chunk:
+                self._alone(item)
+
+    def _carefully(self, items: Sequence[WorkItem]) -> None:
+        """One by one, each noted before it begins, those last over which a worker died before.
+
+        So a row that kills its worker is found out: its tries run out and it ends dead. The rows that only shared its
+        batch are never taken for it, however often that happens, and are worked off meanwhile.
+        """
+        for item in sorted(items, key=lambda item: item.deaths):
+            if item.deaths >= self.schedule.tries:
+                self.failed(item, Permanent(f"a worker died over it, {item.deaths} times"))
+            elif item.begin_alone():
+                self._alone(item)
+
+    def _together(self, items: Sequence[WorkItem]) -> bool:
+        """All rows in one transaction. False: something went wrong, all was rolled back, do them one by one."""
+        try:
+            with transaction.atomic():
+                self.model.finish([(item, self.apply(item) or WorkState.DONE) for item in items])
+        except Exception as error:  # noqa: BLE001 - whichever row it was will say so when it is done alone
+            log.debug("chunk_rolled_back", lane=self.name, rows=len(items), error=repr(error))
+            return False
+        return True
+
+    def _alone(self, item: WorkItem) -> None:
+        try:
+            with transaction.atomic():
+                self.model.finish([(item, self.apply(item) or WorkState.DONE)])
+        except Exception as error:  # noqa: BLE001 - every failure ends as a retry or a dead letter, never in silence
+            self.failed(item, error)
+
+    def failed(self, item: WorkItem, error: Exception) -> None:
+        """Write down what a failure means for the row: release, retry, or dead."""
+        facts = {"lane": self.name, "item": str(item.pk), "attempt": item.retry_count, "error": repr(error)}
+        if isinstance(error, LostLease):
+            log.warning("lease_lost", **facts)
+            return
+        if isinstance(error, Release):
+            item.release(error.wait_s)
+            log.info("work_released", **facts)
+            return
+        delay_s = None if isinstance(error, Permanent) else self.schedule.delay_s(item.retry_count)
+        if delay_s is None:
+            self.exhausted(item, error)
+            log.error("work_dead", **facts)
+            return
+        item.retry_in(delay_s, repr(error))
+        log.warning("work_retried", delay_s=round(delay_s, 2), **facts, exc_info=not isinstance(error, CallFailed))
+
+    def exhausted(self, item: WorkItem, error: Exception) -> None:
+        item.bury(repr(error))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallLane(Lane):
+    """`call(item)` speaks to the provider (no transaction is open; it may commit a note of its own before it sends);
+    `apply(item, answer)` records the answer in the finishing transaction.
+
+    `given_up(item, error)` records in one transaction what it means that the provider refused (Permanent) or that the
+    tries ran out; it returns the row's final state (default: dead). `threads` calls are under way at once.
+    """
+
+    call: Callable[[Any], Any]
+    given_up: Callable[[Any, Exception], str | None] | None = None
+    batch: int = 16
+    threads: int = 8
+
+    def _at_speed(self, items: Sequence[WorkItem]) -> None:
+        if len(items) <= 1 or self.threads == 1:
+            for item in items:
+                self._alone(item)
+        else:
+            queue = deque(items)
+            hands = min(self.threads, len(items))
+            list(_pool(self.name, self.threads).map(self._in_thread, [queue] * hands))
+
+    def _in_thread(self, queue: deque[WorkItem]) -> None:
+        """Work off what is left of the batch. The thread lives on and keeps its HTTP sessions, not its database
+        connection: lanes times threads times processes would be more than a server has."""
+        try:
+            while item := _next(queue):
+                self._alone(item)
+        except OperationalError:  # the connection is broken: the leases of these rows will run out
+            log.exception("thread_lost_database", lane=self.name)
+        finally:
+            connection.close()
+
+    def _alone(self, item: WorkItem) -> None:
+        try:
+            answer = self.call(item)
+            with transaction.atomic():
+                self.model.finish([(item, self.apply(item, answer) or WorkState.DONE)])
+        except Exception as error:  # noqa: BLE001 - as in Lane
+            self.failed(item, error)
+
+    def exhausted(self, item: WorkItem, error: Exception) -> None:
+        if self.given_up is None:
+            item.bury(repr(error))
+            return
+        try:
+            with transaction.atomic():
+                state = self.given_up(item, error) or WorkState.DEAD
+                if state == WorkState.DEAD:
+                    if not item.bury(repr(error)):
+                        raise LostLease(str(item.pk))
+                else:
+                    self.model.finish([(item, state)])
+        except LostLease as lost:
+            self.failed(item, lost)
+        except Exception as mistake:  # giving up has consequences (a refund, a message): not dead without them
+            log.exception("giving_up_failed", lane=self.name, item=str(item.pk))
+            item.retry_in(GIVE_UP_AGAIN_S, f"{mistake!r} while giving up after {error!r}")
+
+
+def _next(queue: deque[WorkItem]) -> WorkItem | None:
+    try:
+        return queue.popleft()
+    except IndexError:
+        return None
+
+
+@cache
+def _pool(name: str, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=f"lane-{name}")
+
+
+def all_lanes() -> dict[str, Lane]:
+    """Every lane of the house by name, as the roof lists them (settings.LANES)."""
+    lanes: Iterable[Lane] = import_string(settings.LANES)
+    return {lane.name: lane for lane in lanes}
+
+
+def drain(lane: Lane, *, seconds: float) -> int:
+    """Work a lane off for `seconds`, polling while it is empty. Returns how many rows were claimed.
+
+    A database that restarts costs the rest of this drain, nothing else: the next one finds the rows (SPEC W5).
+    """
+    ends, claimed = time.monotonic() + seconds, 0
+    while True:
+        try:
+            count = lane.drain_once()
+        except DatabaseError:
+            log.exception("drain_lost_database", lane=lane.name)
+            connection.close()
+            return claimed
+        claimed += count
+        left = ends - time.monotonic()
+        if left <= 0:
+            return claimed
+        if count == 0:
+            time.sleep(min(lane.poll_s, left))
+
+
+def drain_until_idle(*, rounds: int = 1000) -> int:
+    """Work every lane off until nothing is due anywhere (tests and the books command). Returns rows claimed."""
+    total = 0
+    for _ in range(rounds):
+        count = sum(lane.drain_once() for lane in all_lanes().values())
+        if count == 0:
+            return total
+        total += count
+    raise RuntimeError("the lanes never came to rest: some work re-creates itself as due at once")

@@ -1,0 +1,93 @@
+"""What a provider's module must offer so that the door can serve its URL (SPEC W1, W2).
+
+A provider module in any room subclasses `Door` (or `Reader`, where the room's own view is the door) and is listed in
+webhooks/registry.py, which builds the endpoints.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from foundation.api.parsers import BadBody, strict_json
+from foundation.evidence import Verdict
+
+JSON = frozenset({"application/json"})
+
+
+@dataclass(frozen=True)
+class Knock:
+    """One request as it came. Header names are lower-case; `url` is the public URL the provider called."""
+
+    raw: bytes
+    headers: Mapping[str, str]
+    url: str
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A signature that held. `signature` is kept with the event ("" where it would be a credential); `signer` says
+    which of the provider's keys made it, where that matters."""
+
+    signature: str = ""
+    signer: str = ""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One event out of a request: a row. `event_id` is the provider's, or made of what makes it the same event."""
+
+    event_type: str
+    event_id: str
+    payload: Any
+
+
+class Refused(Exception):
+    """A knock that is not let in. `reason` is a short word for counting, `detail` may be shown to the caller."""
+
+    def __init__(self, status: int, reason: str, detail: str):
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+class Reader(ABC):
+    """What a provider's stored events mean."""
+
+    provider: ClassVar[str]
+
+    @abstractmethod
+    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+        """Read the payload into evidence and give it to the room that owns the fact, in the caller's transaction.
+
+        Raises Permanent when the payload is not shaped as the provider documents: trying again is pointless.
+        """
+
+
+class Door(Reader):
+    """One provider's way in. `accepted` is the body answered with 200, for a duplicate as well."""
+
+    accepted: ClassVar[Mapping[str, Any]] = {"received": True}
+    content_types: ClassVar[frozenset[str]] = JSON
+
+    @abstractmethod
+    def verify(self, knock: Knock) -> Seal:
+        """Check the signature on the raw bytes, in constant time, against every live secret.
+
+        Raises Refused; without a configured secret it refuses everything (503 `not_enabled`): fail closed.
+        """
+
+    def parse(self, raw: bytes) -> Any:
+        """A verified body as plain data. Raises Refused."""
+        try:
+            return strict_json(raw)
+        except BadBody as error:
+            raise Refused(400, "bad_body", str(error)) from error
+
+    @abstractmethod
+    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
+        """The events in a verified body. Raises Refused(400, …) when it is not shaped as the provider documents."""
+
+    def warm_up(self) -> None:
+        """Load what the first knock would otherwise wait for (an SDK takes a second to import)."""
