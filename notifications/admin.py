@@ -1,0 +1,181 @@
+"""The console's pages of this room (SPEC A3): what ops must look at, what was said to whom, and whom we can reach.
+
+Lists are ordered by primary key and filtered by indexed columns only; search boxes take exact ids.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.errors import IllegalMove
+from notifications import incidents, recipients
+from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient
+
+UNRESOLVED = "unresolved"
+TOKEN_SHOWN = 8
+
+
+class StandingFilter(SimpleListFilter):
+    """Nobody asks: what is not resolved, which is the queue (and a partial index)."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(UNRESOLVED, "Unresolved"), *((s.value, str(s.label)) for s in IncidentStatus), ("all", "All")]
+
+    def choices(self, changelist: Any) -> Any:
+        chosen = self.value() or UNRESOLVED
+        for key, label in self.lookup_choices:
+            query = changelist.get_query_string({self.parameter_name: key})
+            yield {"selected": key == chosen, "query_string": query, "display": label}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value() or UNRESOLVED
+        if chosen in IncidentStatus.values:
+            return queryset.filter(status=chosen)
+        if chosen == "all" or request.GET.get("q"):
+            return queryset
+        return queryset.exclude(status=IncidentStatus.RESOLVED)
+
+
+def _number(text: str) -> int:
+    """A row's number as somebody types it; 0, which no row has, for anything that cannot be one."""
+    digits = text.strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnlyAdmin):
+    list_display = ("title", "severity", "status", "kind", "subject", "order_ref", "count", "first_at", "last_at")
+    list_filter = (StandingFilter, "severity")
+    list_select_related = ("decided_by",)
+    ordering = ("-last_at",)
+    search_fields = ("order_ref__exact", "subject__exact", "dedupe_key__exact")
+    search_help_text = "An exact order id, subject (order:42) or key"
+    actions = ("acknowledge", "resolve")
+    has_decide_permission = may("notifications.decide_incident")
+
+    @reasoned_action("Acknowledge", permission="decide")
+    def acknowledge(self, incident: Incident, decision: Decision) -> str:
+        incidents.acknowledge(incident, decision.by)
+        return "acknowledged"
+
+    @reasoned_action("Resolve", permission="decide")
+    def resolve(self, incident: Incident, decision: Decision) -> str:
+        incidents.resolve(incident, decision.by, decision.reason)
+        return "resolved"
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ("event", "recipient", "state", "channel", "order_ref", "retry_count", "created_at", "error_message")
+    list_filter = ("state",)
+    list_select_related = ("recipient",)
+    ordering = ("-id",)
+    search_fields = ("order_ref__exact", "dedupe_key__exact")
+    search_help_text = "An exact order id, or recipient:12"
+    readonly_fields = ("ladder",)
+    exclude = ("skipped", "lease_token")
+    actions = ("send_again", "put_aside")
+    has_resend_permission = may("notifications.resend_message")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Message], search_term: str
+    ) -> tuple[QuerySet[Message], bool]:
+        kind, _, number = search_term.strip().partition(":")
+        if kind == "recipient":
+            return queryset.filter(recipient=_number(number)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="channels that did not do")
+    def ladder(self, message: Message) -> SafeString:
+        return format_html_join("", "{}: {}<br>", ((step["channel"], step["reason"]) for step in message.skipped))
+
+    @reasoned_action("Send again", permission="resend")
+    def send_again(self, message: Message, decision: Decision) -> str:
+        if not Message.replay([message.pk]):
+            raise IllegalMove("only what is dead, or was left unsent, is sent again")
+        return "is due again"
+
+    @reasoned_action("Put aside", permission="resend")
+    def put_aside(self, message: Message, decision: Decision) -> str:
+        if not Message.discard([message.pk], reason=decision.reason):
+            raise IllegalMove("only a dead message is put aside")
+        return "put aside"
+
+
+@admin.register(Recipient)
+class RecipientAdmin(ReadOnlyAdmin):
+    list_display = ("id", "name", "email", "phone", "language", "opted_out_at", "public_id")
+    ordering = ("-id",)
+    search_fields = ("id",)  # shows the box; get_search_results says what it finds
+    search_help_text = "The number of a recipient"
+    actions = ("opt_out", "opt_in", "change_addresses")
+    has_change_addresses_permission = may("notifications.change_recipient")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Recipient], search_term: str
+    ) -> tuple[QuerySet[Recipient], bool]:
+        return (queryset.filter(pk=_number(search_term)) if search_term.strip() else queryset), False
+
+    @reasoned_action("Opt out", permission="change_addresses")
+    def opt_out(self, recipient: Recipient, decision: Decision) -> str:
+        if not recipients.opt_out(recipient):
+            raise IllegalMove("has opted out already")
+        return "hears only what is about money and orders under way"
+
+    @reasoned_action("Opt in again", permission="change_addresses")
+    def opt_in(self, recipient: Recipient, decision: Decision) -> str:
+        if not recipients.opt_in(recipient):
+            raise IllegalMove("had not opted out")
+        return "hears everything again"
+
+    @reasoned_action(
+        "Change addresses",
+        permission="change_addresses",
+        fields={
+            "email": lambda: forms.EmailField(required=False, help_text="Empty: stays as it is."),
+            "phone": lambda: forms.CharField(
+                required=False, max_length=30, help_text="With country code. Empty: stays as it is."
+            ),
+        },
+    )
+    def change_addresses(self, recipient: Recipient, decision: Decision) -> str:
+        changed = recipients.change_addresses(recipient, **decision.fields)
+        return f"changed: {', '.join(changed) or 'nothing'}"
+
+
+@admin.register(PushToken)
+class PushTokenAdmin(ReadOnlyAdmin):
+    list_display = ("device", "recipient", "platform", "last_seen_at", "retired_at", "retired_reason")
+    list_select_related = ("recipient",)
+    ordering = ("-id",)
+    search_fields = ("recipient",)  # shows the box; get_search_results says what it finds
+    search_help_text = "The number of a recipient"
+    exclude = ("token",)  # whoever holds it can be taken for the device
+    readonly_fields = ("device",)
+    actions = ("retire",)
+    has_retire_permission = may("notifications.change_pushtoken")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[PushToken], search_term: str
+    ) -> tuple[QuerySet[PushToken], bool]:
+        return (queryset.filter(recipient=_number(search_term)) if search_term.strip() else queryset), False
+
+    @admin.display(description="device")
+    def device(self, token: PushToken) -> str:
+        return f"{token.token[:TOKEN_SHOWN]}…"
+
+    @reasoned_action("Push to it no more", permission="retire")
+    def retire(self, token: PushToken, decision: Decision) -> str:
+        if not recipients.retire_token(token.token, "by ops"):
+            raise IllegalMove("is retired already")
+        return "retired"

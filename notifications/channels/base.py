@@ -1,0 +1,55 @@
+"""What a channel must offer. Adding one: a module here, and one line in `notifications/channels/__init__.py`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from django.conf import settings
+
+from notifications.models import Recipient
+
+TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What is to be said, in the recipient's language. `data` is for apps; `public_id` names the message to providers
+    (it comes back in their status reports); `reference` and `attempt` go into the record of the call."""
+
+    public_id: UUID
+    reference: str
+    attempt: int
+    title: str
+    body: str
+    data: Mapping[str, str]
+
+
+class Channel(ABC):
+    """One way to reach people, by one provider's own SDK, every call with a time-out and kept as an OutboundCall.
+
+    `needs` are the settings without which the channel is off. `resend_unknown`: whether a message is sent again when
+    nobody knows if the first try arrived (at least once), or never (at most once); each module says why.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+    resend_unknown: ClassVar[bool]
+
+    def missing(self) -> list[str]:
+        return [name for name in self.needs if not getattr(settings, name)]
+
+    def enabled(self) -> bool:
+        return not self.missing()
+
+    @abstractmethod
+    def addresses(self, recipient: Recipient) -> list[str]:
+        """Where `recipient` can be reached by this channel; empty: nowhere."""
+
+    @abstractmethod
+    def send(self, letter: Letter, to: Sequence[str]) -> str:
+        """Hand the letter to the provider; returns the provider's id for it.
+
+        Raises Permanent (this provider will never carry it), Transient (not now), Unknown (perhaps it did).
+        """

@@ -1,0 +1,137 @@
+"""Tables of the post: who is told (Recipient, PushToken), what (Message), and what ops must look at (Incident)."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models, transaction
+from django.db.models.functions import Now
+
+from foundation.models import User
+from foundation.work import WorkItem, WorkState
+
+
+class Recipient(models.Model):
+    """Anybody we write to. Knows addresses, wishes and language; knows nothing of orders or riders."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.OneToOneField(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=120, blank=True, default="")
+    email = models.EmailField(blank=True, default="")
+    phone = models.CharField(max_length=20, blank=True, default="", help_text="E.164")
+    language = models.CharField(max_length=8, default="en")
+    channels = models.JSONField(default=list, blank=True, help_text="Channels wished, in order; empty: the event's.")
+    opted_out_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"recipient {self.pk}"
+
+
+class PushToken(models.Model):
+    """A device that can be pushed to; registered twice, it belongs to the latest registrant (SPEC N4)."""
+
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="+")
+    token = models.CharField(max_length=300, unique=True)
+    platform = models.CharField(max_length=10, blank=True, default="")
+    last_seen_at = models.DateTimeField(db_default=Now())
+    retired_at = models.DateTimeField(null=True, blank=True)
+    retired_reason = models.CharField(max_length=60, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"push token {self.pk}"
+
+
+class Message(WorkItem):
+    """One thing said to one person: a row first, sent once (SPEC N2). `dedupe_key` names the fact and the person.
+
+    `channels` is a ladder of its own (empty: the person's and the event's); what was climbed without success is in
+    `skipped`, as `[{channel, reason}]`. `channel` is the one it went by, or one that is under way and must not be tried
+    twice (notifications/sending.py).
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="+")
+    event = models.CharField(max_length=60, help_text="Template key, say delivery.on_the_way.")
+    dedupe_key = models.CharField(max_length=160, unique=True)
+    order_ref = models.CharField(max_length=40, blank=True, default="")
+    params = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    channels = models.JSONField(default=list)
+    skipped = models.JSONField(default=list, db_default=[], editable=False)
+    counted_at = models.DateTimeField(null=True, editable=False, help_text="When it took its place in the rate limit.")
+    channel = models.CharField(max_length=10, blank=True, default="")
+    title = models.CharField(max_length=200, blank=True, default="")
+    body = models.TextField(blank=True, default="")
+    provider_id = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(WorkItem.Meta):
+        indexes: ClassVar = [
+            *WorkItem.Meta.indexes,
+            models.Index(fields=["recipient", "-created_at"], name="message_of_recipient"),
+            models.Index(fields=["order_ref"], condition=~models.Q(order_ref=""), name="message_of_order"),
+            models.Index(
+                fields=["recipient", "counted_at"], condition=models.Q(counted_at__isnull=False), name="message_counted"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} → recipient {self.recipient_id}"
+
+    @classmethod
+    def replay(cls, pks: Sequence[Any]) -> int:
+        """As for every work row; the ladder is climbed anew, from its foot."""
+        over = cls.objects.filter(pk__in=pks, state__in=(WorkState.DEAD, WorkState.IGNORED))
+        with transaction.atomic():
+            over.update(skipped=[], channel="")
+            return super().replay(pks)
+
+
+class Severity(models.TextChoices):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class IncidentStatus(models.TextChoices):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Incident(models.Model):
+    """Something ops must look at: alert, ticket or difference (SPEC N5). One open row per `dedupe_key`, counted up."""
+
+    kind = models.CharField(max_length=60)
+    severity = models.CharField(max_length=10, choices=Severity.choices)
+    status = models.CharField(max_length=12, choices=IncidentStatus.choices, default=IncidentStatus.OPEN)
+    dedupe_key = models.CharField(max_length=160)
+    title = models.CharField(max_length=200)
+    detail = models.JSONField(default=dict)
+    subject = models.CharField(max_length=60, blank=True, default="", help_text="kind:id of the row it is about.")
+    order_ref = models.CharField(max_length=40, blank=True, default="")
+    count = models.PositiveIntegerField(default=1, db_default=1)
+    first_at = models.DateTimeField(db_default=Now())
+    last_at = models.DateTimeField(db_default=Now())
+    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    resolution = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["dedupe_key"],
+                condition=models.Q(status__in=[IncidentStatus.OPEN, IncidentStatus.ACKNOWLEDGED]),
+                name="incident_open_once",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["-last_at"], condition=~models.Q(status=IncidentStatus.RESOLVED), name="incident_open"
+            ),
+            models.Index(fields=["order_ref"], condition=~models.Q(order_ref=""), name="incident_of_order"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title

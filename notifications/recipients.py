@@ -1,0 +1,92 @@
+"""Whom we write to, and where: addresses, devices, wishes."""
+
+from datetime import datetime
+
+import phonenumbers
+import structlog
+from django.db.models.functions import Now
+
+from foundation.errors import Invalid
+from foundation.models import User
+from notifications.models import PushToken, Recipient
+
+log = structlog.get_logger(__name__)
+
+TOKEN_LENGTH = PushToken._meta.get_field("token").max_length or 0
+PLATFORM_LENGTH = PushToken._meta.get_field("platform").max_length or 0
+
+
+def create(
+    *, name: str = "", email: str = "", phone: str = "", language: str = "en", user: User | None = None
+) -> Recipient:
+    """A new recipient. A phone number that cannot be dialled from abroad is left out (the ladder then goes on)."""
+    return Recipient.objects.create(
+        name=name[:120], email=email, phone=dialable(phone), language=language or "en", user=user
+    )
+
+
+def dialable(phone: str) -> str:
+    """The number as E.164 ("+918012345678"), or "" when it has no country code or cannot be one."""
+    if not phone.strip():
+        return ""
+    try:
+        number = phonenumbers.parse(phone, None)
+    except phonenumbers.NumberParseException:
+        log.info("phone_not_dialable", reason="no country code, or not a number")
+        return ""
+    if not phonenumbers.is_possible_number(number):
+        log.info("phone_not_dialable", reason="impossible length")
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def change_addresses(recipient: Recipient, *, email: str = "", phone: str = "") -> list[str]:
+    """Put new addresses in the place of old ones; "" leaves one as it is. Returns what changed, by name.
+
+    Raises Invalid for a phone number that cannot be dialled.
+    """
+    if phone and not dialable(phone):
+        raise Invalid("must be a number with its country code, like +91 80123 45678", field="phone")
+    wanted = {"email": email, "phone": dialable(phone)}
+    changed = {name: value for name, value in wanted.items() if value and value != getattr(recipient, name)}
+    if changed:
+        Recipient.objects.filter(pk=recipient.pk).update(**changed)
+    return sorted(changed)
+
+
+def register_token(recipient: Recipient, token: str, platform: str = "") -> PushToken:
+    """A device may be pushed to. One that was somebody else's belongs to `recipient` from now on (SPEC N4).
+
+    Raises Invalid for a token that cannot be one.
+    """
+    if not token or len(token) > TOKEN_LENGTH or not token.isprintable():
+        raise Invalid(f"must be 1 to {TOKEN_LENGTH} printable characters", field="token")
+    row, _ = PushToken.objects.update_or_create(
+        token=token,
+        defaults={
+            "recipient": recipient,
+            "platform": platform[:PLATFORM_LENGTH],
+            "last_seen_at": Now(),
+            "retired_at": None,
+            "retired_reason": "",
+        },
+    )
+    return row
+
+
+def retire_token(token: str, reason: str, *, not_seen_since: datetime | None = None) -> bool:
+    """Push to this device no more. With `not_seen_since`, a device that registered anew after that is left alone (the
+    bad news was about its past). Returns whether a token was retired."""
+    tokens = PushToken.objects.filter(token=token, retired_at=None)
+    if not_seen_since is not None:
+        tokens = tokens.filter(last_seen_at__lte=not_seen_since)
+    return bool(tokens.update(retired_at=Now(), retired_reason=reason[:60]))
+
+
+def opt_out(recipient: Recipient) -> bool:
+    """Only transactional messages from now on. Returns whether that changed anything."""
+    return bool(Recipient.objects.filter(pk=recipient.pk, opted_out_at=None).update(opted_out_at=Now()))
+
+
+def opt_in(recipient: Recipient) -> bool:
+    return bool(Recipient.objects.filter(pk=recipient.pk, opted_out_at__isnull=False).update(opted_out_at=None))

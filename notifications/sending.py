@@ -1,0 +1,206 @@
+"""Carrying one message to its recipient: the ladder of channels, climbed by the lane in tasks.py (SPEC N2).
+
+A channel that does not do (off, no address, refused for good) is skipped with its reason and the next one is tried, in
+the same row. One that is only down is tried again; after a few attempts the next one gets its turn. Each channel says
+whether a message whose fate is unknown is sent again (notifications/channels/).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models.functions import Now
+
+from foundation import clock
+from foundation.errors import CallFailed, Permanent, Unknown
+from foundation.work import LostLease, Release, WorkState
+from notifications import incidents
+from notifications.channels import CHANNELS
+from notifications.channels.base import Channel, Letter
+from notifications.models import Message, Recipient, Severity
+from notifications.templates import CATALOGUE, Template, Text
+
+log = structlog.get_logger(__name__)
+
+PER_PERSON_PER_HOUR = 30
+PATIENCE = 4  # attempts that a channel which is down gets while there is another one to try
+DEPLOY_WAIT_S = 5.0
+OFF, NO_ADDRESS = "off", "no address"
+CREDENTIALS_REFUSED = ("401", "403")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A provider has it."""
+
+    channel: str
+    provider_id: str
+    text: Text
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """It shall not go out, and that is no failure: `reason` is kept with the row."""
+
+    reason: str
+
+
+def carry(message: Message) -> Sent | NotSent:
+    """Hand the message to the first channel that takes it. Called outside a transaction.
+
+    Raises Permanent when channels were tried and none took it; Transient or Unknown when it is worth trying again.
+    """
+    template = CATALOGUE.get(message.event)
+    if template is None or not CHANNELS.keys() >= set(message.channels):
+        raise Release(DEPLOY_WAIT_S, f"{message.event} was written by a newer release than this process")
+    recipient = Recipient.objects.get(pk=message.recipient_id)
+    if reason := _unwanted(message, template, recipient):
+        return NotSent(reason)
+    _note_interruption(message)
+    ways = _ways(message, template, recipient)
+    if ways and not (template.transactional or _takes_place(message)):
+        return NotSent("rate limited")
+    text = template.render(recipient.language, message.params)
+    letter = Letter(
+        public_id=message.public_id,
+        reference=f"message:{message.pk}",
+        attempt=message.retry_count,
+        title=text.title,
+        body=text.body,
+        data=template.payload(message.params),
+    )
+    for channel, to in ways:
+        provider_id = _hand_over(message, channel, letter, to, is_last=channel is ways[-1][0])
+        if provider_id is not None:
+            return Sent(channel.name, provider_id, text)
+    return _nobody_took(message)
+
+
+def record(message: Message, outcome: Sent | NotSent) -> WorkState:
+    """Write down what became of it, in the transaction that finishes the row."""
+    if isinstance(outcome, NotSent):
+        _skip(message, "", outcome.reason)
+        Message.objects.filter(pk=message.pk).update(skipped=message.skipped, channel="")
+        log.info("message_not_sent", message=message.pk, about=message.event, reason=outcome.reason)
+        return WorkState.IGNORED
+    Message.objects.filter(pk=message.pk).update(
+        channel=outcome.channel,
+        provider_id=outcome.provider_id,
+        title=outcome.text.title,
+        body=outcome.text.body,
+        skipped=message.skipped,
+    )
+    return WorkState.DONE
+
+
+def give_up(message: Message, _error: Exception) -> WorkState:
+    """Out of channels or of tries: a dead letter, with the reason of every channel."""
+    Message.objects.filter(pk=message.pk).update(skipped=message.skipped, channel="")
+    return WorkState.DEAD
+
+
+# ── whether it may go out ────────────────────────────────────────────────────────────────────────────────────────
+def _unwanted(message: Message, template: Template, recipient: Recipient) -> str:
+    if recipient.opted_out_at and not template.transactional:
+        return "opted out"
+    if clock.now() > message.created_at + timedelta(seconds=template.useful_for_s):
+        return "too late"
+    return ""
+
+
+def _takes_place(message: Message) -> bool:
+    """Whether the person may hear one more thing this hour; then this message is counted, once however often tried.
+
+    The person's row is locked and counted in a statement of its own, which sees what others committed meanwhile: of
+    any number of workers no two take the last place.
+    """
+    if message.counted_at is not None:
+        return True
+    with transaction.atomic():
+        Recipient.objects.select_for_update(no_key=True, of=("self",)).get(pk=message.recipient_id)
+        lately = Message.objects.filter(recipient=message.recipient_id, counted_at__gt=Now() - timedelta(hours=1))
+        if lately.count() >= PER_PERSON_PER_HOUR:
+            return False
+        Message.objects.filter(pk=message.pk).update(counted_at=Now())
+    return True
+
+
+# ── the ladder ───────────────────────────────────────────────────────────────────────────────────────────────────
+def _ladder(message: Message, template: Template, recipient: Recipient) -> Sequence[str]:
+    """The caller's channels, else those of the person's wishes that fit the event, else the event's own."""
+    if message.channels:
+        return list(message.channels)
+    wished = [name for name in recipient.channels if name in template.channels]
+    return wished if wished or (recipient.channels and not template.transactional) else template.channels
+
+
+def _ways(message: Message, template: Template, recipient: Recipient) -> list[tuple[Channel, list[str]]]:
+    """The channels still to be tried, each with the addresses it reaches the person at."""
+    behind = {step["channel"] for step in message.skipped}
+    ways = []
+    for name in _ladder(message, template, recipient):
+        if name in behind:
+            continue
+        channel = CHANNELS[name]
+        if not channel.enabled():
+            _skip(message, name, OFF)
+        elif to := channel.addresses(recipient):
+            ways.append((channel, to))
+        else:
+            _skip(message, name, NO_ADDRESS)
+    return ways
+
+
+def _hand_over(message: Message, channel: Channel, letter: Letter, to: list[str], *, is_last: bool) -> str | None:
+    """The provider's id; None when this channel does not do. Raises what is worth trying again on this channel."""
+    if not channel.resend_unknown:
+        _keep(message, under_way=channel.name)
+    try:
+        return channel.send(letter, to)
+    except CallFailed as error:
+        if isinstance(error, Permanent) and error.code in CREDENTIALS_REFUSED:
+            _report_refused_credentials(channel, error)
+        over = isinstance(error, Permanent) or (isinstance(error, Unknown) and not channel.resend_unknown)
+        if not over and (is_last or message.retry_count < PATIENCE):
+            _keep(message, under_way="")
+            raise
+        _skip(message, channel.name, f"{type(error).__name__.lower()}: {error}")
+        return None
+
+
+def _nobody_took(message: Message) -> NotSent:
+    """Nobody to reach is no failure; being refused, or not knowing, is one."""
+    refusals = [step for step in message.skipped if step["reason"] not in (OFF, NO_ADDRESS)]
+    if refusals:
+        raise Permanent("; ".join(f"{step['channel']}: {step['reason']}" for step in refusals))
+    return NotSent("no channel reaches this person")
+
+
+def _note_interruption(message: Message) -> None:
+    """A worker died while an at-most-once channel was under way: it may have gone out, so that channel is over."""
+    if message.channel:
+        _skip(message, message.channel, "unknown: a worker ended while sending")
+        message.channel = ""
+
+
+def _skip(message: Message, channel: str, reason: str) -> None:
+    message.skipped = [*message.skipped, {"channel": channel, "reason": reason[:300]}]
+
+
+def _keep(message: Message, *, under_way: str) -> None:
+    """Commit how far the ladder was climbed, and what is about to be sent. Raises LostLease: then nothing is sent."""
+    ours = Message.objects.filter(pk=message.pk, state=WorkState.LEASED, lease_token=message.lease_token)
+    if not ours.update(skipped=message.skipped, channel=under_way):
+        raise LostLease(f"message {message.pk} belongs to another worker")
+
+
+def _report_refused_credentials(channel: Channel, error: Permanent) -> None:
+    incidents.open(
+        "channel_refused_us",
+        severity=Severity.CRITICAL,
+        title=f"The provider of {channel.name} refuses our credentials",
+        dedupe=f"channel:{channel.name}:credentials",
+        detail={"answer": str(error)[:300], "settings": list(channel.needs)},
+    )
