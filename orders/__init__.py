@@ -1,0 +1,1 @@
+"""What is bought: stores, customers, orders, payments, refunds, the kitchen's POS."""

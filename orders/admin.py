@@ -1,0 +1,258 @@
+"""The console's pages of this room (SPEC A3): orders, stores, customers, payments, refunds, and what the POS was told.
+
+The list of orders is filtered and ordered by indexed columns only, and its search box takes exact ids.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from foundation import clock, money
+from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.errors import IllegalMove, Invalid
+from foundation.work import WorkItem, WorkState
+from orders import cancelling, moves, refunds, rows, selectors, stores
+from orders.lifecycle import LIVE, OrderStatus
+from orders.models import Customer, IntentCancellation, Order, OrderItem, Payment, PosRelay, Refund, Store, StoreStaff
+
+AGES = {"1h": ("Last hour", 1), "24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 24 * 7)}
+BY_HAND = (
+    OrderStatus.STORE_NOTIFIED,
+    OrderStatus.CONFIRMED,
+    OrderStatus.PICKING_IN_PROGRESS,
+    OrderStatus.READY_FOR_PICKUP,
+    OrderStatus.CANCELLED,
+    OrderStatus.FAILED,
+)
+
+
+class AgeFilter(SimpleListFilter):
+    """By the index on created_at. Nobody asks: the last 24 hours; a search looks everywhere."""
+
+    title = "age"
+    parameter_name = "age"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*((key, label) for key, (label, _) in AGES.items()), ("all", "All")]
+
+    def choices(self, changelist: Any) -> Any:
+        chosen = self.value() or "24h"
+        for key, label in self.lookup_choices:
+            query = changelist.get_query_string({self.parameter_name: key})
+            yield {"selected": key == chosen, "query_string": query, "display": label}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        key = self.value() or "24h"
+        if key not in AGES or request.GET.get("q"):
+            return queryset
+        return queryset.filter(created_at__gte=clock.now() - timedelta(hours=AGES[key][1]))
+
+
+class ProgressFilter(SimpleListFilter):
+    """What is under way, and what of it is later than promised; both by the index on the status."""
+
+    title = "progress"
+    parameter_name = "progress"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Under way"), ("late", "Late")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        under_way = queryset.filter(status__in=LIVE)
+        return under_way.filter(promised_at__lt=clock.now()) if self.value() == "late" else under_way
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = ("order_id", "status", "store", "shown_total", "shown_refunded", "created_at", "public_id")
+    list_filter = (AgeFilter, ProgressFilter, "status")
+    list_select_related = ("store",)
+    ordering = ("-created_at",)
+    search_fields = ("public_id",)  # shows the box; get_search_results says what it finds
+    search_help_text = "An exact id: ours, the storefront's, or the PaymentIntent's"
+    actions = ("cancel", "refund", "force_status")
+    readonly_fields = ("items", "timeline")
+    has_cancel_permission = may("orders.cancel_order")
+    has_refund_permission = may("orders.refund_order")
+    has_force_permission = may("orders.force_order")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        text = search_term.strip()
+        return (queryset.filter(selectors.matching(text)) if text else queryset), False
+
+    @admin.display(description="total")
+    def shown_total(self, order: Order) -> str:
+        return money.show(order.total_minor, order.currency)
+
+    @admin.display(description="refunded")
+    def shown_refunded(self, order: Order) -> str:
+        return money.show(order.refunded_minor, order.currency) if order.refunded_minor else ""
+
+    @admin.display(description="items")
+    def items(self, order: Order) -> SafeString:
+        lines = OrderItem.objects.filter(order=order)
+        return format_html_join(
+            "", "{} × {}, {}<br>", ((i.quantity, i.name, money.show(i.price_minor, order.currency)) for i in lines)
+        )
+
+    @admin.display(description="timeline")
+    def timeline(self, order: Order) -> SafeString:
+        found = selectors.timeline(order)
+        lines = format_html_join(
+            "",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            ((clock.wire(e.occurred_at), e.name, _facts(e.data), f"{e.actor} {e.cause}") for e in found),
+        )
+        return format_html("<table>{}</table>", lines)
+
+    @reasoned_action(
+        "Cancel and refund",
+        permission="cancel",
+        fields={"waive_fee": lambda: forms.BooleanField(required=False, label="Without the cancellation fee")},
+    )
+    def cancel(self, order: Order, decision: Decision) -> str:
+        waive = decision.fields["waive_fee"]
+        cancelling.by_person(order.pk, by=decision.by, reason=decision.reason, waive_fee=waive)
+        return "cancelled"
+
+    @reasoned_action(
+        "Refund",
+        permission="refund",
+        fields={
+            "amount": lambda: forms.DecimalField(
+                required=False, min_value=Decimal("0.001"), help_text="In major units; empty: all that is left."
+            )
+        },
+    )
+    def refund(self, order: Order, decision: Decision) -> str:
+        amount = decision.fields["amount"]
+        amount_minor = None if amount is None else _minor(amount, order.currency)
+        refund = refunds.by_person(
+            order.pk, amount_minor, by=decision.by, reason=decision.reason, reference=f"ops:{decision.nonce}"
+        )
+        return f"refund of {money.show(refund.amount_minor, refund.currency)} requested"
+
+    @reasoned_action(
+        "Set status",
+        permission="force",
+        fields={"to": lambda: forms.ChoiceField(choices=[(s.value, s.label) for s in BY_HAND], label="Status")},
+    )
+    def force_status(self, order: Order, decision: Decision) -> str:
+        to = OrderStatus(decision.fields["to"])
+        if to in (OrderStatus.CANCELLED, OrderStatus.FAILED):
+            refuse = to == OrderStatus.FAILED
+            cancelling.by_person(order.pk, by=decision.by, reason=decision.reason, refuse_store=refuse)
+        else:
+            with transaction.atomic():
+                moves.strict(rows.lock(order.pk), to, by=decision.by, why=decision.reason)
+        return f"set to {to}"
+
+
+def _facts(data: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in data.items())
+
+
+def _minor(amount: Decimal, currency: str) -> int:
+    minor = amount.scaleb(money.exponent(currency))
+    if minor != minor.to_integral_value():
+        raise Invalid(f"{currency} has no such small unit", field="amount")
+    return int(minor)
+
+
+@admin.register(Store)
+class StoreAdmin(ReadOnlyAdmin):
+    list_display = ("name", "slug", "is_available", "pos_kind", "currency", "commission_bps", "preparation_minutes")
+    list_filter = ("is_available", "pos_kind")
+    ordering = ("-id",)
+    search_fields = ("slug__exact", "name__startswith")
+    exclude = ("pos_callback_token",)  # a credential
+    actions = ("open_store", "close_store")
+    has_availability_permission = may("orders.change_store")
+
+    @reasoned_action("Take orders again", permission="availability")
+    def open_store(self, store: Store, decision: Decision) -> str:
+        return _set_available(store, True, decision)
+
+    @reasoned_action("Take no more orders", permission="availability")
+    def close_store(self, store: Store, decision: Decision) -> str:
+        return _set_available(store, False, decision)
+
+
+def _set_available(store: Store, available: bool, decision: Decision) -> str:
+    if not stores.set_available(store, available, decision.by, why=decision.reason):
+        raise IllegalMove("nothing to change")
+    return "takes orders" if available else "takes no orders"
+
+
+@admin.register(StoreStaff)
+class StoreStaffAdmin(ReadOnlyAdmin):
+    list_display = ("user", "store")
+    list_select_related = ("user", "store")
+    ordering = ("-id",)
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnlyAdmin):
+    list_display = ("external_id", "storefront", "recipient")
+    list_select_related = ("storefront", "recipient")
+    ordering = ("-id",)
+    search_fields = ("external_id__exact",)
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    list_display = ("stripe_payment_intent", "order", "amount_minor", "refunded_minor", "currency", "paid_at")
+    list_select_related = ("order",)
+    ordering = ("-id",)
+    search_fields = ("stripe_payment_intent__exact",)
+
+
+class WorkAdmin(ReadOnlyAdmin):
+    """Rows that are sent to a provider. Dead ones can be sent again, or put aside."""
+
+    list_filter = ("state",)
+    list_select_related = ("order",)
+    ordering = ("-id",)
+    actions = ("send_again", "put_aside")
+    has_resend_permission = may("orders.cancel_order")
+
+    @reasoned_action("Send again", permission="resend")
+    def send_again(self, item: WorkItem, decision: Decision) -> str:
+        if not (item.state == WorkState.DEAD and type(item).replay([item.pk])):
+            raise IllegalMove("only a dead row is sent again")
+        return "is due again"
+
+    @reasoned_action("Put aside", permission="resend")
+    def put_aside(self, item: WorkItem, decision: Decision) -> str:
+        if not type(item).discard([item.pk], reason=decision.reason):
+            raise IllegalMove("only a dead row is put aside")
+        return "put aside"
+
+
+@admin.register(Refund)
+class RefundAdmin(WorkAdmin):
+    has_resend_permission = may("orders.refund_order")
+    list_display = ("order", "amount_minor", "currency", "reference", "state", "due_at", "stripe_refund", "reason")
+
+
+@admin.register(PosRelay)
+class PosRelayAdmin(WorkAdmin):
+    list_display = ("order", "kind", "state", "retry_count", "due_at", "error_message")
+
+
+@admin.register(IntentCancellation)
+class IntentCancellationAdmin(WorkAdmin):
+    list_display = ("order", "state", "retry_count", "due_at", "error_message")

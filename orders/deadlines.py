@@ -1,0 +1,71 @@
+"""What an order must have reached by when (SPEC O5): rows due at the deadline, written as the preparation moves.
+
+The jobs are looked at in orders/reactions.py and read what is true then; nobody takes them back.
+"""
+
+from datetime import datetime, timedelta
+
+from foundation import events, jobs
+from orders import telling
+from orders.lifecycle import PREPARATION, PreparationState
+from orders.models import Order
+
+UNACKNOWLEDGED = "order_unacknowledged"
+NOT_READY = "order_not_ready"
+READY_GRACE_S = 600
+
+
+def follow(order: Order) -> None:
+    """The preparation axis has moved: set the next deadline, and close what was reported about a passed one."""
+    state = order.preparation
+    subject = events.subject_of(order)
+    if state == PreparationState.NOTIFIED:
+        jobs.enqueue("orders.remind_store", subject, due_at=remind_at(order))
+        jobs.enqueue("orders.acknowledgement_due", subject, due_at=acknowledge_by(order))
+        if lapse_at := lapses_at(order):
+            jobs.enqueue("orders.acknowledgement_lapsed", subject, due_at=lapse_at)
+    if PREPARATION.reached(state, PreparationState.ACKNOWLEDGED):
+        telling.ops_no_more(order, UNACKNOWLEDGED, f"the store's part is now: {state}")
+    if state in (PreparationState.ACKNOWLEDGED, PreparationState.PICKING):
+        jobs.enqueue("orders.ready_overdue", subject, due_at=ready_by(order))
+    if PREPARATION.reached(state, PreparationState.READY):
+        telling.ops_no_more(order, NOT_READY, f"the store's part is now: {state}")
+
+
+def watch_relay(order: Order) -> None:
+    """Paid, and its POS is about to be told: if that does not work out, ops shall know by the same deadline."""
+    jobs.enqueue("orders.acknowledgement_due", events.subject_of(order), in_s=order.store.acknowledge_s)
+
+
+def remind_at(order: Order) -> datetime:
+    return _told_at(order) + timedelta(seconds=order.store.acknowledge_s / 2)
+
+
+def acknowledge_by(order: Order) -> datetime:
+    return _told_at(order) + timedelta(seconds=order.store.acknowledge_s)
+
+
+def lapses_at(order: Order) -> datetime | None:
+    """None: this store's orders wait for ever."""
+    after_s = order.store.cancel_unacknowledged_s
+    return None if after_s is None else _told_at(order) + timedelta(seconds=after_s)
+
+
+def ready_by(order: Order) -> datetime:
+    return expected_ready_at(order) + timedelta(seconds=READY_GRACE_S)
+
+
+def _told_at(order: Order) -> datetime:
+    """When the store was told; not yet: long ago, so that whoever asks looks at it now."""
+    return order.notified_at or order.created_at
+
+
+def expected_ready_at(order: Order) -> datetime:
+    """When the food is, or should be, ready: the store's word for this order, else its usual time."""
+    if order.ready_at:
+        return order.ready_at
+    minutes = order.minimum_prep_minutes
+    if minutes is None:
+        minutes = order.store.preparation_minutes
+    since = order.confirmed_at or order.notified_at or order.paid_at or order.created_at
+    return since + timedelta(minutes=minutes)

@@ -1,0 +1,186 @@
+"""Moving an order: the only code that writes its axes and its status (SPEC O1, O2).
+
+`advance` is for evidence and for verbs that have checked what they may: every axis keeps the furthest it has seen, the
+status follows. `strict` is for people and APIs: SPEC's table first. The caller holds the order's lock (orders/rows.py).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from foundation import clock
+from foundation.errors import IllegalMove, NotEnabled
+from foundation.events import Cause
+from orders import deadlines, rows
+from orders.lifecycle import (
+    CARRIAGE,
+    PAYMENT,
+    PREPARATION,
+    STRICT,
+    CarriageState,
+    OrderStatus,
+    PaymentState,
+    PreparationState,
+    derive,
+)
+from orders.models import Order
+
+# The time an axis first stood there. Set once; late evidence still brings the time that it alone knows ...
+STAMPS: dict[str, dict[str, str]] = {
+    "payment": {
+        PaymentState.PAID: "paid_at",
+        PaymentState.REFUNDED: "refunded_at",
+        PaymentState.CANCELLED: "failed_at",
+    },
+    "preparation": {
+        PreparationState.NOTIFIED: "notified_at",
+        PreparationState.ACKNOWLEDGED: "confirmed_at",
+        PreparationState.READY: "ready_at",
+        PreparationState.CANCELLED: "failed_at",
+        PreparationState.REFUSED: "failed_at",
+    },
+    "carriage": {
+        CarriageState.ASSIGNED: "assigned_at",
+        CarriageState.PICKED_UP: "picked_up_at",
+        CarriageState.IN_TRANSIT: "in_transit_at",
+        CarriageState.DELIVERED: "delivered_at",
+        CarriageState.FAILED: "failed_at",
+        CarriageState.RETURNED: "failed_at",
+    },
+}
+# ... but for ends: an end that did not come about did not happen.
+ONLY_IF_MOVED = frozenset({"failed_at", "refunded_at"})
+CARRIAGE_STAMPS = ("assigned_at", "picked_up_at", "in_transit_at", "delivered_at")
+AXES = ("payment", "preparation", "carriage")
+CALLED_OFF = frozenset({PreparationState.CANCELLED, PreparationState.REFUSED})
+
+
+def advance(
+    order: Order,
+    *,
+    payment: PaymentState | None = None,
+    preparation: PreparationState | None = None,
+    carriage: CarriageState | None = None,
+    attempt: int | None = None,
+    overrule: bool = False,
+    by: Cause,
+    occurred_at: datetime | None = None,
+    why: str = "",
+) -> bool:
+    """The order has got at least so far. Returns whether anything moved; times and events are written as it does.
+
+    `attempt` names the delivery that `carriage` is about: that of an earlier one moves nothing, that of a later one
+    starts the carriage axis anew. `overrule` lets one end of a delivery replace the other: `deliveries` has compared
+    the provider's times (SPEC O1, failed against completed).
+    """
+    before = _standing(order)
+    moment = occurred_at or clock.database_now()
+    touched: set[str] = set()
+    if payment is not None:
+        _see(order, "payment", PAYMENT.further(order.payment, payment), payment, moment, touched)
+    if preparation is not None:
+        _see(order, "preparation", PREPARATION.further(order.preparation, preparation), preparation, moment, touched)
+    if carriage is not None and _concerns(order, attempt, touched):
+        further = str(carriage) if overrule else CARRIAGE.further(order.carriage, carriage)
+        _see(order, "carriage", further, carriage, moment, touched)
+    if touched:
+        _settle(order, before, touched, by=by, occurred_at=moment, why=why)
+    return _standing(order) != before
+
+
+def reset_carriage(order: Order, attempt: int, *, by: Cause, why: str = "") -> bool:
+    """Nobody carries the order (any more); from now on the carriage axis is about delivery number `attempt`."""
+    before = _standing(order)
+    touched = _restart_carriage(order, max(attempt, order.attempt))
+    if not touched:
+        return False
+    _settle(order, before, touched, by=by, occurred_at=clock.database_now(), why=why)
+    return True
+
+
+def strict(order: Order, to: OrderStatus, *, by: Cause, why: str = "") -> None:
+    """A person or an API takes the next step of the store's part. Raises IllegalMove, nothing changed, unless SPEC's
+    table allows it; cancelling, refunding and carrying have verbs of their own."""
+    STRICT.require(order.status, to)
+    if to == OrderStatus.SUBSTITUTIONS_NEEDED:
+        raise NotEnabled("Substitutions are not enabled", code="SUBSTITUTIONS_NOT_ENABLED")
+    state = {
+        OrderStatus.STORE_NOTIFIED: PreparationState.NOTIFIED,
+        OrderStatus.CONFIRMED: PreparationState.ACKNOWLEDGED,
+        OrderStatus.PICKING_IN_PROGRESS: PreparationState.PICKING,
+        OrderStatus.READY_FOR_PICKUP: PreparationState.READY,
+    }.get(to)
+    if state is None or PREPARATION.reached(order.preparation, state):
+        raise IllegalMove(f"{to} cannot be set by hand: it follows from payment, carriage or cancellation")
+    advance(order, preparation=state, by=by, why=why)
+
+
+def _standing(order: Order) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in (*AXES, "status")}
+
+
+def _concerns(order: Order, attempt: int | None, touched: set[str]) -> bool:
+    """Whether news of delivery number `attempt` is about what is carried now; a later one starts the axis anew."""
+    number = order.attempt if attempt is None else attempt
+    if number > order.attempt:
+        touched |= _restart_carriage(order, number)
+    return number == order.attempt
+
+
+def _restart_carriage(order: Order, attempt: int) -> set[str]:
+    """The axis and its times start anew: "set once" is once per delivery, and the earlier one keeps its own times.
+    Returns the columns that changed."""
+    fresh: dict[str, Any] = {"attempt": attempt, "carriage": CarriageState.NONE, **dict.fromkeys(CARRIAGE_STAMPS)}
+    if not _called_off(_standing(order)):
+        fresh["failed_at"] = None
+    changed = {column for column, value in fresh.items() if getattr(order, column) != value}
+    for column in changed:
+        setattr(order, column, fresh[column])
+    return changed
+
+
+def _see(order: Order, axis: str, further: str, seen: str, moment: datetime, touched: set[str]) -> None:
+    moved = getattr(order, axis) != further
+    if moved:
+        setattr(order, axis, further)
+        touched.add(axis)
+    column = STAMPS[axis].get(seen)
+    if column and getattr(order, column) is None and (moved or column not in ONLY_IF_MOVED):
+        setattr(order, column, moment)
+        touched.add(column)
+
+
+def _settle(
+    order: Order, before: dict[str, Any], touched: set[str], *, by: Cause, occurred_at: datetime, why: str
+) -> None:
+    """Derive the status, write one event for each thing that changed, save, set the next deadlines."""
+    order.status = derive(order.payment, order.preparation, order.carriage)
+    after = _standing(order)
+    for name, data in _changes(before, after, order.attempt):
+        rows.record(order, name, by=by, data={**data, **({"why": why} if why else {})}, occurred_at=occurred_at)
+    order.save(update_fields=sorted({*touched, "status", "version"}))
+    if before["preparation"] != after["preparation"]:
+        deadlines.follow(order)
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any], attempt: int) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a move, causes before the status that follows from them."""
+    moves = {axis: {"from": before[axis], "to": after[axis]} for axis in AXES if before[axis] != after[axis]}
+    found: list[tuple[str, dict[str, Any]]] = []
+    if "payment" in moves and not PAYMENT.reached(before["payment"], PaymentState.PAID):
+        paid = PAYMENT.reached(after["payment"], PaymentState.PAID)
+        found.append(("order.payment_confirmed" if paid else "order.payment_canceled", moves["payment"]))
+    if "preparation" in moves:
+        found.append(("order.preparation_changed", moves["preparation"]))
+    if "carriage" in moves:
+        found.append(("order.carriage_changed", {**moves["carriage"], "attempt": attempt}))
+    if _called_off(after) and not _called_off(before):
+        found.append(("order.cancelled", {"from": before["status"]}))
+    if "carriage" in moves and after["carriage"] == CarriageState.DELIVERED:
+        found.append(("order.delivered", {"attempt": attempt}))
+    if before["status"] != after["status"]:
+        found.append(("order.status_changed", {"from": before["status"], "to": after["status"]}))
+    return found
+
+
+def _called_off(standing: dict[str, Any]) -> bool:
+    return standing["preparation"] in CALLED_OFF or standing["payment"] == PaymentState.CANCELLED

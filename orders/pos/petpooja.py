@@ -1,0 +1,300 @@
+"""PetPooja, a POS for restaurants, in both directions: we save and cancel orders, it calls back.
+
+Documented at: onlineorderingapisv210.docs.apiary.io (host and versions are configuration: PETPOOJA_API_BASE).
+Authentication: app_key, app_secret, access_token in the body of our calls. Callbacks carry no signature at all: they
+prove themselves by our unguessable order id, the store's restID, and the store's token where it has one (SPEC W3).
+Event id: none; the content is its own id, so a callback that says something new is a new event.
+Retries: of its callbacks unpublished. Ours: `save_order` again with the same orderID. That this is the same order there
+is not documented, but the orderID is ours and unique, so a second ticket can be told from a second order; losing an
+order is worse. So an unknown outcome is simply tried again.
+Units: amounts are decimal strings in major units, times are minutes and store-local.
+Quirks: failure is HTTP 200 with success "0"; success is a string. 1, 2 and 3 all mean accepted; 4 (dispatched) and 10
+(delivered) are not ours to believe and move nothing. Status comes as a number or a string. `clientorderID` when we
+cancel, `clientOrderID` in the answers. errorCode GN_… is about our credentials or theirs being down, not this order.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from foundation import http
+from foundation.errors import Invalid, Permanent, Problem, Transient, Unknown
+from foundation.money import exponent
+from orders.evidence import PosNews, PosStatus
+from orders.lifecycle import POS_WORDS
+from orders.models import EXTERNAL_ID, EXTERNAL_ID_SHAPE, Order, OrderItem
+from orders.pos.base import Pos
+
+TIMEOUT_S = 15.0
+GENERAL_ERROR = "GN_"
+SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}\Z")
+NEWS = {
+    "-1": PosNews.CANCELLED,
+    "1": PosNews.ACCEPTED,
+    "2": PosNews.ACCEPTED,
+    "3": PosNews.ACCEPTED,
+    "4": PosNews.IGNORED,
+    "5": PosNews.READY,
+    "10": PosNews.IGNORED,
+}
+MOST_MINUTES = 24 * 60
+
+
+class PetPooja(Pos):
+    kind: ClassVar[str] = "petpooja"
+
+    def enabled(self) -> bool:
+        return bool(settings.PETPOOJA_API_BASE and settings.PETPOOJA_APP_KEY)
+
+    def save(self, order: Order, *, attempt: int) -> str:
+        answer = self._call("V1/save_order", "save_order", order, attempt, save_body(order))
+        return str(answer.get("orderID") or "")
+
+    def cancel(self, order: Order, *, reason: str, attempt: int) -> None:
+        body = {
+            "restID": order.store.pos_rest_id,
+            "orderID": "",
+            "clientorderID": order.public_id,
+            "cancelReason": reason,
+            "status": "-1",
+        }
+        self._call("update_order_status", "cancel_order", order, attempt, body)
+
+    def _call(self, path: str, purpose: str, order: Order, attempt: int, body: dict[str, Any]) -> dict[str, Any]:
+        if not self.enabled():
+            raise Transient("PetPooja is not configured (PETPOOJA_API_BASE, PETPOOJA_APP_KEY)")
+        answer = http.request(
+            "POST",
+            f"{settings.PETPOOJA_API_BASE.rstrip('/')}/{path}",
+            provider=self.kind,
+            purpose=purpose,
+            reference=f"order:{order.pk}",
+            attempt=attempt,
+            timeout_s=TIMEOUT_S,
+            json={**_credentials(), **body},
+        )
+        return _succeeded(answer)
+
+
+def _credentials() -> dict[str, str]:
+    return {
+        "app_key": settings.PETPOOJA_APP_KEY,
+        "app_secret": settings.PETPOOJA_APP_SECRET,
+        "access_token": settings.PETPOOJA_ACCESS_TOKEN,
+    }
+
+
+def _succeeded(answer: Any) -> dict[str, Any]:
+    """The answer if it says success; HTTP 200 says nothing here."""
+    success = str(answer.get("success", "")) if isinstance(answer, dict) else ""
+    if success == "1":
+        return dict(answer)
+    if success != "0":
+        raise Unknown("an answer that says neither success nor failure", answer=answer)
+    code = str(answer.get("errorCode") or "")
+    problems = answer.get("validation_errors") or ""
+    message = f"{code} {answer.get('message') or ''} {json.dumps(problems) if problems else ''}".strip()
+    raise (Transient if code.startswith(GENERAL_ERROR) else Permanent)(message, code=code, answer=answer)
+
+
+# ── what we send ─────────────────────────────────────────────────────────────────────────────────────────────────
+def save_body(order: Order) -> dict[str, Any]:
+    """The documented body of save_order, without the credentials."""
+    store, items = order.store, list(order.items.all())
+    return {
+        "orderinfo": {
+            "OrderInfo": {
+                "Restaurant": {
+                    "details": {
+                        "res_name": store.name,
+                        "address": store.address,
+                        "contact_information": store.recipient.phone,
+                        "restID": store.pos_rest_id,
+                    }
+                },
+                "Customer": {"details": _customer(order)},
+                "Order": {"details": _order(order)},
+                "OrderItem": {"details": [_item(item, order.currency) for item in items]},
+                "Tax": {"details": []},
+                "Discount": {"details": []},
+            }
+        },
+        "udid": "",
+        "device_type": "Web",
+    }
+
+
+def _customer(order: Order) -> dict[str, str]:
+    address = order.address_snapshot
+    return {
+        "email": order.customer.recipient.email,
+        "name": order.customer_name or "Customer",
+        "address": str(address.get("address") or ""),
+        "phone": order.customer_phone,
+        "latitude": "" if order.latitude is None else str(order.latitude),
+        "longitude": "" if order.longitude is None else str(order.longitude),
+    }
+
+
+def _order(order: Order) -> dict[str, Any]:
+    local = (order.paid_at or order.created_at).astimezone(ZoneInfo(order.store.time_zone))
+    return {
+        "orderID": order.public_id,
+        "preorder_date": local.strftime("%Y-%m-%d"),
+        "preorder_time": local.strftime("%H:%M:%S"),
+        "service_charge": "0",
+        "sc_tax_amount": "0",
+        "delivery_charges": major(order.delivery_fee_minor, order.currency),
+        "dc_tax_amount": "0",
+        "dc_gst_details": [],
+        "packing_charges": "0",
+        "pc_tax_amount": "0",
+        "pc_gst_details": [],
+        "order_type": "H",
+        "ondc_bap": "",
+        "advanced_order": "N",
+        "urgent_order": False,
+        "urgent_time": 0,
+        "payment_type": "ONLINE",
+        "table_no": "",
+        "no_of_persons": "0",
+        "discount_total": "0",
+        "discount_type": "F",
+        "tax_total": major(order.tax_minor, order.currency),
+        "total": major(order.total_minor, order.currency),
+        "description": order.instructions,
+        "created_on": local.strftime("%Y-%m-%d %H:%M:%S"),
+        "enable_delivery": 0,  # 0: we bring it, 1: the restaurant does
+        "min_prep_time": order.store.preparation_minutes,
+        "callback_url": callback_url(order),
+        "collect_cash": "0",
+        "otp": "",
+    }
+
+
+def _item(item: OrderItem, currency: str) -> dict[str, Any]:
+    return {
+        "id": item.external_id,
+        "name": item.name,
+        "gst_liability": "vendor",
+        "item_tax": [],
+        "item_discount": "0",
+        "price": major(item.price_minor, currency),
+        "final_price": major(item.price_minor, currency),
+        "quantity": str(item.quantity),
+        "description": item.instructions,
+        "variation_name": "",
+        "variation_id": "",
+        "AddonItem": {"details": []},
+    }
+
+
+def callback_url(order: Order) -> str:
+    url = f"{settings.PUBLIC_URL}/pp_callback/{order.store.slug}/"
+    token = order.store.pos_callback_token
+    return f"{url}?token={quote(token, safe='')}" if token else url
+
+
+def major(amount_minor: int, currency: str) -> str:
+    """`major(1250, "INR") == "12.50"`: exact, by digits."""
+    digits = exponent(currency)
+    whole, part = divmod(amount_minor, 10**digits)
+    return f"{whole}.{part:0{digits}d}" if digits else str(whole)
+
+
+# ── what it tells us ─────────────────────────────────────────────────────────────────────────────────────────────
+def identify(payload: Any) -> tuple[str, str]:
+    """(event type, event id) of a callback: the same content is the same event. Raises Invalid as `read` does."""
+    fields = _fields(payload)
+    canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()[:32]
+    return f"order.{_status(fields)}", f"{_order_ref(fields)}:{_status(fields)}:{digest}"
+
+
+def read(slug: str, payload: Any, *, token: str = "") -> PosStatus:
+    """The callback as evidence; `slug` from its URL, `token` from its query or Authorization header.
+
+    Pure. Raises Invalid (400) naming the field: not an object, no orderID, an unknown status.
+    """
+    if not SLUG.match(slug):
+        raise Invalid("is not a restaurant's slug", field="restaurant_slug")
+    fields = _fields(payload)
+    status = _status(fields)
+    if status not in NEWS:
+        raise Invalid(f"unknown status {status[:20]!r}", field="status", code="UNKNOWN_STATUS")
+    return PosStatus(
+        provider=PetPooja.kind,
+        store_slug=slug,
+        rest_id=_text(fields, "restID", 60),
+        order_ref=_order_ref(fields),
+        event_id=identify(payload)[1],
+        news=NEWS[status],
+        payload=dict(fields),
+        token=token,
+        reason=_text(fields, "cancel_reason", 300),
+        prep_minutes=_minutes(fields, "minimum_prep_time"),
+        rider_name=_text(fields, "rider_name", 120),
+        rider_phone=_text(fields, "rider_phone_number", 20),
+        is_modified=_text(fields, "is_modified", 10).lower() in ("yes", "1", "true"),
+    )
+
+
+def accepted(order: Order, *, message: str = "Order status updated successfully") -> dict[str, Any]:
+    """The contract's reply to a callback that was taken."""
+    return {
+        "success": True,
+        "message": message,
+        "order_id": order.public_id,
+        "new_status": POS_WORDS[order.status],
+    }
+
+
+def refused(problem: Problem | str, payload: Any) -> dict[str, Any]:
+    """The contract's error body; the HTTP status is `problem.status` (400, 401, 404), or 500."""
+    order_ref = payload.get("orderID") if isinstance(payload, dict) else None
+    if isinstance(problem, Problem):
+        prefix = f"{problem.field}: " if problem.field else ""
+        message = prefix + problem.message
+    else:
+        message = problem
+    return {"success": False, "message": message, "order_id": order_ref if isinstance(order_ref, str) else None}
+
+
+def _fields(payload: Any) -> Mapping[str, Any]:
+    if not isinstance(payload, dict):
+        raise Invalid("must be a JSON object", field="body")
+    return payload
+
+
+def _text(fields: Mapping[str, Any], name: str, length: int) -> str:
+    """A string or a number as text, cut to what we keep (the whole stands in the payload). "" for anything else."""
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return str(value).strip()[:length]
+
+
+def _order_ref(fields: Mapping[str, Any]) -> str:
+    ref = _text(fields, "orderID", 100)
+    if not EXTERNAL_ID_SHAPE.match(ref):
+        raise Invalid(str(EXTERNAL_ID.message), field="orderID", code="MALFORMED_ID")
+    return ref
+
+
+def _status(fields: Mapping[str, Any]) -> str:
+    status = _text(fields, "status", 60)
+    if not status:
+        raise Invalid("is missing", field="status")
+    return status
+
+
+def _minutes(fields: Mapping[str, Any], name: str) -> int | None:
+    text = _text(fields, name, 10)
+    minutes = int(text) if text.isascii() and text.isdigit() else 0
+    return minutes if 0 < minutes <= MOST_MINUTES else None
