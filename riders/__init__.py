@@ -1,0 +1,1 @@
+"""Who carries for us: riders, availability, capacity, last position, standing."""

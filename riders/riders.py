@@ -1,0 +1,131 @@
+"""Who may carry for us: creating, verifying, suspending, capacity (SPEC R4, R9, D1)."""
+
+from django.db import transaction
+
+from foundation import events
+from foundation.errors import Conflict, Invalid
+from foundation.events import Cause
+from foundation.models import Role, User
+from notifications import messages, recipients
+from riders import availability, capacity, referrals, rows
+from riders.lifecycle import STANDING, Standing
+from riders.models import Rider
+
+MAX_REASON = Rider._meta.get_field("suspended_reason").max_length or 0
+MAX_CONCURRENT = 10
+
+
+def create(
+    *,
+    name: str,
+    username: str,
+    password: str | None = None,
+    phone: str = "",
+    email: str = "",
+    vehicle: str = "",
+    language: str = "en",
+    max_concurrent: int = 3,
+    referral_code: str = "",
+) -> Rider:
+    """A rider who has applied, with a user to sign in as (None: no password yet) and a recipient to write to.
+
+    `referral_code` is the one of the rider who brought them. Raises Invalid for a code that nobody has, or a name
+    that is taken.
+    """
+    if User.objects.filter(username=username).exists():
+        raise Invalid("is taken", field="username")
+    _check_limit(max_concurrent)
+    with transaction.atomic():
+        user = User.objects.create_user(
+            username=username, email=email, password=password, role=Role.RIDER, first_name=name[:150]
+        )
+        rider = Rider.objects.create(
+            user=user,
+            recipient=recipients.create(name=name, email=email, phone=phone, language=language, user=user),
+            name=name,
+            phone=phone,
+            vehicle=vehicle,
+            max_concurrent=max_concurrent,
+        )
+        if referral_code:
+            referrals.use(rider.pk, referral_code)
+    return rider
+
+
+def verify(rider_id: int, *, by: Cause) -> Rider:
+    """The rider's papers are in order: offers may come. Raises IllegalMove for one who is verified, Conflict for one
+    who is suspended."""
+    with transaction.atomic():
+        rider = rows.lock(rider_id)
+        if rider.standing == Standing.SUSPENDED:
+            raise Conflict("A suspended rider is reinstated, not verified")
+        return _stand(rider, Standing.VERIFIED, "rider.verified", by=by)
+
+
+def suspend(rider_id: int, reason: str, *, by: Cause) -> Rider:
+    """No offers until ops decides; the rider goes offline and is told why. What is being carried stays with the rider.
+
+    Suspending a suspended rider changes nothing.
+    """
+    if not reason.strip():
+        raise Invalid("say why", field="reason")
+    with transaction.atomic():
+        rider = rows.lock(rider_id)
+        if rider.standing == Standing.SUSPENDED:
+            return rider
+        version = events.record("rider.suspended", rider, by=by, data={"reason": reason})
+        rider = _stand(rider, Standing.SUSPENDED, None, by=by, reason=reason.strip()[:MAX_REASON])
+        messages.send(rider.recipient_id, "rider.suspended", {"reason": reason}, dedupe=f"rider:{rider.pk}:{version}")
+        return availability.set_online(rider_id, False, None, by=by)
+
+
+def reinstate(rider_id: int, *, by: Cause, note: str = "") -> Rider:
+    """Ops trusts the rider again; fake attempts are counted anew. Raises Conflict unless suspended."""
+    with transaction.atomic():
+        rider = rows.lock(rider_id)
+        if rider.standing != Standing.SUSPENDED:
+            raise Conflict("The rider is not suspended")
+        rider.fake_attempts = 0
+        rider.save(update_fields=["fake_attempts"])
+        return _stand(rider, Standing.VERIFIED, "rider.reinstated", by=by, note=note)
+
+
+def set_capacity(rider_id: int, max_concurrent: int, *, by: Cause) -> Rider:
+    """How many deliveries and offers the rider may have at once. Raises Conflict below what is under way now."""
+    _check_limit(max_concurrent)
+    with transaction.atomic():
+        rider = rows.lock(rider_id)
+        if max_concurrent < rider.load:
+            raise Conflict(f"{rider.load} deliveries and offers are under way", code="RIDER_BUSY")
+        data = {"from": rider.max_concurrent, "to": max_concurrent}
+        rider.max_concurrent = max_concurrent
+        rider.save(update_fields=["max_concurrent"])
+        capacity.mirror(rider_id)
+        events.record("rider.capacity_changed", rider, by=by, data=data)
+        return rider
+
+
+def count_fake_attempt(rider_id: int) -> int:
+    """One more confirmation from the wrong place (SPEC R4). Returns how many; the caller draws conclusions."""
+    with transaction.atomic():
+        rider = rows.lock(rider_id)
+        rider.fake_attempts += 1
+        rider.save(update_fields=["fake_attempts"])
+        return rider.fake_attempts
+
+
+def _check_limit(max_concurrent: int) -> None:
+    if not 1 <= max_concurrent <= MAX_CONCURRENT:
+        raise Invalid(f"must be from 1 to {MAX_CONCURRENT}", field="max_concurrent")
+
+
+def _stand(
+    rider: Rider, standing: Standing, event: str | None, *, by: Cause, reason: str = "", note: str = ""
+) -> Rider:
+    STANDING.require(rider.standing, standing, what="rider")
+    before, rider.standing, rider.suspended_reason = rider.standing, standing, reason
+    rider.save(update_fields=["standing", "suspended_reason"])
+    capacity.mirror(rider.pk)
+    if event:
+        events.record(event, rider, by=by, data={"from": before, "to": standing.value, "note": note})
+    return rider

@@ -1,0 +1,5 @@
+"""The lanes of this room: drained once a second each (config/schedule.py)."""
+
+from foundation.lanes import Lane
+
+LANES: list[Lane] = []
