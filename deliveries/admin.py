@@ -1,0 +1,225 @@
+"""The console's pages of this room (SPEC A3): deliveries (the failed ones above all), offers, decisions, fraud flags.
+
+"Why not Ravi?" is answered by the decision: every rider around with what spoke for or against them.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from deliveries import by_ops, fraud
+from deliveries.lifecycle import LIVE, DeliveryStatus
+from deliveries.models import Decision, Delivery, FraudFlag, Offer
+from foundation import money
+from foundation.console import Decision as Decided
+from foundation.console import ReadOnlyAdmin, may, reasoned_action
+from foundation.errors import Conflict
+from riders import riders
+
+
+class QueueFilter(SimpleListFilter):
+    """What is to be done: nobody asks for all deliveries there ever were."""
+
+    title = "queue"
+    parameter_name = "queue"
+    queues = {
+        "live": ("Under way", [str(status) for status in LIVE]),
+        "failed": ("Failed", [str(DeliveryStatus.FAILED)]),
+        "searching": ("Looking for a rider", [str(DeliveryStatus.SEARCHING)]),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, label) for key, (label, _) in self.queues.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.queues.get(self.value() or "")
+        return queryset.filter(status__in=chosen[1]) if chosen else queryset
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = (
+        "external_id",
+        "status",
+        "shown_order",
+        "shown_store",
+        "rider",
+        "attempt",
+        "end_reason",
+        "created_at",
+    )
+    list_filter = (QueueFilter, "status")
+    list_select_related = ("order__store", "rider")
+    ordering = ("-created_at",)
+    search_fields = ("external_id",)
+    search_help_text = "An order's id (ours), a delivery's external id, or rider:<phone>"
+    actions = ("try_again", "look_again", "refund", "close", "give_up", "confirm_delivered")
+    readonly_fields = ("why", "offers_made", "flags")
+    has_reassign_permission = may("deliveries.reassign_delivery")
+    has_refund_permission = may("orders.refund_order")
+    has_decide_permission = may("deliveries.decide_delivery")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """By indexed columns only."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if text.startswith("rider:"):
+            return queryset.filter(rider__phone=text.removeprefix("rider:")), False
+        by_order, by_courier = queryset.filter(order__public_id=text), queryset.filter(external_id=text)
+        return (by_order if by_order.exists() else by_courier), False
+
+    @admin.display(description="order")
+    def shown_order(self, delivery: Delivery) -> str:
+        return delivery.order.order_id
+
+    @admin.display(description="store")
+    def shown_store(self, delivery: Delivery) -> str:
+        return delivery.order.store.name
+
+    @admin.display(description="decisions")
+    def why(self, delivery: Delivery) -> SafeString:
+        decisions = Decision.objects.filter(delivery=delivery).order_by("-pk")[:20]
+        return format_html_join("", "<p>{} {}</p>{}", ((d.created_at, d, explained(d)) for d in decisions))
+
+    @admin.display(description="offers")
+    def offers_made(self, delivery: Delivery) -> SafeString:
+        offers = Offer.objects.filter(delivery=delivery).select_related("rider").order_by("created_at")
+        lines = ((o.created_at, o.rider.name, o.status, f"{o.distance_m} m", o.reason) for o in offers)
+        return _table(("made", "rider", "outcome", "distance", "reason"), lines)
+
+    @admin.display(description="fraud flags")
+    def flags(self, delivery: Delivery) -> SafeString:
+        found = FraudFlag.objects.filter(delivery=delivery).order_by("created_at")
+        return _table(("raised", "kind", "status"), ((f.created_at, f.kind, f.status) for f in found))
+
+    # ── failed ───────────────────────────────────────────────────────────────────────────────────────────────
+    @reasoned_action("Try again with another rider", permission="reassign")
+    def try_again(self, delivery: Delivery, decided: Decided) -> str:
+        _require(delivery, DeliveryStatus.FAILED)
+        return f"attempt {by_ops.try_again(delivery.order_id, by=decided.by).attempt} looks for a rider"
+
+    @reasoned_action("Refund the customer now", permission="refund")
+    def refund(self, delivery: Delivery, decided: Decided) -> str:
+        refund = by_ops.refund_now(delivery.order_id, decided.reason, by=decided.by)
+        return f"refund of {money.show(refund.amount_minor, refund.currency)} requested"
+
+    @reasoned_action("Close: nothing more to do", permission="reassign")
+    def close(self, delivery: Delivery, decided: Decided) -> str:
+        by_ops.close(delivery.order_id, decided.reason, by=decided.by)
+        return "closed"
+
+    # ── under way ────────────────────────────────────────────────────────────────────────────────────────────
+    @reasoned_action("Take away from the rider and look again", permission="reassign")
+    def look_again(self, delivery: Delivery, decided: Decided) -> str:
+        by_ops.take_away(delivery.order_id, decided.reason, by=decided.by)
+        return "looks for another rider"
+
+    @reasoned_action("Give up: delivery failed", permission="decide")
+    def give_up(self, delivery: Delivery, decided: Decided) -> str:
+        by_ops.fail(delivery.order_id, decided.reason, by=decided.by)
+        return "failed"
+
+    @reasoned_action("Confirm: it was delivered", permission="decide")
+    def confirm_delivered(self, delivery: Delivery, decided: Decided) -> str:
+        by_ops.deliver(delivery.order_id, decided.reason, by=decided.by)
+        return "delivered"
+
+
+def _require(delivery: Delivery, status: DeliveryStatus) -> None:
+    if delivery.status != status:
+        raise Conflict(f"it is {delivery.status}, not {status}")
+
+
+@admin.register(FraudFlag)
+class FraudFlagAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "status", "rider", "shown_order", "sightings", "created_at", "decided_by", "decision_note")
+    list_filter = ("status", "kind")
+    list_select_related = ("rider", "delivery__order", "decided_by")
+    ordering = ("-created_at",)
+    actions = ("uphold", "dismiss", "suspend", "reinstate")
+    readonly_fields = ("evidence_shown",)
+    exclude = ("evidence",)
+    has_decide_permission = may("deliveries.decide_fraudflag")
+    has_stand_permission = may("riders.stand_rider")
+
+    @admin.display(description="order")
+    def shown_order(self, flag: FraudFlag) -> str:
+        return flag.delivery.order.order_id if flag.delivery else "–"
+
+    @admin.display(description="sightings")
+    def sightings(self, flag: FraudFlag) -> int:
+        return int(flag.evidence.get("count", 0))
+
+    @admin.display(description="evidence")
+    def evidence_shown(self, flag: FraudFlag) -> SafeString:
+        sightings = flag.evidence.get("sightings", [])
+        heads = tuple(dict.fromkeys(name for sighting in sightings for name in sighting))
+        return _table(heads, (tuple(str(sighting.get(name, "")) for name in heads) for sighting in sightings))
+
+    @reasoned_action("Uphold: it was fraud, the earning stays held", permission="decide")
+    def uphold(self, flag: FraudFlag, decided: Decided) -> str:
+        fraud.uphold(flag, by=decided.by, note=decided.reason)
+        return "upheld"
+
+    @reasoned_action("Dismiss: the earning is free", permission="decide")
+    def dismiss(self, flag: FraudFlag, decided: Decided) -> str:
+        fraud.dismiss(flag, by=decided.by, note=decided.reason)
+        return "dismissed"
+
+    @reasoned_action("Suspend the rider", permission="stand")
+    def suspend(self, flag: FraudFlag, decided: Decided) -> str:
+        riders.suspend(flag.rider_id, decided.reason, by=decided.by)
+        return f"{flag.rider.name} is suspended"
+
+    @reasoned_action("Reinstate the rider", permission="stand")
+    def reinstate(self, flag: FraudFlag, decided: Decided) -> str:
+        riders.reinstate(flag.rider_id, by=decided.by, note=decided.reason)
+        return f"{flag.rider.name} is reinstated"
+
+
+@admin.register(Offer)
+class OfferAdmin(ReadOnlyAdmin):
+    list_display = ("delivery", "rider", "status", "distance_m", "fee_minor", "reason", "created_at", "decided_at")
+    list_select_related = ("delivery", "rider")
+    list_filter = ("status",)
+    ordering = ("-id",)
+    search_fields = ("delivery__external_id__exact",)
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    list_display = ("delivery", "outcome", "reason", "radius_m", "created_at")
+    list_select_related = ("delivery",)
+    list_filter = ("outcome",)
+    ordering = ("-id",)
+    search_fields = ("delivery__external_id__exact",)
+    exclude = ("candidates", "exclusions")
+    readonly_fields = ("explained",)
+
+    @admin.display(description="why")
+    def explained(self, decision: Decision) -> SafeString:
+        return explained(decision)
+
+
+def explained(decision: Decision) -> SafeString:
+    """Every rider who was looked at, best first, and what spoke for or against them."""
+    heads = tuple(dict.fromkeys(name for candidate in decision.candidates for name in candidate))
+    rows = (tuple(str(candidate.get(name, "")) for name in heads) for candidate in decision.candidates)
+    counts = ", ".join(f"{reason}: {count}" for reason, count in decision.exclusions.items())
+    return format_html("{}<p>{}</p>", _table(heads, rows), counts)
+
+
+def _table(heads: tuple[str, ...], rows: Any) -> SafeString:
+    head = format_html_join("", "<th>{}</th>", ((name,) for name in heads))
+    body = format_html_join(
+        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((c,) for c in r)),) for r in rows)
+    )
+    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)

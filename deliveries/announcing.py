@@ -1,0 +1,134 @@
+"""Telling live watchers that something happened (SPEC T2): an outbox lane over events and track points.
+
+What leaves is a hint, `{topic, version, name}`: version N of this topic exists. A hint may be lost, doubled or late;
+who misses one finds out by the next or when the sockets compare versions (deliveries/sockets.py). So rows are marked
+first and published after: at most once, and a broker that is down costs nobody anything but those hints.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import redis
+import structlog
+from django.conf import settings
+from django.db import connection
+
+from foundation.lanes import Lane
+from foundation.models import Event
+from orders.lifecycle import CarriageState
+
+log = structlog.get_logger(__name__)
+PATIENCE_S = 2
+
+# The contracts' names, and ours in the same form. Events of an order that are not here keep their name, with a colon:
+# every event of an order is announced, so that its versions are without gaps.
+NAMES = {
+    "order.status_changed": "order:status",
+    "delivery.driver_changed": "delivery:driver",
+    "store.stripe_verified": "chef:stripe_verified",
+}
+DRIVER_NEWS = (CarriageState.NONE, CarriageState.ASSIGNED)
+
+_CLAIM_EVENTS = """
+    WITH fresh AS MATERIALIZED (
+        SELECT id FROM foundation_event WHERE NOT announced ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE foundation_event e SET announced = true FROM fresh WHERE e.id = fresh.id
+    RETURNING e.id, e.name, e.subject, e.order_ref, e.version, e.data
+"""
+_CLAIM_POINTS = """
+    WITH fresh AS MATERIALIZED (
+        SELECT id FROM deliveries_track WHERE NOT announced ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+    ), marked AS (
+        UPDATE deliveries_track t SET announced = true FROM fresh WHERE t.id = fresh.id RETURNING t.delivery_id
+    )
+    SELECT o.public_id, count(*) FROM marked
+    JOIN deliveries_delivery d ON d.id = marked.delivery_id JOIN orders_order o ON o.id = d.order_id
+    GROUP BY o.public_id
+"""
+
+Hint = dict[str, Any]
+
+
+def _nothing(_item: Any) -> None:
+    raise TypeError("the outbox has no rows to apply")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outbox(Lane):
+    """Its rows are events and track points that nobody has announced yet; they cannot fail or die."""
+
+    model: type[Any] = Event
+    apply: Callable[..., str | None] = _nothing
+
+    def drain_once(self) -> int:
+        events, points = _claim(_CLAIM_EVENTS, self.batch), _claim(_CLAIM_POINTS, self.batch)
+        hints = [hint for row in sorted(events) if (hint := hint_of(*row[1:]))]
+        hints += [{"topic": order_topic(ref), "version": None, "name": "delivery:location"} for ref, _ in points]
+        if hints:
+            publish(hints)
+        return len(events) + sum(count for _, count in points)
+
+    def count_dead(self, at_most: int) -> int:
+        return 0
+
+    def count_due(self, before: datetime, at_most: int) -> int:
+        return Event.objects.filter(announced=False, recorded_at__lte=before)[:at_most].count()
+
+
+def _claim(statement: str, limit: int) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [limit])
+        return cursor.fetchall()
+
+
+def hint_of(name: str, subject: str, order_ref: str, version: int, data: Any) -> Hint | None:
+    """What watchers are told of an event; None: nobody watches such things. `version` is the order's, where the event
+    is the order's own."""
+    facts = data if isinstance(data, dict) else json.loads(data)
+    if name == "store.stripe_verified":
+        return {"topic": facts["payee"], "version": None, "name": NAMES[name]}
+    if subject.startswith("order:"):
+        return {"topic": order_topic(order_ref), "version": version, "name": _order_news(name, facts)}
+    if name in NAMES:
+        return {"topic": order_topic(order_ref), "version": None, "name": NAMES[name]}
+    return None
+
+
+def _order_news(name: str, facts: dict[str, Any]) -> str:
+    if name == "order.carriage_changed":
+        return "delivery:driver" if facts["to"] in DRIVER_NEWS else "delivery:status"
+    return NAMES.get(name) or name.replace(".", ":")
+
+
+def order_topic(order_ref: str) -> str:
+    return f"order:{order_ref}"
+
+
+# ── the wire ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def publish(hints: list[Hint]) -> None:
+    """Send hints to every sockets process. A broker that does not answer loses them: said in the log, no more."""
+    if not settings.LIVE_URL:
+        return
+    try:
+        _client(settings.LIVE_URL).publish(channel(settings.LIVE_URL), json.dumps(hints))
+    except redis.RedisError as error:
+        log.warning("hints_lost", hints=len(hints), error=repr(error))
+
+
+@cache
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
+
+
+def channel(url: str) -> str:
+    """Redis keeps databases apart, but not their channels: the number is part of the name."""
+    number = redis.ConnectionPool.from_url(url).connection_kwargs.get("db") or 0
+    return f"handoff:live:{number}"
+
+
+LANE = Outbox(name="live", batch=500, poll_s=0.05)

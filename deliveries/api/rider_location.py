@@ -1,0 +1,60 @@
+"""`POST /api/v1/rider/location` (SPEC R7): one position or many, answered with a result per point."""
+
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from deliveries import location
+from deliveries.api.rider_bodies import RiderPoint, RiderPoints, RiderPointTaken
+from foundation import clock, geo
+from foundation.api.errors import first_message
+from riders.api.envelope import RiderView, answer, envelope, read
+from riders.positions import PointVerdict, Seen
+
+
+class LocationView(RiderView):
+    @extend_schema(
+        request=PolymorphicProxySerializer("RiderLocation", [RiderPoint, RiderPoints], resource_type_field_name=None),
+        responses=envelope("RiderLocation", RiderPointTaken(many=True)),
+        operation_id="rider_location",
+        tags=["riders"],
+    )
+    def post(self, request: Request) -> Response:
+        """Where the rider is, or was: `{lat, lng}` or `{points: [...]}` (a bare list will do).
+
+        A batch is answered 200 even where some of its points are no good, so that the phone can forget them all.
+        Positions are kept only while a delivery is under way.
+        """
+        points = _points(request.data)
+        seen = [(index, point) for index, point in enumerate(points) if isinstance(point, Seen)]
+        results = location.report(self.rider, [point for _, point in seen])
+        taken: dict[int, dict[str, Any]] = {
+            index: {"accepted": result.verdict == PointVerdict.ACCEPTED, "result": str(result.verdict), "reason": None}
+            for (index, _), result in zip(seen, results, strict=True)
+        }
+        for index, point in enumerate(points):
+            if isinstance(point, str):
+                taken[index] = {"accepted": False, "result": "invalid", "reason": point}
+        return answer("Location updated successfully", [{"index": i, **taken[i]} for i in range(len(points))])
+
+
+def _points(body: Any) -> list[Seen | str]:
+    """The points of a body; in a batch a bad one is what is wrong with it. Raises ValidationError for the rest."""
+    if isinstance(body, list):
+        body = {"points": body}
+    if not isinstance(body, dict) or "points" not in body:
+        return [_seen(read(RiderPoint, body))]
+    return [_read_one(point) for point in read(RiderPoints, body)["points"]]
+
+
+def _read_one(body: Any) -> Seen | str:
+    point = RiderPoint(data=body)
+    if not point.is_valid():
+        return first_message(point.errors)
+    return _seen(point.validated_data)
+
+
+def _seen(point: dict[str, Any]) -> Seen:
+    return Seen(geo.Point(point["lat"], point["lng"]), point["recordedAt"] or clock.now(), point["accuracy"])

@@ -1,0 +1,164 @@
+"""What ops does to a delivery by hand (SPEC A3, T1): give it to somebody, take it away, try again, end it.
+
+Each verb opens its own transaction and takes the house's locks; each wants a reason where it overrules somebody.
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from deliveries import access, carrying, offers
+from deliveries.lifecycle import CARRIED, DeliveryStatus, OfferStatus
+from deliveries.models import Delivery, Offer
+from foundation import events
+from foundation.errors import Conflict, Invalid
+from foundation.events import Cause
+from notifications import messages
+from orders import carriage, rows
+from orders.lifecycle import CarriageState
+from orders.models import Order, Refund
+from riders import capacity
+from riders.availability import REFUSALS
+from riders.lifecycle import Standing
+from riders.models import Rider
+
+FETCHABLE = (DeliveryStatus.SEARCHING, DeliveryStatus.ASSIGNED)
+BY_OPS = "confirmed by ops"
+
+
+# ── who carries ──────────────────────────────────────────────────────────────────────────────────────────────────
+def give_to(order_id: int, rider_id: UUID, *, by: Cause) -> Delivery:
+    """This rider fetches it, whoever was asked or had accepted before. `rider_id` is the public one.
+
+    Raises Invalid (no such rider), Conflict (not verified, no capacity left, nothing to fetch).
+    """
+    wished = Rider.objects.filter(public_id=rider_id).first()
+    if wished is None:
+        raise Invalid("no such rider", field="driver_id")
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        delivery = _fetchable(order)
+        if delivery.rider_id == wished.pk:
+            return delivery
+        rider = _lock_riders(delivery, wished)
+        if refusal := REFUSALS.get(Standing(rider.standing)):
+            raise Conflict(f"{rider.name} cannot carry now: {rider.standing}", code=refusal[0])
+        if delivery.rider_id is not None:
+            carrying.lose(order, delivery, by=by, reason=f"given to {rider.name}")
+        offers.withdraw(delivery, f"given to {rider.name}", by=by)
+        capacity.take(rider.pk)
+        carrying.assign(order, delivery, rider, by=by)
+        _tell(order, delivery, rider)
+    return delivery
+
+
+def take_away(order_id: int, reason: str, *, by: Cause) -> Delivery:
+    """The rider will not fetch it: dispatch looks for another one. Raises Conflict once it was fetched."""
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        delivery = _fetchable(order)
+        if delivery.status != DeliveryStatus.ASSIGNED:
+            raise Conflict("Nobody has accepted it: dispatch is looking already", code="NOT_ASSIGNED")
+        carrying.lose(order, delivery, by=by, reason=reason)
+    return delivery
+
+
+def _fetchable(order: Order) -> Delivery:
+    delivery = carrying.lock_live(order)
+    if delivery is None:
+        raise Conflict("No delivery of this order is under way", code="NO_LIVE_DELIVERY")
+    if delivery.status not in FETCHABLE:
+        raise Conflict(f"The delivery is {delivery.status}: it was fetched", code="ALREADY_FETCHED")
+    return delivery
+
+
+def _lock_riders(delivery: Delivery, wished: Rider) -> Rider:
+    """Both riders (and before them the open offer), by id: two such exchanges cannot block each other."""
+    open_offers = Offer.objects.filter(delivery=delivery, status=OfferStatus.PENDING)
+    asked = [offer.rider_id for offer in open_offers.select_for_update(no_key=True, of=("self",))]
+    involved = [pk for pk in (wished.pk, delivery.rider_id, *asked) if pk is not None]
+    locked = Rider.objects.filter(pk__in=involved).order_by("pk").select_for_update(no_key=True, of=("self",))
+    return {rider.pk: rider for rider in locked}[wished.pk]
+
+
+def _tell(order: Order, delivery: Delivery, rider: Rider) -> None:
+    messages.send(
+        rider.recipient_id,
+        "delivery.given",
+        {"orderId": order.public_id, "store": order.store.name},
+        dedupe=f"delivery:{delivery.pk}:{order.version}",
+        order_ref=order.public_id,
+    )
+
+
+def describe_driver(order_id: int, shown: dict[str, str], *, by: Cause, rider: Rider | None = None) -> None:
+    """Show the customer another phone number or vehicle of who carries it. With `rider`, it must be theirs."""
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        delivery = carrying.lock_live(order)
+        if rider is not None and (delivery is None or delivery.rider_id != rider.pk):
+            raise access.not_yours()
+        if delivery is None or delivery.status not in CARRIED:
+            raise Conflict("Nobody carries this order", code="NOT_ASSIGNED")
+        changed = {name: text for name, text in shown.items() if delivery.driver_details.get(name) != text}
+        if changed:
+            delivery.driver_details = {**delivery.driver_details, **changed}
+            delivery.save(update_fields=["driver_details"])
+            data = {"changed": sorted(changed)}
+            events.record("delivery.driver_changed", delivery, by=by, data=data, order_ref=order.public_id)
+
+
+# ── how it ends ──────────────────────────────────────────────────────────────────────────────────────────────────
+def deliver(order_id: int, reason: str, *, by: Cause) -> None:
+    """Ops knows that it was handed over (the rider's phone died, the customer called). Strict, as for riders."""
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        latest = Delivery.objects.filter(order=order).order_by("-attempt").first()
+        if latest is not None and latest.status == DeliveryStatus.DELIVERED:
+            return
+        delivery = _live(order)
+        carrying.deliver(order, delivery, by=by, position={"nearness": BY_OPS, "reason": _said(reason)})
+
+
+def fail(order_id: int, reason: str, *, by: Cause) -> None:
+    """It will not arrive: the customer is refunded by the store's policy, everybody is told."""
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        if order.carriage == CarriageState.FAILED:
+            return
+        carrying.fail(order, _live(order), _said(reason), by=by)
+
+
+def _live(order: Order) -> Delivery:
+    delivery = carrying.lock_live(order)
+    if delivery is None:
+        raise Conflict("No delivery of this order is under way", code="NO_LIVE_DELIVERY")
+    return delivery
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise Invalid("say why", field="reason")
+    return reason.strip()
+
+
+# ── after a failure ──────────────────────────────────────────────────────────────────────────────────────────────
+def try_again(order_id: int, *, by: Cause) -> Delivery:
+    """A failed delivery is tried once more, by whom dispatch finds; the unsent refund is taken back (SPEC O8)."""
+    with transaction.atomic():
+        return carrying.try_again(rows.lock(order_id), by=by)
+
+
+def refund_now(order_id: int, reason: str, *, by: Cause) -> Refund:
+    """All that is left of the customer's money goes back at once, whatever the store's policy waits for."""
+    with transaction.atomic():
+        return carriage.refund_at_once(rows.lock(order_id), by=by, why=_said(reason))
+
+
+def close(order_id: int, reason: str, *, by: Cause) -> None:
+    """Nothing more is to be done about a failed delivery: its ticket is resolved."""
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        carriage.settled(order, _said(reason))
+        delivery = Delivery.objects.filter(order=order).latest("attempt")
+        events.record("delivery.closed", delivery, by=by, data={"reason": _said(reason)}, order_ref=order.public_id)

@@ -1,0 +1,260 @@
+"""Carrying: one attempt to bring an order, from opening it to its end. The verbs that move a Delivery.
+
+Every verb wants the order locked (orders/rows.py) and the delivery after it (`lock_live`, `lock_of_rider`), and writes
+all that follows in that one transaction: the order's carriage, the rider's capacity, events, messages. Whether a step
+is allowed is checked against the life cycle here; whether the rider is where it must happen, in rider_steps.py.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Max
+
+from deliveries import eta, offers, searching, tracks
+from deliveries.lifecycle import DELIVERY, LIVE, DeliveryStatus
+from deliveries.models import Delivery
+from foundation import clock, events
+from foundation.errors import Conflict
+from foundation.events import Cause
+from foundation.work import WorkState
+from notifications import messages
+from orders import carriage, deadlines, moves
+from orders.lifecycle import CarriageState, PaymentState, PreparationState
+from orders.models import Order
+from riders import capacity, referrals
+from riders.models import Rider
+
+CARRIABLE = frozenset({PreparationState.ACKNOWLEDGED, PreparationState.PICKING, PreparationState.READY})
+PAID = frozenset({PaymentState.PAID, PaymentState.PARTLY_REFUNDED})
+REASON_LENGTH = Delivery._meta.get_field("end_reason").max_length or 0
+
+
+# ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def lock_live(order: Order) -> Delivery | None:
+    return _locking().filter(order=order, status__in=LIVE).first()
+
+
+def lock_of_rider(order: Order, rider: Rider) -> Delivery | None:
+    """The rider's latest delivery of this order, live or ended."""
+    return _locking().filter(order=order, rider=rider).order_by("-attempt").first()
+
+
+def _locking() -> Any:
+    return Delivery.objects.select_for_update(no_key=True, of=("self",)).select_related("rider")
+
+
+# ── following the order ──────────────────────────────────────────────────────────────────────────────────────────
+def follow(order: Order, *, by: Cause) -> None:
+    """Make the deliveries of this order agree with it: open one, bring its search forward, or end it.
+
+    Level-triggered: reads what is true, so it may run at any time and any number of times.
+    """
+    delivery = lock_live(order)
+    if called_off(order):
+        if delivery is not None:
+            cancel(order, delivery, by=by, reason=order.cancel_reason or f"order {order.status}")
+    elif delivery is None:
+        if _paid_and_acknowledged(order) and order.carriage == CarriageState.NONE:
+            open(order, by=by)
+    elif delivery.status == DeliveryStatus.SEARCHING:
+        _bring_forward(delivery, search_at(order, now=clock.now()))
+
+
+def called_off(order: Order) -> bool:
+    """Nobody shall fetch this order (any more). One that was given all its money back is called off by `orders`,
+    unless it is on its way already."""
+    return order.preparation in moves.CALLED_OFF or order.payment == PaymentState.CANCELLED
+
+
+def _paid_and_acknowledged(order: Order) -> bool:
+    return order.payment in PAID and order.preparation in CARRIABLE
+
+
+def search_at(order: Order, *, now: datetime) -> datetime:
+    """When to begin looking for a rider: DISPATCH_LEAD_SECONDS before the order should be ready (SPEC O3)."""
+    if order.preparation == PreparationState.READY:
+        return now
+    return max(now, deadlines.expected_ready_at(order) - timedelta(seconds=settings.DISPATCH_LEAD_SECONDS))
+
+
+def _bring_forward(delivery: Delivery, due_at: datetime) -> None:
+    if delivery.state == WorkState.PENDING and due_at < delivery.due_at:
+        _write(delivery, due_at=due_at)
+
+
+# ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────────
+def open(order: Order, *, by: Cause) -> Delivery:  # noqa: A001 - `carrying.open(order)` is what one says
+    """Open the next attempt: it searches from `search_at` on. Raises Conflict when the refund of a failed attempt may
+    have been sent (orders.carriage.opened)."""
+    attempt = 1 + (Delivery.objects.filter(order=order).aggregate(last=Max("attempt"))["last"] or 0)
+    carriage.opened(order, attempt, by=by)
+    delivery = Delivery.objects.create(
+        order=order,
+        attempt=attempt,
+        external_id=f"{order.public_id}-{attempt}",
+        fee_minor=order.delivery_fee_minor,
+        currency=order.currency,
+        distance_m=eta.distance_m(order),
+        due_at=search_at(order, now=clock.now()),
+    )
+    _record(order, delivery, "delivery.opened", by=by)
+    return delivery
+
+
+def try_again(order: Order, *, by: Cause) -> Delivery:
+    """After a failed attempt ops wants another one. Raises Conflict where none can be."""
+    if lock_live(order) is not None:
+        raise Conflict("A delivery of this order is under way", code="DELIVERY_LIVE")
+    if called_off(order) or not _paid_and_acknowledged(order):
+        raise Conflict(f"The order is {order.status}: there is nothing to carry", code="NOT_CARRIABLE")
+    if order.carriage == CarriageState.DELIVERED:
+        raise Conflict("The order was delivered", code="NOT_CARRIABLE")
+    return open(order, by=by)
+
+
+def assign(order: Order, delivery: Delivery, rider: Rider, *, by: Cause) -> None:
+    """`rider` carries it from now on. The caller has counted the rider's capacity (an accepted offer, or ops)."""
+    shown = {"name": rider.name, "phone": rider.phone, "vehicle": rider.vehicle}
+    _move(
+        delivery, DeliveryStatus.ASSIGNED, rider=rider, driver_details=shown, assigned_at=clock.now(), **_off(delivery)
+    )
+    _record(order, delivery, "delivery.assigned", by=by)
+    carriage.assigned(order, delivery.attempt, by=by, carrier=f"rider:{rider.pk}", rider_name=rider.name)
+
+
+def lose(order: Order, delivery: Delivery, *, by: Cause, reason: str) -> None:
+    """The rider will not fetch it after all: the same delivery looks for another one, at once."""
+    rider = delivery.rider
+    queued = {} if delivery.state == WorkState.LEASED else {"state": WorkState.PENDING, "processed_at": None}
+    _move(
+        delivery,
+        DeliveryStatus.SEARCHING,
+        rider=None,
+        driver_details={},
+        assigned_at=None,
+        search_rounds=0,
+        search_started_at=None,
+        alerted_at=None,
+        due_at=clock.now(),
+        **queued,
+    )
+    version = _record(order, delivery, "delivery.lost", by=by, rider=rider, reason=reason)
+    carriage.lost(order, delivery.attempt, by=by, why=reason)
+    tracks.clear(delivery)
+    if rider is not None:
+        _free(rider)
+        _tell(order, delivery, rider, reason, version)
+
+
+# ── on the way ───────────────────────────────────────────────────────────────────────────────────────────────────
+def pick_up(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, Any] | None = None) -> None:
+    """`position` is what stands in `pickup_position`: where, how far off, or that none was given.
+
+    What was handed over was ready, whether the store has said so or not: nobody goes hungry for a forgotten button.
+    """
+    _move(delivery, DeliveryStatus.PICKED_UP, picked_up_at=clock.now(), pickup_position=position)
+    _record(order, delivery, "delivery.picked_up", by=by)
+    moves.advance(order, preparation=PreparationState.READY, by=by, why="handed to the rider")
+    carriage.picked_up(order, delivery.attempt, by=by, eta_minutes=_eta_minutes(order, delivery))
+
+
+def leave(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, Any] | None = None) -> None:
+    """Out for delivery; where the rider is plays no part in it."""
+    _move(delivery, DeliveryStatus.IN_TRANSIT, in_transit_at=clock.now())
+    _record(order, delivery, "delivery.left", by=by)
+    carriage.in_transit(order, delivery.attempt, by=by, eta_minutes=_eta_minutes(order, delivery))
+
+
+def _eta_minutes(order: Order, delivery: Delivery) -> int:
+    now = clock.now()
+    seen = tracks.latest(delivery)
+    return eta.minutes_left(eta.arrival(order, delivery, now=now, position=seen.point if seen else None), now=now)
+
+
+# ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def deliver(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, Any] | None = None) -> None:
+    """Handed over (SPEC R6): the rider has earned it and has a place free, the customer is told and asked for a review,
+    tracks are cleared."""
+    _end(order, delivery, DeliveryStatus.DELIVERED, by=by, dropoff_position=position)
+    carriage.delivered(order, delivery.attempt, by=by)
+    if delivery.rider_id is not None:
+        referrals.delivered(delivery.rider_id, by=by)
+
+
+def fail(order: Order, delivery: Delivery, reason: str, *, by: Cause, driver_notes: str = "") -> None:
+    """It will not be brought to its end: refund by the store's policy, everybody is told (orders.carriage.failed)."""
+    version = _end(order, delivery, DeliveryStatus.FAILED, by=by, reason=reason, driver_notes=driver_notes[:500])
+    carriage.failed(order, delivery.attempt, reason, by=by)
+    if delivery.rider is not None:
+        _tell(order, delivery, delivery.rider, reason, version)
+
+
+def cancel(order: Order, delivery: Delivery, *, by: Cause, reason: str) -> None:
+    """The order was called off: the open offer is withdrawn, the rider is told and free (SPEC O7)."""
+    version = _end(order, delivery, DeliveryStatus.CANCELLED, by=by, reason=reason)
+    if delivery.rider is not None:
+        _tell(order, delivery, delivery.rider, reason, version)
+
+
+def _end(
+    order: Order, delivery: Delivery, status: DeliveryStatus, *, by: Cause, reason: str = "", **columns: Any
+) -> int:
+    searched = delivery.status == DeliveryStatus.SEARCHING
+    columns |= {"ended_at": clock.now(), "end_reason": reason[:REASON_LENGTH], **_off(delivery)}
+    _move(delivery, status, **columns)
+    version = _record(order, delivery, "delivery.ended", by=by, reason=reason)
+    if searched:
+        offers.withdraw(delivery, reason, by=by)
+    tracks.clear(delivery)
+    if delivery.rider is not None:
+        _free(delivery.rider)
+    return version
+
+
+# ── small print ──────────────────────────────────────────────────────────────────────────────────────────────────
+def _free(rider: Rider) -> None:
+    capacity.free(rider.pk)
+    searching.rider_freed(rider.pk)
+
+
+def _tell(order: Order, delivery: Delivery, rider: Rider, reason: str, version: int) -> None:
+    messages.send(
+        rider.recipient_id,
+        "delivery.withdrawn",
+        {"orderId": order.public_id, "store": order.store.name, "reason": reason},
+        dedupe=f"delivery:{delivery.pk}:{version}",
+        order_ref=order.public_id,
+    )
+
+
+def _off(delivery: Delivery) -> dict[str, Any]:
+    """Off the dispatch queue. A row that a worker holds right now is left to it: it finds nothing to search for, and
+    setting the state here would look to it like a lost lease."""
+    if delivery.state != WorkState.PENDING:
+        return {}
+    return {"state": WorkState.DONE, "processed_at": clock.now()}
+
+
+def _move(delivery: Delivery, to: DeliveryStatus, **columns: Any) -> None:
+    """Raises IllegalMove, nothing changed, unless the life cycle allows it."""
+    DELIVERY.require(delivery.status, to, what="delivery status")
+    _write(delivery, status=to, **columns)
+
+
+def _write(delivery: Delivery, **columns: Any) -> None:
+    for column, value in columns.items():
+        setattr(delivery, column, value)
+    delivery.save(update_fields=list(columns))
+
+
+def _record(
+    order: Order, delivery: Delivery, name: str, *, by: Cause, rider: Rider | None = None, reason: str = ""
+) -> int:
+    who = rider or delivery.rider
+    data: dict[str, Any] = {"attempt": delivery.attempt, "status": str(delivery.status)}
+    if who is not None:
+        data["rider"] = str(who.public_id)
+    if reason:
+        data["reason"] = reason
+    return events.record(name, delivery, by=by, data=data, order_ref=order.public_id)

@@ -1,0 +1,202 @@
+"""Suspicions with their evidence, until ops decides (SPEC R4, R11).
+
+While a flag is open it holds the earning of its delivery (`payouts` reacts to `fraud_flag.changed`). One open flag
+gathers all sightings of its kind on one delivery, so that an impatient thumb does not fill the desk.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from deliveries import tracks
+from deliveries.lifecycle import FLAG, FlagStatus
+from deliveries.models import Delivery, FraudFlag, FraudKind
+from deliveries.position_checks import CONFIRMATIONS, Finding, place_of
+from foundation import clock, events
+from foundation.errors import Invalid
+from foundation.events import Cause
+from foundation.geo import Point
+from foundation.models import User
+from notifications import incidents
+from notifications.models import Severity
+from orders import rows
+from orders.models import Order
+from riders import riders
+from riders import rows as riders_rows
+from riders.models import Rider
+from riders.positions import PointResult
+
+log = structlog.get_logger(__name__)
+KEPT_SIGHTINGS = 20
+REPEATED_WITHIN = timedelta(seconds=10)
+NOTE_LENGTH = FraudFlag._meta.get_field("decision_note").max_length or 0
+TITLES: dict[str, str] = {
+    FraudKind.FAKE_PICKUP: "Fake pickup attempt",
+    FraudKind.FAKE_DELIVERY: "Fake delivery attempt",
+    FraudKind.SPOOFING: "Position jumped impossibly",
+    FraudKind.REJECTION_RATE: "Rejects too many offers",
+}
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What was seen, once: goes into the flag's evidence as it is."""
+
+    kind: FraudKind
+    rider: Rider
+    at: datetime
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sighting(self) -> dict[str, Any]:
+        return {"at": clock.wire(self.at), **self.figures}
+
+
+def fake_confirmation(
+    order: Order, delivery: Delivery, rider: Rider, target: str, position: Point, finding: Finding
+) -> FraudFlag:
+    """A confirmation from too far away. More than MAX_FAKE_ATTEMPTS of a rider suspend them until ops decides.
+
+    Order and delivery are locked; the caller lets this commit although it refuses the request. The very same request
+    within seconds is a phone that got no answer: it is refused again, and counts once.
+    """
+    kind, place = CONFIRMATIONS[target].flag, place_of(order, target)
+    at = {"latitude": position.lat, "longitude": position.lng}
+    repeated = _just_seen(delivery, kind, at)
+    if repeated is not None:
+        return repeated
+    distance_m = round(finding.distance_m or 0)
+    figures = {
+        "position": at,
+        "place": {"latitude": place.lat, "longitude": place.lng} if place else None,
+        "distance_m": distance_m,
+        "allowed_m": finding.allowed_m,
+        "delivery_status": str(delivery.status),
+    }
+    suspicion = Suspicion(kind, rider, clock.now(), figures)
+    flag = raise_flag(suspicion, delivery=delivery, order=order)
+    attempts = riders.count_fake_attempt(rider.pk)
+    log.warning("fake_confirmation", rider=rider.pk, order=order.public_id, kind=flag.kind, distance_m=distance_m)
+    if attempts > settings.MAX_FAKE_ATTEMPTS:
+        riders.suspend(rider.pk, f"{attempts} confirmations from the wrong place", by=Cause("system", "fraud"))
+    return flag
+
+
+def _just_seen(delivery: Delivery, kind: FraudKind, position: dict[str, float]) -> FraudFlag | None:
+    flag = FraudFlag.objects.filter(delivery=delivery, kind=kind, status=FlagStatus.OPEN).first()
+    if flag is None:
+        return None
+    last = flag.evidence["sightings"][-1]
+    age = clock.now() - datetime.fromisoformat(last["at"])
+    return flag if last.get("position") == position and age < REPEATED_WITHIN else None
+
+
+def jump(rider: Rider, result: PointResult, *, order_id: int | None, delivery_id: int | None) -> FraudFlag | None:
+    """A position that nobody can have travelled to: spoofing, while the delivery is carried if one is."""
+    before = result.previous
+    if before is None:
+        return None
+    figures = {
+        "from": {"latitude": before.point.lat, "longitude": before.point.lng, "at": clock.wire(before.recorded_at)},
+        "to": {"latitude": result.seen.point.lat, "longitude": result.seen.point.lng},
+        "distance_m": round(result.distance_m or 0),
+        "speed_m_per_s": round(result.speed_m_per_s or 0),
+        "plausible_m_per_s": settings.PLAUSIBLE_SPEED_M_PER_S,
+    }
+    suspicion = Suspicion(FraudKind.SPOOFING, rider, result.seen.recorded_at, figures)
+    with transaction.atomic():
+        if order_id is None or delivery_id is None:
+            return raise_flag(suspicion)
+        order = rows.lock(order_id)
+        delivery = Delivery.objects.select_for_update(no_key=True, of=("self",)).get(pk=delivery_id)
+        return raise_flag(suspicion, delivery=delivery, order=order)
+
+
+def raise_flag(suspicion: Suspicion, *, delivery: Delivery | None = None, order: Order | None = None) -> FraudFlag:
+    """Open a flag, or add to the one that is open for this kind and delivery (for this kind and rider without one).
+
+    The order and the delivery are locked, without them the rider is; ops is told by an incident that counts up.
+    """
+    if delivery is None:
+        riders_rows.lock(suspicion.rider.pk)
+    flag = _open_flag(suspicion, delivery)
+    if flag is None:
+        evidence = {"sightings": [suspicion.sighting], "count": 1}
+        flag = FraudFlag.objects.create(
+            kind=suspicion.kind, rider=suspicion.rider, delivery=delivery, evidence=evidence
+        )
+        _changed(flag, delivery, order, by=Cause("system", "fraud"))
+    else:
+        sightings = [*flag.evidence.get("sightings", ()), suspicion.sighting][-KEPT_SIGHTINGS:]
+        flag.evidence = {**flag.evidence, "sightings": sightings, "count": flag.evidence.get("count", 0) + 1}
+        flag.save(update_fields=["evidence"])
+    ref = order.public_id if order else ""
+    incidents.open(
+        f"fraud.{flag.kind}",
+        severity=Severity.WARNING,
+        title=f"{TITLES[flag.kind]}: {suspicion.rider.name}" + (f", order {order.order_id}" if order else ""),
+        dedupe=incident_key(flag),
+        subject=events.subject_of(flag),
+        order_ref=ref,
+        detail={"rider": str(suspicion.rider.public_id), "order": ref, **suspicion.sighting},
+    )
+    return flag
+
+
+def _open_flag(suspicion: Suspicion, delivery: Delivery | None) -> FraudFlag | None:
+    flags = FraudFlag.objects.select_for_update(no_key=True, of=("self",)).filter(
+        kind=suspicion.kind, status=FlagStatus.OPEN, rider=suspicion.rider, delivery=delivery
+    )
+    return flags.first()
+
+
+def uphold(flag: FraudFlag, *, by: Cause, note: str) -> FraudFlag:
+    """It was fraud: the earning stays held for good. Raises IllegalMove unless open, Invalid without a note."""
+    return _decide(flag, FlagStatus.UPHELD, by, note)
+
+
+def dismiss(flag: FraudFlag, *, by: Cause, note: str) -> FraudFlag:
+    """It was not: the earning is free. Raises IllegalMove unless open, Invalid without a note."""
+    return _decide(flag, FlagStatus.DISMISSED, by, note)
+
+
+def _decide(flag: FraudFlag, status: FlagStatus, by: Cause, note: str) -> FraudFlag:
+    if not note.strip():
+        raise Invalid("say why", field="note")
+    with transaction.atomic():
+        order = delivery = None
+        if flag.delivery is not None:
+            order = rows.lock(flag.delivery.order_id)
+            delivery = Delivery.objects.select_for_update(no_key=True, of=("self",)).get(pk=flag.delivery.pk)
+        row = FraudFlag.objects.select_for_update(no_key=True, of=("self",)).get(pk=flag.pk)
+        FLAG.require(row.status, status, what="flag")
+        row.status, row.decided_by, row.decided_at = status, _person(by), clock.now()
+        row.decision_note = note.strip()[:NOTE_LENGTH]
+        row.save(update_fields=["status", "decided_by", "decided_at", "decision_note"])
+        _changed(row, delivery, order, by=by)
+        incidents.resolve_key(incident_key(row), f"{status}: {row.decision_note}")
+        if delivery is not None:
+            tracks.clear_if_over(delivery)
+    return row
+
+
+def _person(by: Cause) -> User | None:
+    kind, _, pk = by.actor.partition(":")
+    return User.objects.filter(pk=pk).first() if kind == "user" else None
+
+
+def _changed(flag: FraudFlag, delivery: Delivery | None, order: Order | None, *, by: Cause) -> None:
+    """The event stands with the delivery, whose earning it is about; a flag without one touches no money."""
+    data = {"flag": str(flag.public_id), "kind": flag.kind, "status": flag.status}
+    if delivery is not None:
+        events.record("fraud_flag.changed", delivery, by=by, data=data, order_ref=order.public_id if order else "")
+    else:
+        events.record("rider.flagged", flag, by=by, data=data)
+
+
+def incident_key(flag: FraudFlag) -> str:
+    return f"fraud_flag:{flag.pk}"

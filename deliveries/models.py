@@ -1,0 +1,188 @@
+"""Tables of the road: Delivery, Decision, Offer, Track, FraudFlag.
+
+Distances are metres, fees minor units of the order's currency.
+"""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, FlagStatus, OfferStatus
+from foundation.models import User
+from foundation.work import WorkItem
+from orders.models import Order
+from riders.models import Rider
+
+IN_HOUSE = "in_house"
+
+
+class Delivery(WorkItem):
+    """The job of carrying one order once; a second attempt is a new row. At most one per order is live.
+
+    While it searches it is its own work row: `due_at` says when dispatch looks at it next, `state` is done as soon as
+    somebody carries it. `external_id` is what its courier knows it by.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
+    attempt = models.PositiveSmallIntegerField()
+    courier = models.CharField(max_length=12, default=IN_HOUSE)
+    external_id = models.CharField(max_length=60, unique=True)
+    status = models.CharField(max_length=12, choices=DeliveryStatus.choices, default=DeliveryStatus.SEARCHING)
+    rider = models.ForeignKey(Rider, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    fee_minor = models.PositiveBigIntegerField()
+    currency = models.CharField(max_length=3)
+    distance_m = models.PositiveIntegerField(null=True, help_text="Store to customer.")
+    search_rounds = models.PositiveIntegerField(default=0, editable=False)
+    search_started_at = models.DateTimeField(null=True, blank=True)
+    alerted_at = models.DateTimeField(null=True, blank=True, help_text="When ops was told that nobody takes it.")
+    end_reason = models.CharField(max_length=300, blank=True, default="")
+    driver_notes = models.CharField(max_length=500, blank=True, default="")
+    driver_details = models.JSONField(default=dict, blank=True, help_text="Who carries, as shown: name, phone, vehicle")
+    pickup_position = models.JSONField(null=True, blank=True)
+    dropoff_position = models.JSONField(null=True, blank=True)
+    assigned_at = models.DateTimeField(null=True, blank=True)
+    picked_up_at = models.DateTimeField(null=True, blank=True)
+    in_transit_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(WorkItem.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["order"], condition=Q(status__in=LIVE), name="delivery_live_once"),
+            models.UniqueConstraint(fields=["order", "attempt"], name="delivery_attempt_once"),
+            models.CheckConstraint(
+                condition=~Q(courier=IN_HOUSE, status__in=[*CARRIED, DeliveryStatus.DELIVERED])
+                | Q(rider__isnull=False),
+                name="carried_by_somebody",
+            ),
+        ]
+        indexes: ClassVar = [
+            *WorkItem.Meta.indexes,
+            models.Index(fields=["rider", "-assigned_at"], name="delivery_of_rider"),
+            models.Index(fields=["status", "-created_at"], name="delivery_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class Decision(models.Model):
+    """Why dispatch did what it did (SPEC D1, C "explained"): snapshot summary, candidates with scores, exclusions.
+
+    `candidates`: best first, [{rider, name, distance_m, load, score, verdict}]; `exclusions`: {reason: count}.
+    """
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
+    outcome = models.CharField(max_length=12, help_text="offered | waiting | refused | alerted")
+    reason = models.CharField(max_length=200)
+    radius_m = models.PositiveIntegerField()
+    policy = models.JSONField()
+    candidates = models.JSONField(default=list)
+    exclusions = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["delivery", "id"], name="decision_of_delivery"),
+            models.Index(fields=["created_at"], name="decision_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.reason}"
+
+
+class Offer(WorkItem):
+    """A delivery put before one rider for 30 s (SPEC D2). `due_at` is the deadline: the sweep expires it then, and an
+    accept after it fails even if no sweep has run."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
+    rider = models.ForeignKey(Rider, on_delete=models.PROTECT, related_name="+")
+    decision = models.ForeignKey(Decision, null=True, on_delete=models.SET_NULL, related_name="+")
+    status = models.CharField(max_length=10, choices=OfferStatus.choices, default=OfferStatus.PENDING)
+    distance_m = models.PositiveIntegerField(help_text="Rider to store.")
+    fee_minor = models.PositiveBigIntegerField()
+    reason = models.CharField(max_length=200, blank=True, default="")
+    expires_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(WorkItem.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["delivery"], condition=Q(status=OfferStatus.PENDING), name="offer_pending_once"
+            ),
+            models.UniqueConstraint(
+                fields=["delivery", "rider"],
+                condition=Q(status__in=[OfferStatus.PENDING, OfferStatus.REJECTED, OfferStatus.EXPIRED]),
+                name="offer_to_rider_once",
+            ),
+        ]
+        indexes: ClassVar = [
+            *WorkItem.Meta.indexes,
+            models.Index(fields=["rider", "-created_at"], name="offer_of_rider"),
+            models.Index(fields=["delivery", "-created_at"], name="offer_of_delivery"),
+        ]
+
+    def __str__(self) -> str:
+        return f"offer {self.pk}"
+
+
+class Track(models.Model):
+    """Where a rider was while a delivery was live (SPEC R7); cleared when it ends unless a flag needs it."""
+
+    rider = models.ForeignKey(Rider, on_delete=models.PROTECT, related_name="+")
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
+    latitude = models.FloatField()
+    longitude = models.FloatField()
+    accuracy_m = models.FloatField(null=True)
+    recorded_at = models.DateTimeField()
+    received_at = models.DateTimeField(db_default=Now())
+    announced = models.BooleanField(default=False, db_default=False, help_text="Live watchers were told.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["delivery", "recorded_at"], name="track_point_once")]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(announced=False), name="track_unannounced"),
+            models.Index(fields=["received_at"], name="track_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"track point {self.pk}"
+
+
+class FraudKind(models.TextChoices):
+    FAKE_PICKUP = "fake_pickup"
+    FAKE_DELIVERY = "fake_delivery"
+    SPOOFING = "spoofing"
+    REJECTION_RATE = "rejection_rate"
+
+
+class FraudFlag(models.Model):
+    """A suspicion with its evidence, until ops upholds or dismisses it (SPEC R4, R11). While open it holds the earning
+    of its delivery."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField(max_length=16, choices=FraudKind.choices)
+    status = models.CharField(max_length=10, choices=FlagStatus.choices, default=FlagStatus.OPEN)
+    rider = models.ForeignKey(Rider, on_delete=models.PROTECT, related_name="+")
+    delivery = models.ForeignKey(Delivery, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    evidence = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision_note = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-created_at"], condition=Q(status=FlagStatus.OPEN), name="flag_open"),
+            models.Index(fields=["rider", "-created_at"], name="flag_of_rider"),
+            models.Index(fields=["delivery"], condition=Q(delivery__isnull=False), name="flag_of_delivery"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} by rider {self.rider_id}"

@@ -1,0 +1,18 @@
+"""Reactions of this room (config/reactions.py): level-triggered, they read what is true now."""
+
+from django.db import transaction
+
+from deliveries import carrying, searching
+from foundation.events import Cause
+from orders import rows
+
+
+def follow_order(order_id: int) -> None:
+    """The order's preparation moved, or it was called off: its deliveries follow."""
+    with transaction.atomic():
+        carrying.follow(rows.lock(order_id), by=Cause("system", "job:deliveries.follow_order"))
+
+
+def follow_rider(rider_id: int) -> None:
+    """A rider came online or has a place free: whoever waits for one looks again."""
+    searching.rider_came(rider_id)

@@ -1,0 +1,108 @@
+"""What the tracking API and the sockets show of an order, read over several tables (the contract's OrderTracking)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from deliveries import eta, tracks
+from deliveries.lifecycle import CARRIED, DeliveryStatus
+from deliveries.models import IN_HOUSE, Delivery
+from foundation import clock
+from foundation.models import STAFF_ROLES, Event, Role, User
+from orders.lifecycle import LIVE, TRACKING_WORDS, OrderStatus
+from orders.models import Order
+from riders.positions import Seen
+
+ON_THE_WAY = (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT)
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """`by`: what kind of party moved it (stripe, rider, person, system ...), never who."""
+
+    status: str
+    timestamp: datetime
+    recorded_at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Driver:
+    name: str
+    phone: str
+    vehicle: str
+    assigned_at: datetime | None
+    picked_up_at: datetime | None
+
+
+class Tracking:
+    """One order as `viewer` may see it. Storefront and staff see the storefront's metadata, others do not."""
+
+    def __init__(self, order: Order, viewer: User):
+        self.order = order
+        self.inside = viewer.role == Role.STOREFRONT or viewer.role in STAFF_ROLES
+        self.now = clock.now()
+
+    @cached_property
+    def delivery(self) -> Delivery | None:
+        return Delivery.objects.filter(order=self.order).order_by("-attempt").first()
+
+    @property
+    def current_status(self) -> str:
+        return TRACKING_WORDS[self.order.status]
+
+    @property
+    def provider(self) -> str:
+        """Who carries it, or shall."""
+        if self.delivery is not None:
+            return self.delivery.courier
+        return self.order.external_delivery_provider or self.order.provider_preference or IN_HOUSE
+
+    @property
+    def driver(self) -> Driver | None:
+        """Who carries it; the phone number only for as long as there is a reason to call."""
+        delivery = self.delivery
+        if delivery is None or not delivery.driver_details:
+            return None
+        shown = delivery.driver_details
+        phone = shown.get("phone", "") if delivery.status in CARRIED else ""
+        return Driver(
+            shown.get("name", ""), phone, shown.get("vehicle", ""), delivery.assigned_at, delivery.picked_up_at
+        )
+
+    @cached_property
+    def seen(self) -> Seen | None:
+        """SPEC T4: where it is, only while it is on its way."""
+        delivery = self.delivery
+        return tracks.latest(delivery) if delivery is not None and delivery.status in ON_THE_WAY else None
+
+    @property
+    def arrival_at(self) -> datetime | None:
+        order = self.order
+        if order.status not in LIVE or order.status == OrderStatus.PENDING:
+            return None
+        return eta.arrival(order, self.delivery, now=self.now, position=self.seen.point if self.seen else None)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return dict(self.order.metadata) if self.inside else {}
+
+    @property
+    def substitutions(self) -> list[Any]:
+        """None are proposed while substitutions are not enabled."""
+        return []
+
+    @property
+    def history(self) -> list[HistoryEntry]:
+        """One entry per status as callers know it, oldest first, beginning with the placing (SPEC O2)."""
+        placed = self.order.created_at
+        entries = [HistoryEntry(TRACKING_WORDS[OrderStatus.PENDING], placed, placed, "storefront", "")]
+        moves = Event.objects.filter(order_ref=self.order.public_id, name="order.status_changed")
+        for event in moves.order_by("recorded_at", "id"):
+            word, who = TRACKING_WORDS[event.data["to"]], event.actor.partition(":")[0]
+            if word != entries[-1].status:
+                by, why = "person" if who == "user" else who, event.data.get("why", "")
+                entries.append(HistoryEntry(word, event.occurred_at, event.recorded_at, by, why))
+        return entries
