@@ -1,0 +1,1 @@
+"""Money owed and sent: ledger, connected accounts, payouts."""

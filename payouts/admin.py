@@ -1,0 +1,173 @@
+"""The console's pages of this room (SPEC A3): payouts and what to do about them, accounts, entries, connections.
+
+Lists are ordered by primary key and filtered by indexed columns; search boxes take exact ids. Nothing here is edited.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from foundation import clock, money
+from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.events import subject_of
+from foundation.models import Event
+from payouts import evidence, payouts
+from payouts.models import AccountKind, BankPayout, ConnectAccount, LedgerAccount, LedgerEntry, Payout
+
+SHOWN_ENTRIES = 50
+
+
+@admin.register(Payout)
+class PayoutAdmin(ReadOnlyAdmin):
+    list_display = ("period", "account", "shown_amount", "status", "failure", "state", "due_at", "stripe_transfer")
+    list_filter = ("status", "state")
+    list_select_related = ("account",)
+    ordering = ("-id",)
+    search_fields = ("stripe_transfer__exact",)
+    search_help_text = "An exact id: ours, the transfer's, or the destination account's"
+    actions = ("approve", "retry", "cancel")
+    readonly_fields = ("history",)
+    has_approve_permission = may("payouts.approve_payout")
+    has_retry_permission = may("payouts.retry_payout")
+    has_cancel_permission = may("payouts.cancel_payout")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Payout], search_term: str
+    ) -> tuple[QuerySet[Payout], bool]:
+        text = search_term.strip()
+        if public_id := evidence.as_uuid(text):
+            return queryset.filter(public_id=public_id), False
+        if text.startswith("acct_"):
+            return queryset.filter(destination=text), False
+        return super().get_search_results(request, queryset, text)
+
+    @admin.display(description="amount")
+    def shown_amount(self, payout: Payout) -> str:
+        amount = money.show(payout.amount_minor, payout.currency)
+        back = money.show(payout.returned_minor, payout.currency)
+        return f"{amount}, {back} of it back" if payout.returned_minor else amount
+
+    @admin.display(description="history")
+    def history(self, payout: Payout) -> SafeString:
+        events = Event.objects.filter(subject=subject_of(payout)).order_by("version")
+        rows = (
+            (clock.wire(e.occurred_at), e.name, e.data.get("to", ""), e.data.get("why", ""), e.actor) for e in events
+        )
+        return _table(("when", "what", "to", "why", "who"), rows)
+
+    @reasoned_action("Approve: send it (again)", permission="approve", preview=lambda payout: payout.failure)
+    def approve(self, payout: Payout, decision: Decision) -> str:
+        payouts.approve(payout, decision.by, decision.reason)
+        return "approved; it is looked up at Stripe first"
+
+    @reasoned_action("Retry now", permission="retry", preview=lambda payout: payout.error_message)
+    def retry(self, payout: Payout, decision: Decision) -> str:
+        payouts.retry(payout, decision.by, decision.reason)
+        return "is due now"
+
+    @reasoned_action("Cancel: back to the balance", permission="cancel")
+    def cancel(self, payout: Payout, decision: Decision) -> str:
+        payouts.cancel(payout, decision.by, decision.reason)
+        return f"cancelled, {money.show(payout.amount_minor, payout.currency)} is payable again"
+
+
+@admin.register(LedgerAccount)
+class LedgerAccountAdmin(ReadOnlyAdmin):
+    list_display = ("payee_name", "payee", "kind", "shown_balance", "entries", "next_payout")
+    list_filter = ("kind", "payee_kind", "currency")
+    ordering = ("-id",)
+    search_fields = ("payee_name__exact",)
+    search_help_text = "A payee: store:4 or rider:7"
+    readonly_fields = ("statement",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerAccount]:
+        theirs = ConnectAccount.objects.filter(payee_kind=OuterRef("payee_kind"), payee_id=OuterRef("payee_id"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                stripe_account=Subquery(theirs.values("stripe_account")[:1]),
+                payouts_enabled=Subquery(theirs.values("payouts_enabled")[:1]),
+            )
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[LedgerAccount], search_term: str
+    ) -> tuple[QuerySet[LedgerAccount], bool]:
+        kind, _, number = search_term.strip().partition(":")
+        if number.isdecimal() and len(number) < 19:
+            return queryset.filter(payee_kind=kind, payee_id=int(number)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="balance")
+    def shown_balance(self, account: LedgerAccount) -> str:
+        return money.show(account.balance_minor, account.currency)
+
+    @admin.display(description="next payout")
+    def next_payout(self, account: Any) -> str:
+        """What stands in its way, as the run will find it."""
+        if account.kind != AccountKind.PAYABLE or account.balance_minor == 0:
+            return ""
+        connection = ConnectAccount(
+            stripe_account=account.stripe_account or "", payouts_enabled=bool(account.payouts_enabled)
+        )
+        return payouts.obstacle(account, connection) or "ready"
+
+    @admin.display(description="latest entries")
+    def statement(self, account: LedgerAccount) -> SafeString:
+        entries = LedgerEntry.objects.filter(account=account).order_by("-sequence")[:SHOWN_ENTRIES]
+        rows = (
+            (
+                entry.sequence,
+                clock.wire(entry.occurred_at),
+                entry.kind,
+                entry.reference,
+                money.show(entry.amount_minor, account.currency),
+                money.show(entry.balance_minor, account.currency),
+                entry.note,
+            )
+            for entry in entries
+        )
+        return _table(("no.", "when", "kind", "fact", "amount", "balance", "note"), rows)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    list_display = ("account", "sequence", "kind", "reference", "shown_amount", "order_ref", "occurred_at", "note")
+    list_select_related = ("account",)
+    ordering = ("-id",)
+    search_fields = ("order_ref__exact",)
+    search_help_text = "An exact order id (ours)"
+
+    @admin.display(description="amount")
+    def shown_amount(self, entry: LedgerEntry) -> str:
+        return money.show(entry.amount_minor, entry.account.currency)
+
+
+@admin.register(ConnectAccount)
+class ConnectAccountAdmin(ReadOnlyAdmin):
+    list_display = ("payee", "stripe_account", "charges_enabled", "payouts_enabled", "updated_at", "deauthorized_at")
+    list_filter = ("payouts_enabled",)
+    ordering = ("-id",)
+    search_fields = ("stripe_account__exact",)
+    search_help_text = "An exact Stripe account id"
+
+
+@admin.register(BankPayout)
+class BankPayoutAdmin(ReadOnlyAdmin):
+    list_display = ("stripe_payout", "stripe_account", "amount_minor", "currency", "status", "failure", "made_at")
+    ordering = ("-id",)
+    search_fields = ("stripe_payout__exact", "stripe_account__exact")
+    search_help_text = "An exact id of Stripe's payout or account"
+
+
+def _table(heads: tuple[str, ...], rows: Any) -> SafeString:
+    head = format_html_join("", "<th>{}</th>", ((name,) for name in heads))
+    cells = format_html_join(
+        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((c,) for c in row)),) for row in rows)
+    )
+    return format_html("<table><tr>{}</tr>{}</table>", head, cells)

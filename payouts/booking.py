@@ -1,0 +1,160 @@
+"""What the ledger ought to say of an order or a delivery, less what it says: pure (SPEC M1, P1, P4, R6, R11).
+
+An order. Its store's share comes in on `held` when the payment is proved. A refund takes its part of that share back,
+from wherever the money stands. The order delivered, what is left goes to `payable`. An order that ended otherwise
+(cancelled, refused, delivery failed or returned) has its refund to wait for: as long as one was asked for that Stripe
+has not confirmed, all stays held. What is left after that was kept from the customer, say a cancellation fee: the
+store's share of it goes to `payable` too, as a cancellation fee. What was released stays released; later refunds take
+it back from `payable`, which may become negative and carries over (M2).
+
+A delivery. The rider's fee and the tip come in once it is delivered in-house: on `payable`, or on `held` while a fraud
+flag about it is open. A flag raised later moves them to `held`, unless a payout has taken them already. All flags
+dismissed, they are released. One flag upheld, they are reversed where they stand, also when they were paid: the rider
+then owes them.
+
+Times are when it happened in the world, `now` where nobody told us.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from foundation import money
+from payouts.models import AccountKind, EntryKind
+
+HELD, PAYABLE = AccountKind.HELD, AccountKind.PAYABLE
+
+
+class Booked(NamedTuple):
+    """An entry that stands."""
+
+    account: str
+    kind: str
+    reference: str
+    amount_minor: int
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What is still to be booked: one entry on `account`, or (with `source`) a pair that moves the amount there."""
+
+    account: AccountKind
+    kind: EntryKind
+    reference: str
+    amount_minor: int
+    occurred_at: datetime
+    note: str = ""
+    source: AccountKind | None = None
+
+
+@dataclass
+class Draft:
+    """The bookings so far, and where the money of this fact stands once they are done."""
+
+    fact: str
+    stands: list[Booked]
+    bookings: list[Booking] = field(default_factory=list)
+
+    def money(self, account: AccountKind) -> int:
+        new = sum(b.amount_minor * ((b.account == account) - (b.source == account)) for b in self.bookings)
+        return new + sum(entry.amount_minor for entry in self.stands if entry.account == account)
+
+    def total(self, kind: EntryKind) -> int:
+        return sum(entry.amount_minor for entry in self.stands if entry.kind == kind)
+
+    def has(self, *kinds: EntryKind) -> bool:
+        return any(entry.kind in kinds for entry in self.stands)
+
+    def next(self, kind: EntryKind) -> str:
+        """The key of the next step of a kind that may come more than once: "order:7:1", "order:7:2"."""
+        return f"{self.fact}:{1 + len({entry.reference for entry in self.stands if entry.kind == kind})}"
+
+    def book(self, account: AccountKind, kind: EntryKind, amount_minor: int, at: datetime, note: str = "") -> None:
+        if amount_minor:
+            self.bookings.append(Booking(account, kind, self.fact, amount_minor, at, note))
+
+    def correct(self, account: AccountKind, kind: EntryKind, amount_minor: int, at: datetime, note: str) -> None:
+        if amount_minor:
+            self.bookings.append(Booking(account, kind, self.next(kind), amount_minor, at, note))
+
+    def move(self, source: AccountKind, kind: EntryKind, at: datetime, note: str) -> None:
+        """All of it to the other account."""
+        if amount := self.money(source):
+            target = PAYABLE if source == HELD else HELD
+            self.bookings.append(Booking(target, kind, self.next(kind), amount, at, note, source))
+
+
+def draft(fact: str, entries: Iterable[Booked]) -> Draft:
+    """`fact` ("order:7") and those of the entries that are about it."""
+    return Draft(
+        fact, [entry for entry in entries if entry.reference == fact or entry.reference.startswith(f"{fact}:")]
+    )
+
+
+@dataclass(frozen=True)
+class OrderFacts:
+    """What is true of an order. `paid_at` None: no payment of its amount is proved. `asked_minor`: refunds requested,
+    `refunded_minor`: refunds that Stripe confirmed (cumulative, in proportion to `total_minor`)."""
+
+    fact: str
+    share_minor: int
+    total_minor: int
+    paid_at: datetime | None = None
+    asked_minor: int = 0
+    refunded_minor: int = 0
+    delivered: bool = False
+    ended: bool = False
+    ended_at: datetime | None = None
+
+
+def of_order(facts: OrderFacts, entries: Iterable[Booked], now: datetime) -> list[Booking]:
+    if facts.paid_at is None:
+        return []
+    d = draft(facts.fact, entries)
+    if not d.has(EntryKind.ORDER):
+        d.book(HELD, EntryKind.ORDER, facts.share_minor, facts.paid_at)
+    reversed_minor = money.share(facts.share_minor, facts.refunded_minor, facts.total_minor)
+    released = d.has(EntryKind.RELEASE, EntryKind.CANCELLATION_FEE)
+    note = f"refunded {facts.refunded_minor} of {facts.total_minor}"
+    d.correct(PAYABLE if released else HELD, EntryKind.REFUND, -reversed_minor - d.total(EntryKind.REFUND), now, note)
+    at = facts.ended_at or now
+    if facts.delivered:
+        d.move(HELD, EntryKind.RELEASE, at, "delivered")
+    elif facts.ended and facts.asked_minor <= facts.refunded_minor:
+        d.move(HELD, EntryKind.CANCELLATION_FEE, at, "kept of an order that was not delivered")
+    return d.bookings
+
+
+@dataclass(frozen=True)
+class DeliveryFacts:
+    """What is true of a delivery. `earned_at` None: nothing is earned by it. `paid_out`: a payout took what stands on
+    `payable`."""
+
+    fact: str
+    fee_minor: int
+    tip_minor: int
+    earned_at: datetime | None = None
+    suspected: bool = False
+    upheld: bool = False
+    paid_out: bool = False
+
+
+def of_delivery(facts: DeliveryFacts, entries: Iterable[Booked], now: datetime) -> list[Booking]:
+    if facts.earned_at is None:
+        return []
+    d = draft(facts.fact, entries)
+    where = HELD if facts.suspected or facts.upheld else PAYABLE
+    if not d.has(EntryKind.DELIVERY_FEE):
+        d.book(where, EntryKind.DELIVERY_FEE, facts.fee_minor, facts.earned_at)
+    if not d.has(EntryKind.TIP):
+        d.book(where, EntryKind.TIP, facts.tip_minor, facts.earned_at)
+    if facts.upheld:
+        for account in (HELD, PAYABLE):
+            d.book(account, EntryKind.REVERSAL, -d.money(account), now, "fraud flag upheld")
+    elif facts.suspected:
+        if not facts.paid_out:
+            d.move(PAYABLE, EntryKind.HOLD, now, "fraud flag open")
+    else:
+        d.move(HELD, EntryKind.RELEASE, now, "fraud flags dismissed")
+    return d.bookings

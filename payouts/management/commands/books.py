@@ -1,0 +1,31 @@
+"""`manage.py books`: prove that the books agree; exit code 1 when they do not."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from payouts import books
+from payouts.books import Report
+
+
+class Command(BaseCommand):
+    help = "Prove the books: every balance, payout, order and delivery. Exit code 1 when something does not agree."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print the whole report as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        report = books.prove()
+        self.stdout.write(json.dumps(report.as_json(), indent=2) if options["json"] else self._words(report))
+        if not report.proved:
+            sys.exit(1)
+
+    def _words(self, report: Report) -> str:
+        lines = [f"{count} {name} checked" for name, count in report.checked.items()]
+        for currency, sums in report.totals.items():
+            lines += [f"{currency} {name.replace('_', ' ')}: {amount_minor}" for name, amount_minor in sums.items()]
+        lines += [f"✗ {failure['subject']}: {failure['what']}" for failure in report.failures]
+        return "\n".join([*lines, "The books agree." if report.proved else "The books do NOT agree."])

@@ -1,0 +1,90 @@
+"""Reactions: make the books of one subject right (config/reactions.py). Each may run twice, late, and in any order.
+
+The payee's accounts are locked first and the truth is read after that, so that of two runs the later one sees what the
+earlier one booked, and never books from an older truth.
+"""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from deliveries.models import Delivery
+from foundation import clock
+from foundation.events import subject_of
+from orders.models import Order
+from payouts import accounts, booking, ledger, selectors
+from payouts.accounts import Pair
+from payouts.booking import Booking
+from payouts.models import AccountKind, EntryKind, PayeeKind
+from riders import referrals
+from riders.models import Referral
+
+
+def book_order(order_id: int) -> None:
+    """The store's side of an order: credit, reversals, release (SPEC P1, P4, M1)."""
+    order = Order.objects.select_related("store").get(pk=order_id)
+    if selectors.order_facts(order).paid_at is None:
+        return  # nothing to book yet: the payment's own event brings us back, and no empty account is left behind
+    with transaction.atomic():
+        pair = accounts.pair(PayeeKind.STORE, order.store_id, order.store.name, order.currency)
+        order.refresh_from_db()
+        entries = selectors.entries_of(PayeeKind.STORE, order.store_id, order.currency, order.public_id)
+        due = booking.of_order(selectors.order_facts(order), selectors.booked(entries), clock.now())
+        _carry_out(pair, due, order.public_id)
+
+
+def book_delivery(delivery_id: int) -> None:
+    """The rider's side of a delivery: fee and tip once, held while a fraud flag is open (SPEC R6, R10, R11)."""
+    delivery = Delivery.objects.select_related("order", "rider").get(pk=delivery_id)
+    if delivery.rider is None or selectors.delivery_facts(delivery, ()).earned_at is None:
+        return
+    with transaction.atomic():
+        pair = accounts.pair(PayeeKind.RIDER, delivery.rider.pk, delivery.rider.name, delivery.currency)
+        delivery.refresh_from_db()
+        order_ref = delivery.order.public_id
+        entries = selectors.entries_of(PayeeKind.RIDER, delivery.rider.pk, delivery.currency, order_ref)
+        facts = selectors.delivery_facts(delivery, entries)
+        _carry_out(pair, booking.of_delivery(facts, selectors.booked(entries), clock.now()), order_ref)
+
+
+def book_referral(referral_id: int) -> None:
+    """The bonus of who brought a rider, once that rider has delivered enough (SPEC R9)."""
+    referral = Referral.objects.select_related("referrer").get(pk=referral_id)
+    if referral.earned_at is None:
+        return
+    referrer = referral.referrer
+    with transaction.atomic():
+        pair = accounts.pair(PayeeKind.RIDER, referrer.pk, referrer.name, referrals.BONUS_CURRENCY)
+        ledger.book(
+            pair.payable,
+            EntryKind.BONUS,
+            subject_of(referral),
+            referrals.BONUS_MINOR,
+            occurred_at=referral.earned_at,
+            note="referral",
+        )
+
+
+def _carry_out(pair: Pair, due: Iterable[Booking], order_ref: str) -> None:
+    for one in due:
+        if one.source is None:
+            ledger.book(
+                pair.of(one.account),
+                one.kind,
+                one.reference,
+                one.amount_minor,
+                occurred_at=one.occurred_at,
+                order_ref=order_ref,
+                note=one.note,
+            )
+        else:
+            ledger.move(
+                pair.of(AccountKind(one.source)),
+                pair.of(one.account),
+                one.kind,
+                one.reference,
+                one.amount_minor,
+                occurred_at=one.occurred_at,
+                order_ref=order_ref,
+                note=one.note,
+            )
