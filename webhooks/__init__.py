@@ -1,0 +1,1 @@
+"""The door: receive, verify, store, hand on what providers tell us."""

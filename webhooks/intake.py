@@ -1,0 +1,166 @@
+"""The door itself: one request in, one answer out (SPEC W1, W2, W3, W7).
+
+Both ways in share this code: the lane in front of Django (webhooks/lane.py) and the plain Django view. What is cheap to
+check is checked first, the body is read once and never beyond its cap, the signature is checked on the raw bytes before
+anything parses them, and 200 is said only after the commit. Nothing here speaks to the broker.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import psycopg
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+
+from foundation.api import errors
+from foundation.api.parsers import MAX_BYTES
+from foundation.webhook import Door, Knock, Refused
+from webhooks import attempts, registry, storing
+from webhooks.attempts import Attempt
+
+log = structlog.get_logger(__name__)
+Environ = Mapping[str, Any]
+PREFIX = "/webhooks/"
+UNKNOWN = "unknown"  # what an address without a provider is counted under: callers do not name our rows
+RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True)
+class Reply:
+    """JSON; `headers` are the ones beside content type and length."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a WSGI environ by their lower-case names, without copying them."""
+
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        key = name.upper().replace("-", "_")
+        return str(self._environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"])
+
+    def __iter__(self) -> Iterator[str]:
+        return (key[5:].lower().replace("_", "-") for key in self._environ if key.startswith("HTTP_"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def answer(environ: Environ) -> Reply:
+    """Serve POST /webhooks/{provider} from a WSGI environ."""
+    provider, raw = environ["PATH_INFO"][len(PREFIX) :], b""
+    try:
+        door = _door(provider)
+        _check(environ, door)
+        raw = read_body(environ)
+        return receive(door, Knock(raw, Headers(environ), public_url(environ)))
+    except Refused as refused:
+        return _refuse(environ, provider, raw, refused)
+    except Exception as error:  # noqa: BLE001 - whatever it is: the provider must try again, and we must hear of it
+        return _fail(environ, provider, error)
+    finally:
+        attempts.LOG.settle()
+
+
+def receive(door: Door, knock: Knock) -> Reply:
+    """Verify, read, commit, and only then answer 200; for a duplicate as well (SPEC W3). Raises Refused."""
+    seal = door.verify(knock)
+    notices = door.notices(door.parse(knock.raw), seal)
+    try:
+        storing.store(door, notices, raw=knock.raw, signature=seal.signature)
+    except psycopg.DataError as error:
+        raise Refused(400, "bad_body", f"body cannot be stored: {error.diag.message_primary}") from error
+    return _accepted(door)
+
+
+@cache
+def _accepted(door: Door) -> Reply:
+    return Reply(200, json.dumps(dict(door.accepted)).encode())
+
+
+def _door(provider: str) -> Door:
+    try:
+        return registry.doors()[provider]
+    except KeyError:
+        raise Refused(404, "unknown_provider", "There is nothing at this address") from None
+
+
+def _check(environ: Environ, door: Door) -> None:
+    if environ["REQUEST_METHOD"] != "POST":
+        raise Refused(405, "wrong_method", "only POST is answered here")
+    content_type = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+    if content_type not in door.content_types:
+        raise Refused(415, "wrong_content_type", f"Content-Type must be {' or '.join(sorted(door.content_types))}")
+
+
+def read_body(environ: Environ) -> bytes:
+    """The raw bytes, read once, whether announced by Content-Length or sent in chunks. Raises Refused (400, 413)."""
+    stream, announced = environ["wsgi.input"], str(environ.get("CONTENT_LENGTH") or "")
+    if announced:
+        if not (announced.isascii() and announced.isdigit()):
+            raise Refused(400, "bad_length", "Content-Length is not a number")
+        if len(announced) > len(str(MAX_BYTES)) or int(announced) >= MAX_BYTES:
+            raise _too_large()
+    elif not environ.get("wsgi.input_terminated"):
+        return b""  # nothing was announced, and this server would let us wait for ever
+    wanted = int(announced or MAX_BYTES)
+    parts, size = [], 0
+    while size < wanted and (part := stream.read(wanted - size)):
+        parts.append(part)
+        size += len(part)
+    if size >= MAX_BYTES:
+        raise _too_large()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large() -> Refused:
+    return Refused(413, "too_large", "body is larger than 1 MB")
+
+
+def public_url(environ: Environ) -> str:
+    """The address the provider called, as it knows us: some sign it (a proxy in between may rewrite what we see)."""
+    query = environ.get("QUERY_STRING")
+    return f"{settings.PUBLIC_URL}{environ['PATH_INFO']}{'?' + query if query else ''}"
+
+
+def _refuse(environ: Environ, provider: str, raw: bytes, refused: Refused) -> Reply:
+    known = provider if provider in registry.doors() else UNKNOWN
+    remote = str(environ.get("REMOTE_ADDR", ""))
+    request = _request_id(environ)
+    facts = {"provider": known, "status": refused.status, "reason": refused.reason, "request_id": request}
+    log.warning("webhook_refused", **facts, detail=refused.detail, remote_addr=remote, body_bytes=len(raw))
+    attempts.LOG.note(Attempt.of(known, refused.status, refused.reason, refused.detail, remote, raw))
+    headers = {405: (("Allow", "POST"),), 503: (("Retry-After", str(RETRY_AFTER_S)),)}.get(refused.status, ())
+    return _problem(environ, refused.status, refused.reason.upper(), refused.detail, request, headers)
+
+
+def _fail(environ: Environ, provider: str, error: Exception) -> Reply:
+    request = _request_id(environ)
+    log.error("webhook_failed", provider=provider, request_id=request, exc_info=error)
+    if isinstance(error, psycopg.Error | DatabaseError):
+        headers = (("Retry-After", str(RETRY_AFTER_S)),)
+        return _problem(environ, 503, "UNAVAILABLE", "Please try again in a moment", request, headers)
+    return _problem(environ, 500, "INTERNAL_ERROR", "Something went wrong here", request, ())
+
+
+def _problem(
+    environ: Environ, status: int, code: str, detail: str, request: str, headers: tuple[tuple[str, str], ...]
+) -> Reply:
+    body = errors.body("tracking", code, detail, environ["PATH_INFO"])
+    return Reply(status, json.dumps(body).encode(), (*headers, ("X-Request-ID", request)))
+
+
+def _request_id(environ: Environ) -> str:
+    """The caller's, if it is a sane one, so that a proxy's log and ours can be laid side by side."""
+    given = str(environ.get("HTTP_X_REQUEST_ID", ""))
+    return given if given.isascii() and given.isprintable() and 8 <= len(given) <= 64 else uuid.uuid4().hex

@@ -1,0 +1,22 @@
+"""Every provider that may tell us something: doors at /webhooks/{provider}, and readers of what was stored.
+
+One more provider is one module in the room that uses it, and one line here.
+"""
+
+from functools import cache
+
+from foundation.webhook import Door, Reader
+from webhooks.petpooja import PetPoojaReader
+from webhooks.stripe import StripeDoor
+
+
+@cache
+def doors() -> dict[str, Door]:
+    """By the word in their URL."""
+    return {door.provider: door for door in (StripeDoor(),)}
+
+
+@cache
+def readers() -> dict[str, Reader]:
+    """By the provider of a stored event: all doors, and PetPooja, whose door is /pp_callback/{slug}/."""
+    return {**doors(), PetPoojaReader.provider: PetPoojaReader()}

@@ -1,0 +1,14 @@
+"""The doors as Django views: the same answers as the lane's, for servers that run Django alone."""
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from webhooks import intake
+
+
+@csrf_exempt
+def webhook(request: HttpRequest, provider: str) -> HttpResponse:
+    """POST /webhooks/{provider}: a provider's event. 200 means that it is stored."""
+    reply = intake.answer(request.META)
+    headers = {"Content-Length": str(len(reply.body)), **dict(reply.headers)}
+    return HttpResponse(reply.body, status=reply.status, content_type="application/json", headers=headers)
