@@ -1,0 +1,5 @@
+"""The roof: settings, urls, processes, schedule, reactions, monitoring, console."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,110 @@
+"""What must be right around Handoff, how to see it, and how to mend it: `manage.py doctor` runs this list, and
+docs/troubleshooting.md is made from it (`manage.py doctor --markdown`)."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import kombu
+from django.conf import settings
+from django.core.checks import run_checks
+from django.db import DatabaseError, connection
+from django_celery_beat.models import PeriodicTask
+
+from config import health, monitoring
+from config.schedule import PERIODIC
+
+
+@dataclass(frozen=True)
+class Ailment:
+    """`look` returns None when all is well, else what is wrong; `mend` says what to do. `grave`: nothing works so."""
+
+    name: str
+    look: Callable[[], str | None]
+    mend: str
+    grave: bool = True
+
+
+def _python() -> str | None:
+    return None if sys.version_info >= (3, 11) else f"Python is {sys.version.split()[0]}"
+
+
+def _secret_key() -> str | None:
+    return None if settings.SECRET_KEY_GIVEN else "SECRET_KEY is not set"
+
+
+def _database() -> str | None:
+    try:
+        monitoring.database_answers()
+    except DatabaseError as error:
+        return f"PostgreSQL does not answer: {str(error).splitlines()[0]}"
+    version: int = connection.pg_version  # type: ignore[attr-defined]
+    return None if version >= 150_000 else f"PostgreSQL is {version // 10_000}"
+
+
+def _migrations() -> str | None:
+    return None if _database() or health.migrated() else "the database is not migrated"
+
+
+def _schedule() -> str | None:
+    if _database() or not health.migrated():
+        return None
+    installed = set(PeriodicTask.objects.values_list("name", flat=True))
+    missing = [line.name for line in PERIODIC if line.name not in installed]
+    return f"not in the schedule: {', '.join(missing)}" if missing else None
+
+
+def _broker() -> str | None:
+    try:
+        with kombu.Connection(settings.BROKER_URL, connect_timeout=2, transport_options=_OPTIONS) as broker:
+            broker.ensure_connection(max_retries=1, timeout=3)
+    except Exception as error:  # noqa: BLE001 - whatever the transport raises, the answer is the same
+        return f"the broker does not answer: {error}"
+    return None
+
+
+_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
+
+
+def _worker() -> str | None:
+    if _database() or not health.migrated():
+        return None
+    late = {name: rows for name, rows in monitoring.backlog().items() if rows >= monitoring.COUNTED_TO}
+    return f"work piles up in {', '.join(late)}" if late else None
+
+
+def _public_url() -> str | None:
+    return None if settings.PUBLIC_URL.startswith("https://") else f"PUBLIC_URL is {settings.PUBLIC_URL}"
+
+
+def _providers() -> str | None:
+    notes = [str(note.msg) for note in run_checks() if ".provider." in str(note.id)]
+    return "; ".join(notes) or None
+
+
+def _disk() -> str | None:
+    free = shutil.disk_usage(settings.BASE_DIR).free
+    return None if free > 2**30 else f"only {free // 2**20} MB of disk are free"
+
+
+AILMENTS = [
+    Ailment("Python", _python, "Use Python 3.11 or newer: `python3.11 -m venv .venv`."),
+    Ailment("Secret key", _secret_key, "Set SECRET_KEY to 50 random characters, the same for all processes."),
+    Ailment("Database", _database, "Start PostgreSQL 15 or newer and set DATABASE_URL; `make demo` brings its own."),
+    Ailment("Migrations", _migrations, "Run `python manage.py migrate`."),
+    Ailment("Schedule", _schedule, "Run `python manage.py install_schedule`."),
+    Ailment("Broker", _broker, "Start Redis, Valkey or RabbitMQ and set BROKER_URL. Webhooks are accepted meanwhile."),
+    Ailment("Worker and beat", _worker, "Start `celery -A config worker` and one `celery -A config beat`."),
+    Ailment("Public address", _public_url, "Set PUBLIC_URL to the https:// address providers reach.", grave=False),
+    Ailment("Providers", _providers, "Set the keys of the providers you use (docs/configuration.md).", grave=False),
+    Ailment("Disk", _disk, "Free some space: PostgreSQL stops when the disk is full."),
+]
+
+
+def as_markdown() -> str:
+    """The list as a page of the documentation."""
+    lines = ["# Troubleshooting", "", "`python manage.py doctor` looks at all of this and says what to do.", ""]
+    lines += ["| what | needed? | how to mend it |", "|---|---|---|"]
+    lines += [f"| {a.name} | {'yes' if a.grave else 'in production'} | {a.mend} |" for a in AILMENTS]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,186 @@
+"""Every environment variable that Handoff reads, said once: name, kind, default, what it is for (SPEC S5).
+
+`config/settings.py` reads values through `read`; `docs/configuration.md` is made from this list
+(`python manage.py configuration > docs/configuration.md`), and a test holds the two together.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def _boolean(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.strip().lower() not in known:
+        raise ValueError("is neither true nor false")
+    return known[text.strip().lower()]
+
+
+def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if value <= 0:
+            raise ValueError("is not greater than zero")
+        return value
+
+    return parse
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+KINDS: dict[str, Callable[[str], Any]] = {
+    "text": str,
+    "yes/no": _boolean,
+    "number": int,
+    "count": _positive(int),
+    "amount": _positive(float),
+    "list": _words,
+}
+
+
+@dataclass(frozen=True)
+class Variable:
+    name: str
+    kind: str
+    default: Any
+    about: str
+
+    def parse(self) -> Any:
+        """The value from the environment. Raises ImproperlyConfigured naming the variable."""
+        text = os.environ.get(self.name)
+        if text is None or (text == "" and self.kind != "text"):
+            return self.default
+        try:
+            return KINDS[self.kind](text)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{self.name}={text!r} {error}; it must be a {self.kind}") from error
+
+
+GROUPS: dict[str, list[Variable]] = {
+    "The process": [
+        Variable(
+            "SECRET_KEY",
+            "text",
+            "",
+            "Signs sessions and tokens. Web, sockets, worker and beat refuse to start without.",
+        ),
+        Variable("DEBUG", "yes/no", False, "Django's debug pages. Never in production."),
+        Variable(
+            "PUBLIC_URL", "text", "http://localhost:8000", "Where providers and browsers reach us; no slash at the end."
+        ),
+        Variable("ALLOWED_HOSTS", "list", ["localhost", "127.0.0.1", "testserver"], "Host names that are answered."),
+        Variable("CSRF_TRUSTED_ORIGINS", "list", [], "Further origins the console may be used from."),
+        Variable("LOG_LEVEL", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
+        Variable("LOG_FORMAT", "text", "console", "json for machines, console for people."),
+        Variable("STATIC_ROOT", "text", "", "Where collectstatic puts files; empty: .static in the project."),
+    ],
+    "PostgreSQL and the broker": [
+        Variable(
+            "DATABASE_URL",
+            "text",
+            "postgresql://localhost/handoff",
+            "PostgreSQL 15 or newer; a socket: postgresql://user@/name?host=/dir.",
+        ),
+        Variable("DATABASE_POOL", "count", 16, "Connections a web process may hold."),
+        Variable("STATEMENT_TIMEOUT_MS", "count", 15_000, "A statement that takes longer is ended."),
+        Variable("LOCK_TIMEOUT_MS", "count", 5_000, "A lock that is waited for longer is given up."),
+        Variable(
+            "BROKER_URL",
+            "text",
+            "redis://localhost:6379/0",
+            "Redis, Valkey (redis:// or redis+socket://) or RabbitMQ (amqp://).",
+        ),
+        Variable("LIVE_URL", "text", "", "Redis or Valkey for live pushes; empty: the broker, if it is one."),
+        Variable("WORKER_CONCURRENCY", "count", 12, "Processes of one worker; at least one per lane."),
+    ],
+    "Stripe": [
+        Variable("STRIPE_SECRET_KEY", "text", "", "Empty: payments and payouts are off."),
+        Variable("STRIPE_API_BASE", "text", "https://api.stripe.com", "Another base for a sandbox."),
+        Variable("STRIPE_WEBHOOK_SECRET", "list", [], "Secrets of the platform endpoint; any of them may sign."),
+        Variable("STRIPE_CONNECT_WEBHOOK_SECRET", "list", [], "Secrets of the endpoint for connected accounts."),
+        Variable("STRIPE_LIVEMODE", "yes/no", None, "Which events are ours; empty: told by the key."),
+    ],
+    "PetPooja (POS)": [
+        Variable("PETPOOJA_API_BASE", "text", "", "Empty: no order is relayed to a PetPooja POS."),
+        Variable("PETPOOJA_APP_KEY", "text", "", "Credential of save_order."),
+        Variable("PETPOOJA_APP_SECRET", "text", "", "Credential of save_order."),
+        Variable("PETPOOJA_ACCESS_TOKEN", "text", "", "Credential of save_order."),
+    ],
+    "Messages": [
+        Variable("SENDGRID_API_KEY", "text", "", "Empty: no email."),
+        Variable("SENDGRID_API_BASE", "text", "https://api.sendgrid.com", "Another base for a sandbox."),
+        Variable("SENDGRID_FROM_EMAIL", "text", "", "The sender."),
+        Variable("TWILIO_ACCOUNT_SID", "text", "", "Empty: no SMS."),
+        Variable("TWILIO_AUTH_TOKEN", "text", "", "Credential of Twilio."),
+        Variable("TWILIO_API_BASE", "text", "https://api.twilio.com", "Another base for a sandbox."),
+        Variable("TWILIO_FROM_NUMBER", "text", "", "The sender, E.164."),
+        Variable("FIREBASE_CREDENTIALS", "text", "", "Path of the service account's JSON. Empty: no push."),
+        Variable("FCM_API_BASE", "text", "https://fcm.googleapis.com", "Another base for a sandbox."),
+        Variable("OPS_EMAIL", "text", "", "Where critical incidents are mailed to; empty: the console only."),
+    ],
+    "Tokens": [
+        Variable("ACCESS_TOKEN_MINUTES", "count", 15, "How long an access token lives."),
+        Variable("REFRESH_TOKEN_DAYS", "count", 30, "How long a refresh token lives."),
+    ],
+    "The business": [
+        Variable("OFFER_SECONDS", "count", 30, "How long a rider may think about an offer (D2)."),
+        Variable("MAX_DELIVERY_DISTANCE_M", "count", 15_000, "Farther customers are refused (D3)."),
+        Variable("GEOFENCE_M", "count", 100, "Pickup and drop-off are confirmed within this distance (R4)."),
+        Variable(
+            "GPS_REQUIRED", "yes/no", False, "Refuse confirmations without a position (R4); a store may say otherwise."
+        ),
+        Variable("MAX_FAKE_ATTEMPTS", "count", 3, "More fake confirmations than these suspend the rider (R4)."),
+        Variable("POSITION_FRESH_SECONDS", "count", 120, "Older positions make a rider no candidate (D1)."),
+        Variable("MIN_PAYOUT_MINOR", "count", 100, "Smaller balances wait for the next payout (M2)."),
+        Variable(
+            "PAYOUT_LOOKUP_AFTER_HOURS", "count", 20, "Older attempts are looked up before they are sent again (M4)."
+        ),
+    ],
+    "Travel (a simulated city may be faster)": [
+        Variable("TRAVEL_SPEED_M_PER_MIN", "amount", 320.0, "How fast riders get on, for ETAs and dispatch."),
+        Variable("SERVICE_MINUTES", "amount", 4.0, "At the store and at the door, for ETAs."),
+        Variable("PLAUSIBLE_SPEED_M_PER_S", "amount", 50.0, "Faster jumps between positions are flagged as spoofing."),
+        Variable("DISPATCH_LEAD_SECONDS", "amount", 600.0, "How long before an order is ready a rider is looked for."),
+    ],
+}
+VARIABLES = {variable.name: variable for group in GROUPS.values() for variable in group}
+
+
+def read(name: str) -> Any:
+    return VARIABLES[name].parse()
+
+
+def live_url_of(broker_url: str) -> str:
+    """The broker as the redis client names it, for live pushes; "" when the broker is no Redis or Valkey."""
+    if broker_url.startswith("redis+socket://"):
+        path, _, options = broker_url.removeprefix("redis+socket://").partition("?")
+        number = dict(parse_qsl(options)).get("virtual_host", "0").strip("/")
+        return f"unix://{path}?db={number}"
+    return broker_url if broker_url.startswith(("redis://", "rediss://", "unix://")) else ""
+
+
+def as_markdown() -> str:
+    """The table of all variables, for docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "Everything is set by environment variables. This page is made from `config/environment.py`.",
+    ]
+    for title, variables in GROUPS.items():
+        lines += ["", f"## {title}", "", "| variable | kind | default | what it is for |", "|---|---|---|---|"]
+        lines += [f"| `{v.name}` | {v.kind} | {_shown(v.default)} | {v.about} |" for v in variables]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(default: Any) -> str:
+    if default in ("", None, []):
+        return "–"
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return f"`{','.join(default) if isinstance(default, list) else default}`"

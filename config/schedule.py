@@ -1,0 +1,55 @@
+"""The clock: every lane that is drained, and everything that happens at a time of day.
+
+This is data. `manage.py install_schedule` puts it into django-celery-beat: what is missing is added, what ops edited
+there (times, on or off) is kept, what left this page is removed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import deliveries.tasks
+import notifications.tasks
+import orders.tasks
+import payouts.tasks
+import riders.tasks
+import webhooks.tasks
+from foundation import jobs
+from foundation.lanes import Lane
+
+LANES: list[Lane] = [
+    jobs.LANE,
+    *webhooks.tasks.LANES,
+    *deliveries.tasks.LANES,
+    *riders.tasks.LANES,
+    *orders.tasks.LANES,
+    *notifications.tasks.LANES,
+    *payouts.tasks.LANES,
+]
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """One line of the schedule: every `every_s` seconds, or at `cron` (minute hour day month weekday, UTC).
+
+    `expires_s`: a message that waited longer is dropped by the worker, since the next one is on its way.
+    """
+
+    name: str
+    task: str
+    every_s: int | None = None
+    cron: str | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    expires_s: int | None = None
+
+
+PERIODIC: list[Periodic] = [
+    *(
+        Periodic(f"drain {lane.name}", "foundation.drain", every_s=1, kwargs={"lane": lane.name}, expires_s=1)
+        for lane in LANES
+    ),
+    Periodic("watch the lanes", "config.watch_lanes", every_s=30, expires_s=30),
+    Periodic("take silent riders offline", "config.retire_silent_riders", every_s=60, expires_s=60),
+    Periodic("pay the stores", "config.pay_stores", cron="0 2 * * *"),
+    Periodic("prove the books", "config.prove_books", cron="0 3 * * *"),
+    Periodic("forget old rows", "config.forget_old_rows", cron="0 4 * * *"),
+]

@@ -1,0 +1,80 @@
+"""What the OpenAPI schema says about addresses that are no DRF views: the door and the probes (SPEC S7)."""
+
+from typing import Any
+
+from webhooks import registry
+
+_JSON = "application/json"
+
+
+def _answers(**descriptions: str) -> dict[str, Any]:
+    """`_answers(s200="…", s400="…")`: JSON answers by status."""
+    return {
+        status[1:]: {"description": text, "content": {_JSON: {"schema": {"type": "object"}}}}
+        for status, text in descriptions.items()
+    }
+
+
+def _post(operation: str, summary: str, answers: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    body = {"required": True, "content": {_JSON: {"schema": {"type": "object", "additionalProperties": True}}}}
+    return {
+        "post": {
+            "operationId": operation,
+            "summary": summary,
+            "tags": ["webhooks"],
+            "security": [{}],
+            "parameters": parameters,
+            "requestBody": body,
+            "responses": answers,
+        }
+    }
+
+
+def _get(operation: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "get": {
+            "operationId": operation,
+            "summary": summary,
+            "tags": ["probes"],
+            "security": [{}],
+            "responses": answers,
+        }
+    }
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def add_plain_addresses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's postprocessing hook."""
+    refused = _answers(
+        s200="Stored (or known already).",
+        s400="The signature or the body is no good.",
+        s413="1 MB or more.",
+        s415="Not JSON.",
+        s503="Not configured, or the database is away: try again.",
+    )
+    for provider in registry.doors():
+        summary = f"Events of {provider}: signed, stored once, answered after the commit."
+        result["paths"][f"/webhooks/{provider}"] = _post(f"webhooks_{provider}", summary, refused, [])
+    result["paths"]["/pp_callback/{slug}/"] = _post(
+        "pp_callback",
+        "PetPooja tells what became of an order; answered in its contract's words.",
+        _answers(
+            s200="`{success: true, message, order_id, new_status}`",
+            s400="Unknown status or malformed body: `{success: false, message, order_id}`",
+            s401="The store's callback token is missing or wrong.",
+            s404="No such store or order.",
+            s500="Something went wrong here: call again.",
+        ),
+        [_path_parameter("slug"), {"name": "token", "in": "query", "schema": {"type": "string"}}],
+    )
+    result["paths"]["/health"] = _get("health", "The process is alive.", _answers(s200="`{status: ok}`"))
+    result["paths"]["/ready"] = _get(
+        "ready",
+        "The process may be sent traffic.",
+        _answers(s200="`{status: ready, backlog: {lane: rows due}}`", s503="What is missing."),
+    )
+    result["paths"] = dict(sorted(result["paths"].items()))
+    return result

@@ -1,0 +1,63 @@
+"""Bringing people and stores into an empty house: plain functions over the rooms' verbs, shared by `manage.py seed`
+and the tests' builders. Each finds what is there already, so that a second seed changes nothing."""
+
+from typing import Any
+
+from django.db import transaction
+
+from foundation.events import Cause
+from foundation.models import Role, User
+from notifications import recipients
+from orders import stores
+from orders.models import Store
+from payouts import connect
+from payouts.models import PayeeKind
+from riders import riders
+from riders.models import Rider
+
+SEED = Cause("system", "seed")
+
+
+def account(username: str, password: str, role: Role, *, email: str = "") -> User:
+    """Somebody who signs in; the password of an existing account is brought up to date."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        return User.objects.create_user(username=username, password=password, email=email, role=role)
+    if not user.check_password(password):
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    return user
+
+
+def store(*, slug: str, email: str, country: str, **fields: Any) -> Store:
+    """A store with its account at Stripe Connect (which the owner still has to fill in there)."""
+    found = Store.objects.filter(slug=slug).first()
+    if found is None:
+        found = stores.create(slug=slug, email=email, country=country, **fields)
+    connect.open_account(PayeeKind.STORE, found.pk, email=email, country=country)
+    return found
+
+
+def rider(*, username: str, password: str, push_token: str = "", **fields: Any) -> Rider:
+    """A verified rider whose phone can be pushed to."""
+    found = Rider.objects.select_related("recipient").filter(user__username=username).first()
+    if found is None:
+        with transaction.atomic():
+            found = riders.create(username=username, password=password, **fields)
+            riders.verify(found.pk, by=SEED)
+    if push_token:
+        recipients.register_token(found.recipient, push_token, "android")
+    return found
+
+
+def seed(data: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """All of a seed file: `{staff, storefronts, stores, riders}`, each a list of the arguments above."""
+    for person in data.get("staff", []):
+        account(person["username"], person["password"], Role(person["role"]), email=person.get("email", ""))
+    for service in data.get("storefronts", []):
+        account(service["username"], service["password"], Role.STOREFRONT)
+    for fields in data.get("stores", []):
+        store(**fields)
+    for fields in data.get("riders", []):
+        rider(**fields)
+    return {kind: len(rows) for kind, rows in data.items()}

@@ -1,0 +1,244 @@
+"""Handoff's configuration: everything from the environment (SPEC S5), nothing from files in the tree.
+
+Names follow the contracts where they give one. Business deadlines (offers, acknowledgement) are policy and never
+scaled; the travel settings are physics and are what a faster city changes.
+"""
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+from config.environment import live_url_of, read
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
+HANDOFF_PROCESS = os.environ.get("HANDOFF_PROCESS", "command")  # web | sockets | worker | beat | command
+DEBUG = read("DEBUG")
+SECRET_KEY = read("SECRET_KEY")
+SECRET_KEY_GIVEN = bool(SECRET_KEY)
+if not SECRET_KEY_GIVEN:
+    if HANDOFF_PROCESS != "command":
+        raise ImproperlyConfigured("SECRET_KEY is not set: sessions and tokens would not survive this process")
+    SECRET_KEY = get_random_secret_key()  # one command signs nothing that outlives it
+ALLOWED_HOSTS = read("ALLOWED_HOSTS")
+PUBLIC_URL = read("PUBLIC_URL").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL, *read("CSRF_TRUSTED_ORIGINS")]
+BEHIND_TLS = PUBLIC_URL.startswith("https://")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "config.console.apps.ConsoleConfig",
+    "config.apps.ConfigConfig",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_celery_beat",
+    "foundation",
+    "notifications",
+    "orders",
+    "riders",
+    "deliveries",
+    "payouts",
+    "webhooks",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False  # a provider's POST is never redirected (SPEC 1)
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────
+DATABASES = {"default": environ.Env.db_url_config(read("DATABASE_URL"))}
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"]["options"] = (
+    f"-c statement_timeout={read('STATEMENT_TIMEOUT_MS')}"
+    f" -c lock_timeout={read('LOCK_TIMEOUT_MS')}"
+    " -c idle_in_transaction_session_timeout=30000"
+)
+if HANDOFF_PROCESS == "web":
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": read("DATABASE_POOL")}
+
+# ── the broker and the live pushes ───────────────────────────────────────────────────────────────────────────────
+BROKER_URL = read("BROKER_URL")
+LIVE_URL = read("LIVE_URL") or live_url_of(BROKER_URL)
+
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = read("WORKER_CONCURRENCY")
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {
+        "visibility_timeout": 300,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 2,
+        "socket_connect_timeout": 2,
+    }
+    if "redis" in BROKER_URL
+    else {}
+)
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# What the roof hangs into the ground: the ground imports no room, so it is told by name.
+REACTIONS = "config.reactions.REACTIONS"
+LANES = "config.schedule.LANES"
+ROLE_GRANTS = "config.access.ROLE_GRANTS"
+
+# ── people ───────────────────────────────────────────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "foundation.User"
+AUTHENTICATION_BACKENDS = ["foundation.access.RoleBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",  # as strong as the default, a tenth of its time at every login
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+# ── APIs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["foundation.api.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["foundation.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "foundation.api.errors.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # SPEC W7: 1 MB and over is refused
+SIMPLE_JWT = {"USER_ID_FIELD": "public_id", "USER_ID_CLAIM": "sub", "UPDATE_LAST_LOGIN": False}
+ACCESS_TOKEN_MINUTES = read("ACCESS_TOKEN_MINUTES")
+REFRESH_TOKEN_DAYS = read("REFRESH_TOKEN_DAYS")
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Handoff",
+    "DESCRIPTION": "The back office of on-demand delivery: order tracking, riders, webhooks.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": r"/",
+    "ENUM_NAME_OVERRIDES": {
+        "OrderTrackingStatus": "deliveries.api.tracking_bodies.WORDS",
+        "OrderStatusWished": "deliveries.api.tracking_bodies.SETTABLE",
+        "DeliveryStatus": "deliveries.api.rider_bodies.WORDS",
+        "DeliveryStatusWished": "deliveries.api.rider_bodies.STEP_WORDS",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.schema.add_plain_addresses",
+    ],
+}
+
+# ── providers: a missing key turns that provider off, visibly (SPEC S5) ──────────────────────────────────────────
+STRIPE_SECRET_KEY = read("STRIPE_SECRET_KEY")
+STRIPE_API_BASE = read("STRIPE_API_BASE")
+STRIPE_WEBHOOK_SECRETS = read("STRIPE_WEBHOOK_SECRET")
+STRIPE_CONNECT_WEBHOOK_SECRETS = read("STRIPE_CONNECT_WEBHOOK_SECRET")
+STRIPE_LIVEMODE = read("STRIPE_LIVEMODE")
+if STRIPE_LIVEMODE is None:
+    STRIPE_LIVEMODE = STRIPE_SECRET_KEY.startswith(("sk_live", "rk_live"))
+PETPOOJA_API_BASE = read("PETPOOJA_API_BASE")
+PETPOOJA_APP_KEY = read("PETPOOJA_APP_KEY")
+PETPOOJA_APP_SECRET = read("PETPOOJA_APP_SECRET")
+PETPOOJA_ACCESS_TOKEN = read("PETPOOJA_ACCESS_TOKEN")
+SENDGRID_API_KEY = read("SENDGRID_API_KEY")
+SENDGRID_API_BASE = read("SENDGRID_API_BASE")
+SENDGRID_FROM_EMAIL = read("SENDGRID_FROM_EMAIL")
+TWILIO_ACCOUNT_SID = read("TWILIO_ACCOUNT_SID")
+TWILIO_AUTH_TOKEN = read("TWILIO_AUTH_TOKEN")
+TWILIO_API_BASE = read("TWILIO_API_BASE")
+TWILIO_FROM_NUMBER = read("TWILIO_FROM_NUMBER")
+FIREBASE_CREDENTIALS = read("FIREBASE_CREDENTIALS")
+FCM_API_BASE = read("FCM_API_BASE")
+OPS_EMAIL = read("OPS_EMAIL")
+
+# ── the business ─────────────────────────────────────────────────────────────────────────────────────────────────
+OFFER_SECONDS = read("OFFER_SECONDS")  # SPEC D2
+MAX_DELIVERY_DISTANCE_M = read("MAX_DELIVERY_DISTANCE_M")  # SPEC D3
+GEOFENCE_M = read("GEOFENCE_M")  # SPEC R4
+GPS_REQUIRED = read("GPS_REQUIRED")  # SPEC R4
+MAX_FAKE_ATTEMPTS = read("MAX_FAKE_ATTEMPTS")  # SPEC R4: more than these suspends
+POSITION_FRESH_SECONDS = read("POSITION_FRESH_SECONDS")  # SPEC D1
+MIN_PAYOUT_MINOR = read("MIN_PAYOUT_MINOR")  # SPEC M2
+PAYOUT_LOOKUP_AFTER_HOURS = read("PAYOUT_LOOKUP_AFTER_HOURS")  # SPEC M4: Stripe forgets keys after 24 h
+
+# ── the physics of the city (a simulated city may be faster) ─────────────────────────────────────────────────────
+TRAVEL_SPEED_M_PER_MIN = read("TRAVEL_SPEED_M_PER_MIN")
+SERVICE_MINUTES = read("SERVICE_MINUTES")
+PLAUSIBLE_SPEED_M_PER_S = read("PLAUSIBLE_SPEED_M_PER_S")
+DISPATCH_LEAD_SECONDS = read("DISPATCH_LEAD_SECONDS")  # look for a rider this long before ready
+
+# ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(read("STATIC_ROOT") or BASE_DIR / ".static")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+SECURE_SSL_REDIRECT = False  # TLS ends at the proxy; a provider's POST is never redirected
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = BEHIND_TLS
+SECURE_HSTS_PRELOAD = BEHIND_TLS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # the redirect to HTTPS is the proxy's (see SECURE_SSL_REDIRECT)
+
+from config.logs import LOGGING, configure_structlog  # noqa: E402  (needs the values above to exist)
+
+configure_structlog()
+
+__all__ = ["LOGGING"]

@@ -1,0 +1,35 @@
+"""What beat starts besides the drains; each is a thin call, idempotent by a business key."""
+
+from celery import shared_task
+
+from config import monitoring, retention
+from foundation import clock
+from payouts import books, payouts
+from riders import availability
+
+
+@shared_task(name="config.watch_lanes", ignore_result=True)
+def watch_lanes() -> None:
+    monitoring.watch_lanes()
+
+
+@shared_task(name="config.retire_silent_riders", ignore_result=True)
+def retire_silent_riders() -> None:
+    """Phones that fell silent are taken offline: no offer is wasted on them (SPEC D1)."""
+    availability.retire_silent()
+
+
+@shared_task(name="config.pay_stores", ignore_result=True)
+def pay_stores() -> None:
+    """SPEC M2: the payable balance of every store, once per day however often this runs."""
+    payouts.run_stores(clock.now().date())
+
+
+@shared_task(name="config.prove_books", ignore_result=True)
+def prove_books() -> None:
+    monitoring.report_books(books.prove())
+
+
+@shared_task(name="config.forget_old_rows", ignore_result=True)
+def forget_old_rows() -> None:
+    retention.forget_old_rows()
