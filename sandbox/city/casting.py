@@ -1,0 +1,229 @@
+"""Who plays in the day: the seed Handoff is given (stores, riders, staff, the storefront) and everybody's character.
+
+All of it follows from the day and a seed, so that a second run finds the same people; passwords are made once per home.
+"""
+
+import json
+import random
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.city.day import City, Courier, Day, DayOrder, Restaurant, Spot
+
+KITCHENS = (
+    "Spice Garden",
+    "Noodle House",
+    "Green Bowl",
+    "Pizza Corner",
+    "Taco Stand",
+    "Curry Leaf",
+    "Burger Barn",
+    "Sushi Place",
+    "Soup Kitchen",
+    "Bakery",
+    "Grill Room",
+    "Falafel King",
+)
+FIRST = (
+    "Asha",
+    "Ben",
+    "Carla",
+    "Dev",
+    "Elena",
+    "Farid",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Kavya",
+    "Liam",
+    "Mira",
+    "Noah",
+    "Omar",
+    "Priya",
+    "Quentin",
+    "Ravi",
+    "Sara",
+    "Tomas",
+    "Uma",
+    "Victor",
+    "Wei",
+    "Yara",
+    "Zoe",
+)
+LAST = ("Abbot", "Bauer", "Costa", "Diaz", "Evans", "Fischer", "Gupta", "Hansen", "Iyer", "Jensen", "Khan", "Lopez")
+DISHES = (
+    "Butter Chicken",
+    "Pad Thai",
+    "Margherita",
+    "Caesar Salad",
+    "Falafel Wrap",
+    "Ramen",
+    "Veggie Burger",
+    "Biryani",
+)
+STAFF = {"agent": "ops_agent", "lead": "ops_lead", "finance": "finance"}
+
+
+@dataclass(frozen=True)
+class Character:
+    """How a rider behaves: shares of offers rejected and left unanswered, cheats still to be tried."""
+
+    rejects: float
+    dawdles: float
+    cheats: int
+
+
+class Cast:
+    """The people of one day in one city; `passwords` maps user names to passwords."""
+
+    def __init__(self, day: Day, city: City, home: Path, seed: int) -> None:
+        self.day, self.city, self.seed = day, city, seed
+        spots = [restaurant.spot for restaurant in day.restaurants]
+        self.centre = Spot(sum(s.x_m for s in spots) / len(spots), sum(s.y_m for s in spots) / len(spots))
+        self.passwords = _passwords(home / "logins.json", [*STAFF, "storefront", *map(self.login, day.couriers)])
+        self._notebook = home / f"placed-{city.name.lower()}-{day.name}-{seed}.jsonl"
+        self._placed = _read_notebook(self._notebook)
+
+    # ── names ────────────────────────────────────────────────────────────────────────────────────────────────
+    def slug(self, restaurant: str) -> str:
+        return f"{self.city.name.lower()}-{restaurant}"
+
+    def login(self, courier: Courier) -> str:
+        return f"rider-{courier.name}"
+
+    def token(self, courier: Courier) -> str:
+        return f"phone-of-{self.city.name.lower()}-{courier.name}"
+
+    def order_id(self, order: DayOrder) -> str:
+        return f"{self.day.name}-{order.name}"
+
+    def place(self, spot: Spot) -> tuple[float, float]:
+        return self.city.place(spot, self.centre)
+
+    def _dice(self, what: str) -> random.Random:
+        return random.Random(f"{self.seed}:{self.day.name}:{what}")
+
+    # ── characters ───────────────────────────────────────────────────────────────────────────────────────────
+    def character(self, courier: Courier) -> Character:
+        """Most riders are fine; every ninth rejects much, every eleventh dawdles, every fifteenth cheats."""
+        number = self.day.couriers.index(courier)
+        cheats = 0 if number % 15 != 2 else 5 if number == 2 else 2
+        return Character(0.35 if number % 9 == 4 else 0.06, 0.2 if number % 11 == 5 else 0.02, cheats)
+
+    # ── the seed ─────────────────────────────────────────────────────────────────────────────────────────────
+    def seed_file(self) -> dict[str, Any]:
+        """What `manage.py seed` reads."""
+        return {
+            "staff": [
+                {"username": name, "password": self.passwords[name], "role": role} for name, role in STAFF.items()
+            ],
+            "storefronts": [{"username": "storefront", "password": self.passwords["storefront"]}],
+            "stores": [self._store(number, r) for number, r in enumerate(self.day.restaurants)],
+            "riders": [self._rider(number, c) for number, c in enumerate(self.day.couriers)],
+        }
+
+    def _store(self, number: int, restaurant: Restaurant) -> dict[str, Any]:
+        lat, lng = self.place(restaurant.spot)
+        kitchen = KITCHENS[number % len(KITCHENS)]
+        return {
+            "slug": self.slug(restaurant.name),
+            "name": kitchen if number < len(KITCHENS) else f"{kitchen} {number // len(KITCHENS) + 1}",
+            "address": f"{number + 1} {self.city.streets[number % len(self.city.streets)]}, {self.city.name}",
+            "latitude": lat,
+            "longitude": lng,
+            "time_zone": self.city.time_zone,
+            "currency": self.city.currency,
+            "country": self.city.country,
+            "pos_kind": "petpooja",
+            "pos_rest_id": f"rest-{restaurant.name}",
+            "email": f"{self.slug(restaurant.name)}@stores.example",
+            "phone": f"{self.city.dial}{1000 + number:04d}",
+        }
+
+    def _rider(self, number: int, courier: Courier) -> dict[str, Any]:
+        return {
+            "username": self.login(courier),
+            "password": self.passwords[self.login(courier)],
+            "name": f"{FIRST[number % len(FIRST)]} {LAST[number // len(FIRST) % len(LAST)]}",
+            "phone": f"{self.city.dial}{5000 + number:04d}",
+            "email": f"{self.login(courier)}@riders.example",
+            "push_token": self.token(courier),
+        }
+
+    # ── what is ordered ──────────────────────────────────────────────────────────────────────────────────────
+    def placement(self, order: DayOrder, promised_at: datetime) -> dict[str, Any]:
+        """The body of POST /orders/tracking/init: the very same when a second run asks for it again."""
+        order_id = self.order_id(order)
+        if order_id not in self._placed:
+            self._placed[order_id] = {**self._wish(order), "promised_at": promised_at.isoformat()}
+            with self._notebook.open("a") as file:
+                file.write(json.dumps(self._placed[order_id]) + "\n")
+        return self._placed[order_id]
+
+    def begins_min(self) -> float:
+        """When the day (or what is left of it, in a second run) begins."""
+        ahead = [order.placed_min for order in self.day.orders if self.order_id(order) not in self._placed]
+        return self.day.first_min if not self._placed else min(ahead, default=self.day.last_min)
+
+    def _wish(self, order: DayOrder) -> dict[str, Any]:
+        dice = self._dice(order.name)
+        lat, lng = self.place(order.spot)
+        name = f"{dice.choice(FIRST)} {dice.choice(LAST)}"
+        dishes = dice.sample(DISHES, dice.randint(1, 3))
+        items: list[dict[str, Any]] = [
+            {"id": f"i{n}", "name": dish, "quantity": dice.randint(1, 2), "price_minor": dice.randrange(600, 1900, 50)}
+            for n, dish in enumerate(dishes, 1)
+        ]
+        return {
+            "order_id": self.order_id(order),
+            "store_id": self.slug(order.restaurant),
+            "customer": {
+                "id": f"customer-{order.name}",
+                "name": name,
+                "email": f"{order.name}@customers.example",
+                "phone": f"{self.city.dial}{dice.randrange(7000, 10000)}",
+            },
+            "items": items,
+            "address": {
+                "label": "Home",
+                "address": f"{dice.randint(1, 250)} {dice.choice(self.city.streets)}, {self.city.name}",
+                "latitude": lat,
+                "longitude": lng,
+            },
+            "currency": self.city.currency,
+            "tax_minor": sum(item["price_minor"] * item["quantity"] for item in items) * 8 // 100,
+            "tip_minor": dice.choice([0, 0, 0, 100, 200, 300]),
+            "delivery_fee_minor": dice.choice([350, 400, 500]),
+            "instructions": dice.choice(["", "", "Ring bell twice", "Leave at door"]),
+        }
+
+    def pays(self, order: DayOrder) -> tuple[str, ...]:
+        """The cards tried one after the other: some are declined first."""
+        declined = self._dice(f"card-{order.name}").random() < 0.04
+        return ("pm_card_chargeDeclined", "pm_card_visa") if declined else ("pm_card_visa",)
+
+    def kitchen_outcome(self, order: DayOrder) -> str:
+        """Now and then a kitchen cannot do it."""
+        return "cancel" if self._dice(f"kitchen-{order.name}").random() < 0.01 else "ready"
+
+
+def _read_notebook(file: Path) -> dict[str, dict[str, Any]]:
+    """What was placed in this home already, by order id."""
+    if not file.exists():
+        return {}
+    return {body["order_id"]: body for body in map(json.loads, file.read_text().splitlines())}
+
+
+def _passwords(file: Path, names: list[str]) -> dict[str, str]:
+    known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    missing = {name: secrets.token_urlsafe(9) for name in names if name not in known}
+    if missing:
+        known |= missing
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(known, indent=1))
+        file.chmod(0o600)
+    return known

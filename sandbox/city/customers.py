@@ -1,0 +1,61 @@
+"""Customers: each places one order through the storefront, pays, and waits."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from sandbox.city.casting import Cast
+from sandbox.city.clock import CityClock
+from sandbox.city.day import DayOrder
+from sandbox.city.ledger import Tally
+from sandbox.city.phones import Outside, Phone
+
+ACCEPT_MIN = 0.5  # a kitchen looks at its printer after half a minute
+
+
+class Customers:
+    """All customers of the day, speaking to Handoff through one storefront service."""
+
+    def __init__(self, cast: Cast, clock: CityClock, storefront: Phone, outside: Outside, tally: Tally) -> None:
+        self.cast, self.clock, self.storefront, self.outside, self.tally = cast, clock, storefront, outside, tally
+        self.orders = {cast.order_id(order): order for order in cast.day.orders}
+
+    async def live(self) -> None:
+        await asyncio.gather(*(self._order(order) for order in self.cast.day.orders))
+
+    async def _order(self, order: DayOrder) -> None:
+        await self.clock.sleep_until(order.placed_min)
+        order_id = self.cast.order_id(order)
+        answer = await self.storefront.call(
+            "POST",
+            "/orders/tracking/init",
+            json=self.cast.placement(order, self._promise()),
+            headers={"Idempotency-Key": f"place-{order_id}"},
+        )
+        if not answer.ok:
+            self.tally.refused[order_id] = str(answer.body.get("detail", answer.status))
+            if answer.status != 422:  # 422: it cannot be delivered, and the reason was said
+                self.tally.surprise(f"placing {order_id}: {answer.status} {answer.body}")
+            return
+        ref = str(answer.body["public_id"])
+        self.tally.placed[order_id] = ref
+        await self._plan_kitchen(order, ref)
+        if answer.body.get("current_status") != "SUBMITTED":
+            return  # a second run: placed and paid before
+        for card in self.cast.pays(order):
+            if await self.outside.pay(str(answer.body["client_secret"]), card):
+                self.tally.paid.add(ref)
+                return
+        self.tally.surprise(f"paying {order_id} failed")
+
+    def _promise(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.clock.real_s(self.cast.day.target_min))
+
+    async def _plan_kitchen(self, order: DayOrder, ref: str) -> None:
+        """The kitchen's clock starts when the order reaches it, a moment from now."""
+        self.tally.ready_min[ref] = order.ready_min
+        await self.outside.plan_kitchen(
+            ref,
+            accept_after_s=self.clock.real_s(ACCEPT_MIN),
+            ready_after_s=self.clock.until_s(order.ready_min),
+            outcome=self.cast.kitchen_outcome(order),
+        )

@@ -1,0 +1,22 @@
+"""What the city remembers of its day, to be held against what Handoff and Stripe say afterwards."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Tally:
+    """Orders by what the customers know, offers by what the riders answered, cheats by whether they were caught."""
+
+    placed: dict[str, str] = field(default_factory=dict)  # our order_id → Handoff's id
+    refused: dict[str, str] = field(default_factory=dict)  # order_id → the reason that was said
+    ready_min: dict[str, float] = field(default_factory=dict)  # when the food stands on the counter
+    paid: set[str] = field(default_factory=set)
+    delivered: set[str] = field(default_factory=set)  # Handoff's ids, as the riders handed over
+    offers: Counter[str] = field(default_factory=Counter)
+    cheats: Counter[str] = field(default_factory=Counter)
+    surprises: list[str] = field(default_factory=list)
+
+    def surprise(self, text: str) -> None:
+        """Something that should not happen in a healthy day; the first ones are shown at the end."""
+        self.surprises.append(text)

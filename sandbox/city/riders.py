@@ -1,0 +1,242 @@
+"""Riders and their phones: go online, send positions, answer offers, carry, hand over; a few cheat."""
+
+import asyncio
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.city.casting import Cast
+from sandbox.city.clock import CityClock
+from sandbox.city.day import Courier
+from sandbox.city.ledger import Tally
+from sandbox.city.phones import Answer, Phone
+
+POSITION_EVERY_S = 10.0  # the contract's interval, in real seconds
+METRES_PER_DEGREE = 111_195.0
+API = "/api/v1/rider"
+NOT_READY_YET = ("INVALID_STATUS_TRANSITION", "NOT_READY")
+
+
+@dataclass
+class Job:
+    """One accepted order as its rider sees it."""
+
+    ref: str
+    pickup: tuple[float, float]
+    dropoff: tuple[float, float]
+    carried: bool = False
+
+
+class RiderApp:
+    """One rider with one phone."""
+
+    def __init__(self, courier: Courier, cast: Cast, clock: CityClock, phone: Phone, tally: Tally) -> None:
+        self.courier, self.cast, self.clock, self.phone, self.tally = courier, cast, clock, phone, tally
+        self.character = cast.character(courier)
+        self.cheats_left = self.character.cheats
+        self.at = cast.place(courier.spot)
+        self.jobs: list[Job] = []
+        self.overtime = True
+        self._work = asyncio.Event()
+        self._dice = random.Random(f"rider:{cast.seed}:{courier.name}")
+        self._answering: set[asyncio.Task[None]] = set()
+
+    # ── the shift ────────────────────────────────────────────────────────────────────────────────────────────
+    async def live(self, over: asyncio.Event) -> None:
+        """From the start of the shift to its end (or, where nobody relieves them, until the day is `over`)."""
+        await self.clock.sleep_until(self.courier.on_min)
+        if not await self._availability(True):
+            return  # suspended since an earlier run
+        await self._catch_up()
+        beacon = asyncio.create_task(self._send_positions())
+        try:
+            while not await self._may_leave(over):
+                if self.jobs:
+                    await self._carry()
+                else:
+                    await self._wait_for_work(over)
+        finally:
+            beacon.cancel()
+        await self._availability(False)
+
+    async def _may_leave(self, over: asyncio.Event) -> bool:
+        """Off duty, nothing to carry, no answer under way, and the app's list agrees."""
+        if self.jobs or self._answering or not (self._off_duty() or over.is_set()):
+            return False
+        await self._catch_up()
+        return not self.jobs
+
+    def _off_duty(self) -> bool:
+        return not self.overtime and self.clock.now_min() >= self.courier.off_min
+
+    async def _wait_for_work(self, over: asyncio.Event) -> None:
+        self._work.clear()
+        waits = [asyncio.create_task(self._work.wait()), asyncio.create_task(over.wait())]
+        await asyncio.wait(waits, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _availability(self, online: bool) -> bool:
+        answer = await self.phone.call(
+            "PATCH", f"{API}/availability", json={"online": online, "lat": self.at[0], "lng": self.at[1]}
+        )
+        if not answer.ok and answer.code != "RIDER_SUSPENDED":
+            self.tally.surprise(f"{self.courier.name} availability {online}: {answer.status} {answer.body}")
+        return answer.ok
+
+    async def _catch_up(self) -> None:
+        """What was accepted is to be done, even where the app was restarted or never got the answer."""
+        answer = await self.phone.call("GET", f"{API}/orders")
+        for row in answer.body.get("data") or []:
+            if row.get("deliveryAcceptedAt") and all(job.ref != row["id"] for job in self.jobs):
+                job = await self._job(row["id"])
+                job.carried = row["deliveryStatus"] != "ASSIGNED"
+                self.jobs.append(job)
+
+    async def _send_positions(self) -> None:
+        while True:
+            await asyncio.sleep(POSITION_EVERY_S * self._dice.uniform(0.9, 1.1))
+            answer = await self.phone.call(
+                "POST", f"{API}/location", json={"lat": self.at[0], "lng": self.at[1], "accuracy": 8.0}
+            )
+            if not answer.ok:
+                self.tally.surprise(f"{self.courier.name} position: {answer.status} {answer.body}")
+            if not self.jobs:
+                await self._catch_up()
+
+    # ── offers ───────────────────────────────────────────────────────────────────────────────────────────────
+    def pushed(self, data: dict[str, Any]) -> None:
+        """A push arrived; an offer is answered beside whatever the rider is doing."""
+        if data.get("type") == "offer.made":
+            task = asyncio.create_task(self._answer(str(data["orderId"])))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, ref: str) -> None:
+        mood = self._dice.random()
+        if mood < self.character.dawdles:
+            self.tally.offers["left unanswered"] += 1
+            return
+        await asyncio.sleep(self._dice.uniform(0.1, 1.5))
+        if mood < self.character.dawdles + self.character.rejects or self._off_duty():
+            answer = await self._twice_on_bad_days("PATCH", f"{API}/orders/{ref}/reject", {"reason": "Too far"})
+            self.tally.offers["rejected" if answer.ok else f"reject refused ({answer.code})"] += 1
+            return
+        answer = await self._twice_on_bad_days("PATCH", f"{API}/orders/{ref}/accept", None)
+        self.tally.offers["accepted" if answer.ok else f"accept refused ({answer.code})"] += 1
+        if answer.ok and all(job.ref != ref for job in self.jobs):
+            self.jobs.append(await self._job(ref))
+            self._work.set()
+
+    async def _twice_on_bad_days(self, method: str, path: str, body: Any) -> Answer:
+        """Now and then the answer is lost on the way and the app asks again: the first answer is what happened."""
+        first = await self.phone.call(method, path, json=body)
+        if self._dice.random() < 0.02:
+            again = await self.phone.call(method, path, json=body)
+            if first.ok and again.status >= 500:
+                self.tally.surprise(f"{method} {path} again: {again.status} {again.body}")
+        return first
+
+    async def _job(self, ref: str) -> Job:
+        answer = await self.phone.call("GET", f"{API}/orders/{ref}")
+        data = answer.body["data"]
+        return Job(ref, _point(data["pickupAddress"]), _point(data["addressSnapshot"]))
+
+    # ── the road ─────────────────────────────────────────────────────────────────────────────────────────────
+    async def _carry(self) -> None:
+        """The stop that can be done soonest: a drop-off of what is carried, or a pickup of what is (nearly) ready."""
+        job = min(self.jobs, key=self._done_in_min)
+        if not job.carried:
+            await self._pick_up(job)
+        else:
+            await self._hand_over(job)
+
+    def _done_in_min(self, job: Job) -> float:
+        ride = _metres(self.at, job.dropoff if job.carried else job.pickup) / self.cast.day.metres_per_minute
+        return ride if job.carried else max(ride, self._ready_min(job) - self.clock.now_min())
+
+    def _ready_min(self, job: Job) -> float:
+        return self.tally.ready_min.get(job.ref, 0.0)
+
+    async def _pick_up(self, job: Job) -> None:
+        await self._cheat(job, "PICKED_UP", job.pickup)
+        await self._ride(job.pickup)
+        await self.clock.sleep(self.cast.day.service_min / 2)
+        await self.clock.sleep_until(self._ready_min(job))
+        if not await self._move(job, "PICKED_UP", patience_min=60):
+            self.jobs.remove(job)
+            return
+        job.carried = True
+        await self.clock.sleep(self.cast.day.service_min / 2)
+        if not await self._move(job, "OUT_FOR_DELIVERY"):
+            self.jobs.remove(job)
+
+    async def _hand_over(self, job: Job) -> None:
+        await self._cheat(job, "DELIVERED", job.dropoff)
+        await self._ride(job.dropoff)
+        await self.clock.sleep(self.cast.day.service_min / 2)
+        if await self._move(job, "DELIVERED"):
+            self.tally.delivered.add(job.ref)
+        self.jobs.remove(job)
+        await self.clock.sleep(self.cast.day.service_min / 2)
+
+    async def _move(self, job: Job, status: str, *, patience_min: float = 0.0) -> bool:
+        """Tell Handoff; False when the order is no longer ours. At the store, wait while it is not ready yet."""
+        gives_up = self.clock.now_min() + patience_min
+        while True:
+            body = {"status": status, "lat": _shake(self.at[0], self._dice), "lng": _shake(self.at[1], self._dice)}
+            answer = await self._twice_on_bad_days("PATCH", f"{API}/orders/{job.ref}/status", body)
+            if answer.ok:
+                return True
+            if answer.code in NOT_READY_YET and self.clock.now_min() < gives_up:
+                await asyncio.sleep(0.5)
+                continue
+            if not await self._still_ours(job):
+                self.tally.offers["withdrawn after accepting"] += 1
+                return False
+            self.tally.surprise(f"{self.courier.name} {status} {job.ref}: {answer.status} {answer.body}")
+            await asyncio.sleep(1.0)
+            if self.clock.now_min() >= gives_up + 60:
+                return False
+
+    async def _still_ours(self, job: Job) -> bool:
+        answer = await self.phone.call("GET", f"{API}/orders")
+        return any(row["id"] == job.ref for row in answer.body.get("data") or [])
+
+    async def _cheat(self, job: Job, status: str, target: tuple[float, float]) -> None:
+        """Claim to be there while still far away; Handoff must say no."""
+        if self.cheats_left <= 0 or _metres(self.at, target) < 300:
+            return
+        self.cheats_left -= 1
+        body = {"status": status, "lat": self.at[0], "lng": self.at[1]}
+        answer = await self.phone.call("PATCH", f"{API}/orders/{job.ref}/status", json=body)
+        caught = answer.code in ("FAKE_PICKUP_DETECTED", "FAKE_DELIVERY_DETECTED")
+        self.tally.cheats["caught" if caught else "refused otherwise" if not answer.ok else "got through"] += 1
+        if answer.ok:
+            self.tally.surprise(f"{self.courier.name} cheated {status} on {job.ref} and got through")
+
+    async def _ride(self, target: tuple[float, float]) -> None:
+        """Straight there at the day's speed, the position known all the way."""
+        start, metres = self.at, _metres(self.at, target)
+        minutes = metres / self.cast.day.metres_per_minute
+        left = self.clock.now_min()
+        while (gone := self.clock.now_min() - left) < minutes:
+            part = gone / minutes
+            self.at = (start[0] + (target[0] - start[0]) * part, start[1] + (target[1] - start[1]) * part)
+            await asyncio.sleep(min(1.0, self.clock.real_s(minutes - gone)))
+        self.at = target
+
+
+def _point(address: dict[str, Any]) -> tuple[float, float]:
+    return float(address["latitude"]), float(address["longitude"])
+
+
+def _metres(a: tuple[float, float], b: tuple[float, float]) -> float:
+    east = (b[1] - a[1]) * METRES_PER_DEGREE * math.cos(math.radians(a[0]))
+    return math.hypot((b[0] - a[0]) * METRES_PER_DEGREE, east)
+
+
+def _shake(degrees: float, dice: random.Random) -> float:
+    """A phone is right to some ten metres."""
+    return round(degrees + dice.uniform(-1, 1) * 0.00009, 6)

@@ -1,0 +1,132 @@
+"""A whole day, run: customers order, kitchens cook (in the sandbox), riders ride; a progress line tells how it goes."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from sandbox.city.casting import Cast
+from sandbox.city.clock import CityClock
+from sandbox.city.customers import Customers
+from sandbox.city.ledger import Tally
+from sandbox.city.phones import TIMEOUT_S, Outside, Phone
+from sandbox.city.riders import RiderApp
+
+PROGRESS_EVERY_S = 3.0
+NOBODY_LEFT_S = 600.0  # a day that does not end by itself this long after its last order is broken
+
+
+@dataclass(frozen=True)
+class Addresses:
+    handoff: str
+    sandbox: str
+    publishable_key: str
+
+
+class Console:
+    """What ops sees: the figures of the ops home, read as a signed-in agent reads them."""
+
+    def __init__(self, http: httpx.AsyncClient, username: str, password: str) -> None:
+        self.http, self.username, self.password = http, username, password
+
+    async def sign_in(self) -> None:
+        page = await self.http.get("/admin/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        if token is None:
+            raise PermissionError("the console has no login form")
+        form = {"csrfmiddlewaretoken": token[1], "username": self.username, "password": self.password}
+        answer = await self.http.post("/admin/login/", data=form, headers={"Referer": str(page.url)})
+        if answer.status_code != 302:
+            raise PermissionError(f"{self.username} cannot sign in to the console")
+
+    async def figures(self) -> dict[str, Any]:
+        """`{open: {status: count}, late: n, backlog: n}`"""
+        answer = await self.http.get("/admin/home", params={"state": ""})
+        answer.raise_for_status()
+        return dict(answer.json())
+
+
+async def run(cast: Cast, clock_of: Callable[[], CityClock], where: Addresses, say: Callable[[str], None]) -> Tally:
+    """Run the day to its end: no order is open any more. Returns what the city remembers."""
+    tally = Tally()
+    limits = httpx.Limits(max_connections=60, max_keepalive_connections=40)
+    async with (
+        httpx.AsyncClient(base_url=where.handoff, timeout=TIMEOUT_S, limits=limits) as handoff,
+        httpx.AsyncClient(base_url=where.sandbox, timeout=TIMEOUT_S + 15, limits=limits) as sandbox,
+        httpx.AsyncClient(base_url=where.handoff, timeout=TIMEOUT_S) as browser,
+    ):
+        outside = Outside(sandbox, where.publishable_key)
+        console = Console(browser, "agent", cast.passwords["agent"])
+        await console.sign_in()
+        storefront = Phone(handoff, "storefront", cast.passwords["storefront"])
+        await storefront.sign_in()
+        last_push = await outside.last_push()
+        clock = clock_of()
+        riders = {
+            cast.token(c): RiderApp(c, cast, clock, Phone(handoff, cast.login(c), cast.passwords[cast.login(c)]), tally)
+            for c in cast.day.couriers
+        }
+        _give_overtime(list(riders.values()))
+        customers = Customers(cast, clock, storefront, outside, tally)
+        over = asyncio.Event()
+        network = asyncio.create_task(_deliver_pushes(outside, riders, last_push))
+        progress = asyncio.create_task(_tell(console, clock, tally, say))
+        on_shift = [asyncio.create_task(rider.live(over)) for rider in riders.values()]
+        try:
+            await customers.live()
+            await _until_nothing_is_open(console)
+            over.set()
+            await asyncio.gather(*on_shift)
+        finally:
+            for task in (network, progress, *on_shift):
+                task.cancel()
+            await asyncio.gather(network, progress, *on_shift, return_exceptions=True)
+    return tally
+
+
+def _give_overtime(riders: list[RiderApp]) -> None:
+    """The published days end with orders still cooking: whoever is on duty last stays until they are delivered."""
+    latest = max(rider.courier.off_min for rider in riders)
+    for rider in riders:
+        rider.overtime = rider.courier.off_min >= latest - 60
+
+
+async def _deliver_pushes(outside: Outside, riders: dict[str, RiderApp], after: int) -> None:
+    while True:
+        messages, after = await outside.pushes(after)
+        for message in messages:
+            if rider := riders.get(message["to"]):
+                rider.pushed(message["data"])
+
+
+async def _until_nothing_is_open(console: Console) -> None:
+    gives_up = time.monotonic() + NOBODY_LEFT_S
+    while (await console.figures())["open"]:
+        if time.monotonic() > gives_up:
+            raise TimeoutError("orders are still open long after the last one was placed")
+        await asyncio.sleep(1.0)
+
+
+async def _tell(console: Console, clock: CityClock, tally: Tally, say: Callable[[str], None]) -> None:
+    while True:
+        try:
+            figures = await console.figures()
+        except (httpx.HTTPError, ValueError) as error:
+            say(f"{clock.shown()}  the console does not answer: {error!r}")
+        else:
+            states = "  ".join(f"{name} {count}" for name, count in figures["open"].items())
+            say(
+                f"{clock.shown()}  placed {len(tally.placed)}  delivered {len(tally.delivered)}"
+                f"  late {figures['late']}  waiting rows {figures['backlog']}  │ {states or 'nothing open'}"
+            )
+        await asyncio.sleep(PROGRESS_EVERY_S)
+
+
+async def outside_summary(where: Addresses) -> dict[str, Any]:
+    """What Stripe says about the money of the day."""
+    async with httpx.AsyncClient(base_url=where.sandbox, timeout=TIMEOUT_S) as http:
+        return await Outside(http, where.publishable_key).summary()

@@ -1,0 +1,245 @@
+"""`make demo`: Handoff's processes, the outside world and a city, started together; a day that ends with proved books.
+
+Everything stands in `.demo/`: the data of the database and the broker, the keys, the logins, the logs. A second run
+continues there; `make demo-reset` forgets it. Ports that are taken are stepped over.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox import keys
+from sandbox.city import proof, town
+from sandbox.city.casting import STAFF, Cast
+from sandbox.city.clock import CityClock
+from sandbox.city.day import CITIES, Day, generate, read
+from sandbox.machine import ports
+from sandbox.machine.children import MachineError
+from sandbox.machine.processes import Processes, answers
+from sandbox.machine.services import Services
+
+HERE = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+# Handoff's own processes, as a deployment starts them; the ports are chosen.
+PROGRAMS = {
+    "web": "granian --interface wsgi --host 127.0.0.1 --port {web} --workers 2 --blocking-threads 8 --no-ws"
+    " --log-level warning config.wsgi:application",
+    "sockets": "uvicorn --port {sockets} --log-level warning config.asgi:application",
+    "worker": "celery -A config worker --loglevel warning --without-gossip --without-mingle",
+    "beat": "celery -A config beat --loglevel warning",
+}
+PLAUSIBLE_M_PER_S = 50.0
+LEAD_MIN = 10.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be chosen; each has an environment variable of the same name in capitals."""
+
+    day: Path | None
+    speed: float
+    until: str
+    city: str
+    seed: int
+    orders: int
+    home: Path
+    port: int
+    verbose: bool
+
+
+def options() -> Options:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
+    given = os.environ.get
+    parser.add_argument("--day", type=Path, default=given("DAY") or None, help="folder of a published instance")
+    parser.add_argument("--speed", type=float, default=float(given("SPEED") or 60), help="how much faster the city is")
+    parser.add_argument("--until", default=given("UNTIL") or "", choices=("", "done"), help="done: end with the day")
+    parser.add_argument("--city", default=given("CITY") or "austin", choices=sorted(CITIES))
+    parser.add_argument("--seed", type=int, default=int(given("SEED") or 1), help="of the generated day")
+    parser.add_argument("--orders", type=int, default=int(given("ORDERS") or 60), help="of the generated day")
+    parser.add_argument("--home", type=Path, default=Path(given("DEMO_HOME") or HERE / ".demo"))
+    parser.add_argument(
+        "--port", type=int, default=int(given("PORT") or 8000), help="of the web process; others follow"
+    )
+    parser.add_argument("--verbose", action="store_true", default=bool(given("VERBOSE")), help="show all logs")
+    return Options(**vars(parser.parse_args()))
+
+
+def main() -> int:
+    chosen = options()
+    chosen.home.mkdir(parents=True, exist_ok=True)
+    try:
+        day = read(chosen.day) if chosen.day else generate(chosen.seed, chosen.orders)
+    except (OSError, ValueError, KeyError) as error:
+        say(f"The day cannot be read: {error}")
+        return 2
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with (
+            Services(chosen.home) as services,
+            Processes(chosen.home / "logs", show=print if chosen.verbose else None) as p,
+        ):
+            return Demo(chosen, day, services, p).run()
+    except KeyboardInterrupt:
+        say("\nStopped. `make demo` continues here, `make demo-reset` forgets everything.")
+        return 130
+    except MachineError as error:
+        say(f"\n{error}\n`.venv/bin/python manage.py doctor` may know more.")
+        return 1
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+class Demo:
+    """One run: environment, set-up, processes, day, proof."""
+
+    def __init__(self, chosen: Options, day: Day, services: Services, processes: Processes) -> None:
+        self.chosen, self.day, self.services, self.processes = chosen, day, services, processes
+        self.ports = ports.choose_all({"web": chosen.port, "sockets": chosen.port + 1, "sandbox": chosen.port + 90})
+        self.cast = Cast(day, CITIES[chosen.city], chosen.home, chosen.seed)
+        self.keys = keys.ensure(chosen.home / "outside", self.url("sandbox"))
+        self.environment = self._environment()
+
+    def url(self, process: str) -> str:
+        return f"http://127.0.0.1:{self.ports[process]}"
+
+    def _environment(self) -> dict[str, str]:
+        speed, day = self.chosen.speed, self.day
+        return {
+            **os.environ,
+            **self.services.environment,
+            **self.keys,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "SECRET_KEY": self._secret("secret-key"),
+            "PUBLIC_URL": self.url("web"),
+            "OPS_EMAIL": "ops@handoff.example",
+            "TRAVEL_SPEED_M_PER_MIN": str(day.metres_per_minute * speed),
+            "SERVICE_MINUTES": str(day.service_min / speed),
+            "PLAUSIBLE_SPEED_M_PER_S": str(PLAUSIBLE_M_PER_S * speed),
+            "DISPATCH_LEAD_SECONDS": str(LEAD_MIN * 60 / speed),
+            "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
+            "HANDOFF_PROCESS": "command",
+        }
+
+    def _secret(self, name: str) -> str:
+        file = self.chosen.home / name
+        if not file.exists():
+            file.write_text(secrets.token_urlsafe(48))
+            file.chmod(0o600)
+        return file.read_text()
+
+    # ── the run ──────────────────────────────────────────────────────────────────────────────────────────────
+    def run(self) -> int:
+        self._set_up()
+        self._start()
+        self._box()
+        addresses = town.Addresses(self.url("web"), self.url("sandbox"), self.keys["STRIPE_PUBLISHABLE_KEY"])
+        tally = asyncio.run(town.run(self.cast, self._clock, addresses, say))
+        say("\nThe day is over. Paying the stores, then proving the books …")
+        self.manage("pay_stores")
+        self._settle()
+        proved = proof.prove(self._summary(), asyncio.run(town.outside_summary(addresses)), tally, say)
+        if self.chosen.until != "done":
+            say("\nEverything keeps running for you to look around. Ctrl-C stops it.")
+            self._stay()
+        return 0 if proved else 1
+
+    def _clock(self) -> CityClock:
+        return CityClock(self.chosen.speed, self.cast.begins_min())
+
+    def _set_up(self) -> None:
+        say("Database: migrating …")
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("install_schedule")
+        self.manage("collectstatic", "--noinput", "--verbosity", "0")
+
+    def _start(self) -> None:
+        say("Starting the outside world, web, sockets, worker and beat …")
+        outside: list[str | Path] = ["--port", str(self.ports["sandbox"]), "--home", self.chosen.home / "outside"]
+        command = [sys.executable, "-m", "sandbox.serve", *outside, "--handoff-url", self.url("web")]
+        self.processes.start("sandbox", command, cwd=HERE)
+        self.processes.wait_until(lambda: answers(self.url("sandbox") + "/_control/health"), what="the sandbox")
+        self._seed()
+        for name, line in PROGRAMS.items():
+            program, *arguments = line.format(**self.ports).split()
+            environment = {**self.environment, "HANDOFF_PROCESS": name}
+            self.processes.start(name, [BIN / program, *arguments], env=environment, cwd=HERE)
+        self.processes.wait_until(lambda: answers(self.url("web") + "/ready"), what="the web process")
+        self.processes.wait_until(lambda: answers(self.url("sockets") + "/health"), what="the sockets process")
+
+    def _seed(self) -> None:
+        file = self.chosen.home / "seed.json"
+        file.write_text(json.dumps(self.cast.seed_file()))
+        file.chmod(0o600)
+        self.manage("seed", str(file))
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command of Handoff; what it prints is shown and returned."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=HERE,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise MachineError(f"manage.py {arguments[0]} failed:\n{done.stderr[-3000:]}{done.stdout[-2000:]}")
+        if done.stdout and "--json" not in arguments:
+            say(done.stdout.rstrip())
+        return done.stdout
+
+    def _summary(self) -> dict[str, Any]:
+        return dict(json.loads(self.manage("summary", "--json")))
+
+    def _settle(self) -> None:
+        """Wait until the money is on its way and no row is due any more."""
+
+        def settled() -> bool:
+            summary = self._summary()
+            return not summary["webhooks"]["unprocessed"] and not summary["payouts"]["unsettled"]
+
+        self.processes.wait_until(settled, what="the last webhook and payout", within_s=120)
+
+    def _box(self) -> None:
+        logins = [f"{role.replace('_', ' '):<10} {name:<8} {self.cast.passwords[name]}" for name, role in STAFF.items()]
+        lines = [
+            f"Handoff in {self.cast.city.name}, {self.chosen.speed:g} times faster",
+            f"{self.day.name}: {len(self.day.orders)} orders, {len(self.day.couriers)} riders",
+            "",
+            f"console          {self.url('web')}/admin/",
+            f"API docs         {self.url('web')}/api/docs",
+            f"outside world    {self.url('sandbox')}/   every message and call it received",
+            f"sockets          {self.url('sockets').replace('http', 'ws')}/ws/orders/<order>",
+            f"logs             {self.processes.logs}",
+            "",
+            *logins,
+        ]
+        width = max(map(len, lines))
+        say("┌" + "─" * (width + 2) + "┐")
+        for line in lines:
+            say(f"│ {line:<{width}} │")
+        say("└" + "─" * (width + 2) + "┘")
+
+    def _stay(self) -> None:
+        stop = signal.sigwait
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        stop({signal.SIGINT, signal.SIGTERM})
+        raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What every provider stands on: HTTP server, store, call log, faults, webhook sender, inbox, control API, desk."""

@@ -1,0 +1,144 @@
+"""The control API at /_control: how a demo or a test conducts the outside world. JSON, no credentials, local only."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+
+from sandbox.engine import faults, runtime
+from sandbox.engine.http import BadRequest, json_answer, json_object, query_number
+from sandbox.engine.inbox import iso
+from sandbox.engine.provider import Provider, Route
+
+CHANNELS = ("push", "sms", "email")
+MOST_ROWS = 1000
+
+
+def control(view: Callable[..., Any]) -> Callable[..., HttpResponse]:
+    """Turns the returned value into JSON and a refused field into a 400 that names it."""
+
+    @functools.wraps(view)
+    def answer(request: HttpRequest, **values: Any) -> HttpResponse:
+        try:
+            return json_answer(view(request, **values))
+        except (BadRequest, faults.FaultRefused) as error:
+            return json_answer({"error": {"field": error.field, "message": str(error)}}, status=400)
+
+    return answer
+
+
+def body_of(request: HttpRequest) -> dict[str, Any]:
+    body = json_object(request) if request.body else {}
+    if body is None:
+        raise BadRequest("body", "must be a JSON object")
+    return body
+
+
+@control
+def health(request: HttpRequest) -> dict[str, Any]:
+    return {"ok": True}
+
+
+@control
+def messages(request: HttpRequest) -> dict[str, Any]:
+    """?channel=&after=&wait_s=&limit= ; `last_id` is what to pass as the next `after`."""
+    channel = request.GET.get("channel") or None
+    after = int(query_number(request, "after", 0))
+    limit = min(int(query_number(request, "limit", 500)), MOST_ROWS)
+    found = runtime.current().inbox.read(
+        channel=channel, after=after, limit=limit, wait_s=query_number(request, "wait_s", 0)
+    )
+    return {"messages": found, "last_id": found[-1]["id"] if found else after}
+
+
+@control
+def calls(request: HttpRequest) -> dict[str, Any]:
+    """?provider=&after=&limit= ; oldest first, status null where the connection was dropped unanswered."""
+    provider = request.GET.get("provider") or None
+    after = int(query_number(request, "after", 0))
+    limit = min(int(query_number(request, "limit", 200)), MOST_ROWS)
+    wanted, values = ("provider = ? AND", (provider,)) if provider else ("", ())
+    with runtime.current().store.transaction() as tx:
+        query = f"SELECT * FROM calls WHERE {wanted} id > ? ORDER BY id LIMIT ?"  # noqa: S608
+        rows = tx.sql.execute(query, (*values, after, limit)).fetchall()
+    found = [{**dict(row), "at": iso(row["at"])} for row in rows]
+    return {"calls": found, "last_id": found[-1]["id"] if found else after}
+
+
+@control
+def webhooks(request: HttpRequest) -> dict[str, Any]:
+    """?provider=&state=&after=&limit= ; what was sent, how often it was tried and what was answered."""
+    conditions, values = ["id > ?"], [query_number(request, "after", 0)]
+    for name in ("provider", "state"):
+        if value := request.GET.get(name):
+            conditions.append(f"{name} = ?")
+            values.append(value)  # type: ignore[arg-type]
+    limit = min(int(query_number(request, "limit", 200)), MOST_ROWS)
+    with runtime.current().store.transaction() as tx:
+        query = f"SELECT * FROM webhooks WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?"  # noqa: S608
+        rows = tx.sql.execute(query, (*values, limit)).fetchall()
+    return {"webhooks": [{**dict(row), "created": iso(row["created"])} for row in rows]}
+
+
+@control
+def add_fault(request: HttpRequest) -> dict[str, Any]:
+    now = runtime.current()
+    signs = {provider.name: provider.signs_webhooks for provider in now.providers.values()}
+    return {"id": now.faults.add(faults.read(body_of(request), signs))}
+
+
+@control
+def list_faults(request: HttpRequest) -> dict[str, Any]:
+    return {"faults": runtime.current().faults.listing()}
+
+
+@control
+def clear_faults(request: HttpRequest) -> dict[str, Any]:
+    runtime.current().faults.clear()
+    return {"ok": True}
+
+
+@control
+def reset(request: HttpRequest) -> dict[str, Any]:
+    """Forget everything but the keys."""
+    now = runtime.current()
+    now.faults.clear()
+    now.store.forget_everything()
+    now.dispatcher.forget()
+    return {"ok": True}
+
+
+ROUTES = (
+    Route("GET", "health", health),
+    Route("GET", "messages", messages),
+    Route("GET", "calls", calls),
+    Route("GET", "webhooks", webhooks),
+    Route("POST", "faults", add_fault),
+    Route("GET", "faults", list_faults),
+    Route("DELETE", "faults", clear_faults),
+    Route("POST", "reset", reset),
+)
+
+
+def urlpatterns(providers: list[Provider]) -> list[URLPattern]:
+    routes = [*ROUTES]
+    for provider in providers:
+        routes += [Route(r.method, f"{provider.name}/{r.path}", r.view) for r in provider.control_routes()]
+    by_path: dict[str, dict[str, Callable[..., HttpResponse]]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {})[route.method] = route.view
+    return [path(route_path, _by_method(views)) for route_path, views in by_path.items()]
+
+
+def _by_method(views: dict[str, Callable[..., HttpResponse]]) -> Callable[..., HttpResponse]:
+    def dispatch(request: HttpRequest, **values: Any) -> HttpResponse:
+        view = views.get(request.method or "")
+        if view is None:
+            return json_answer({"error": {"field": "method", "message": f"one of {', '.join(views)}"}}, status=405)
+        return view(request, **values)
+
+    return dispatch

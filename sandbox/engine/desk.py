@@ -1,0 +1,102 @@
+"""The desk: one page that shows what the outside world was told, what it said, and buttons that break things."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+
+from sandbox.engine import faults, runtime
+from sandbox.engine.control import CHANNELS
+from sandbox.engine.http import json_answer
+from sandbox.engine.inbox import iso
+from sandbox.engine.provider import Panel
+from sandbox.engine.store import Transaction
+
+INBOX_ROWS = 12
+LOG_ROWS = 25
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    now = runtime.current()
+    inbox = [(channel, now.inbox.newest(channel, INBOX_ROWS)) for channel in CHANNELS]
+    with now.store.transaction() as tx:
+        webhooks, calls = _webhooks(tx), _calls(tx)
+        panels = [panel for provider in now.providers.values() for panel in provider.panels(tx)]
+        states = tx.sql.execute(
+            "SELECT provider, state, count(*) AS n FROM webhooks GROUP BY provider, state ORDER BY 1, 2"
+        ).fetchall()
+    context = {
+        "handoff_url": now.handoff_url,
+        "inbox": inbox,
+        "webhooks": webhooks,
+        "webhook_states": [f"{row['provider']} {row['state']} {row['n']}" for row in states],
+        "calls": calls,
+        "panels": [panel for panel in panels if panel.rows],
+        "faults": now.faults.listing()[:LOG_ROWS],
+        "providers": list(now.providers.values()),
+        "kinds": faults.KINDS,
+        "paused": "paused" in request.GET,
+    }
+    return render(request, "desk.html", context)
+
+
+def change_faults(request: HttpRequest) -> HttpResponse:
+    """The desk's buttons: a form that adds one rule, or clears all."""
+    if request.method != "POST":
+        return json_answer({"error": "POST only"}, status=405)
+    now = runtime.current()
+    if "clear" in request.POST:
+        now.faults.clear()
+        return HttpResponseRedirect("/")
+    rule: dict[str, object] = {name: request.POST.get(name, "") for name in ("provider", "path")}
+    rule["direction"], _, rule["kind"] = request.POST.get("what", "").partition(" ")
+    try:
+        if request.POST.get("share"):
+            rule["share"] = int(request.POST["share"]) / 100
+        else:
+            rule["times"] = int(request.POST.get("times") or 1)
+        now.faults.add(faults.read(rule, {p.name: p.signs_webhooks for p in now.providers.values()}))
+    except ValueError as error:
+        return HttpResponse(f"That fault makes no sense: {error}", status=400, content_type="text/plain")
+    return HttpResponseRedirect("/")
+
+
+def _webhooks(tx: Transaction) -> Panel:
+    rows = tx.sql.execute("SELECT * FROM webhooks ORDER BY id DESC LIMIT ?", (LOG_ROWS,)).fetchall()
+    return Panel(
+        "Webhooks sent",
+        ("made", "provider", "topic", "state", "tries", "last answer", "faults"),
+        [
+            (
+                iso(row["created"])[11:19],
+                row["provider"],
+                row["topic"],
+                row["state"],
+                row["tries"],
+                f"{row['last_status'] or ''} {row['last_answer'][:80]}",
+                row["faults"],
+            )
+            for row in rows
+        ],
+    )
+
+
+def _calls(tx: Transaction) -> Panel:
+    rows = tx.sql.execute("SELECT * FROM calls ORDER BY id DESC LIMIT ?", (LOG_ROWS,)).fetchall()
+    return Panel(
+        "Calls received",
+        ("at", "provider", "call", "status", "ms", "fault", "body", "answer"),
+        [
+            (
+                iso(row["at"])[11:19],
+                row["provider"],
+                f"{row['method']} {row['path']}",
+                row["status"] or "dropped",
+                round(row["duration_ms"], 1),
+                row["fault"] or "",
+                row["body"][:200],
+                row["answer"][:200],
+            )
+            for row in rows
+        ],
+    )

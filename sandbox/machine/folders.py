@@ -1,0 +1,50 @@
+"""Private folders: the home of the servers' data and a short one for their sockets."""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from sandbox.machine.children import MachineError
+
+SOCKET_PATH_MAX = 107  # bytes that Linux keeps for a socket's path
+
+
+def mark(home: Path) -> str:
+    """A short name for `home`, the same at every start."""
+    return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:10]
+
+
+def private(path: Path, owner_uid: int | None = None, mode: int = 0o700) -> Path:
+    """Make `path` readable by its owner only. One that belongs to somebody else is refused: names in /tmp are known."""
+    wanted = os.geteuid() if owner_uid is None else owner_uid
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {wanted, os.geteuid()}:
+        raise MachineError(f"{path} belongs to somebody else; remove it or choose another home")
+    if found.st_uid != wanted:
+        os.chown(path, wanted, -1)
+    path.chmod(mode)
+    return path
+
+
+def socket_folder(home: Path) -> Path:
+    """Where the sockets of `home` live: in /tmp, because a socket's path may not be long."""
+    return Path("/tmp") / f"handoff-{mark(home)}"  # noqa: S108 - private() checks who owns it
+
+
+def make_socket_folder(home: Path) -> Path:
+    """Passable for all, because the servers may run as different users; every socket in it is private itself."""
+    return private(socket_folder(home), mode=0o711)
+
+
+def check_socket(path: Path) -> Path:
+    if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+        raise MachineError(f"the socket path {path} is longer than {SOCKET_PATH_MAX} bytes")
+    return path
+
+
+def remove_if_empty(path: Path) -> None:
+    """The last server of a home takes the folder of the sockets with it."""
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()

@@ -1,0 +1,16 @@
+"""The providers that the sandbox plays. A new one: a package here, and one line in the list."""
+
+from sandbox.engine.provider import Provider
+from sandbox.providers.fcm import Fcm
+from sandbox.providers.petpooja import PetPooja
+from sandbox.providers.sendgrid import SendGrid
+from sandbox.providers.stripe import Stripe
+from sandbox.providers.twilio import Twilio
+
+PROVIDERS: list[Provider] = [
+    Stripe(),
+    PetPooja(),
+    Fcm(),
+    SendGrid(),
+    Twilio(),
+]

@@ -1,0 +1,47 @@
+"""Firebase Cloud Messaging, HTTP v1, with Google's token endpoint beside it.
+
+Documented at firebase.google.com/docs/reference/fcm/rest/v1/projects.messages. Authentication: a Bearer token got by a
+JWT grant (RS256, signed with the service account's key). Errors are google.rpc.Status with an FcmError detail, which is
+what firebase-admin tells them apart by: UNREGISTERED (404), INVALID_ARGUMENT (400), SENDER_ID_MISMATCH (403),
+QUOTA_EXCEEDED (429). A device token is good until the control API, or the prefix `unregistered-`, says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.http import HttpRequest, HttpResponse
+
+from sandbox.engine.provider import Panel, Provider, Route
+from sandbox.engine.store import Transaction
+from sandbox.providers.fcm import conductor, messages, oauth
+
+
+class Fcm(Provider):
+    name = "fcm"
+    title = "Firebase Cloud Messaging"
+
+    def routes(self) -> Iterable[Route]:
+        return (
+            Route("POST", "token", oauth.grant),
+            Route("POST", "v1/projects/<str:project>/messages:send", messages.send),
+        )
+
+    def control_routes(self) -> Iterable[Route]:
+        return conductor.ROUTES
+
+    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
+        if request.path.endswith("/token"):
+            return None  # the grant is the credential
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer" and oauth.is_valid(token):
+            return None
+        return messages.status_answer(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+
+    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+        names = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}
+        return messages.status_answer(status, names.get(status, "INTERNAL"), message)
+
+    def panels(self, tx: Transaction) -> Iterable[Panel]:
+        found = tx.find(conductor.KIND, limit=20)
+        yield Panel("FCM device tokens with a fate", ("token", "state"), [[t["token"], t["state"]] for t in found])

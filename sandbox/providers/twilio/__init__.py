@@ -1,0 +1,133 @@
+"""Twilio, the messaging part: create and fetch Messages.
+
+Documented at twilio.com/docs/messaging/api/message-resource; errors at twilio.com/docs/api/errors. Authentication: HTTP
+Basic with account SID and auth token. Form bodies, 201, status `queued`; a fetch shows `delivered`. The magic numbers
+of twilio.com/docs/iam/test-credentials behave as documented.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from sandbox.engine import runtime
+from sandbox.engine.http import json_answer
+from sandbox.engine.provider import Provider, Route
+
+KIND = "twilio.message"
+MESSAGES = "2010-04-01/Accounts/<str:account>/Messages"
+NUMBER = re.compile(r"\+[1-9]\d{6,14}")
+LONGEST_BODY = 1600
+SEGMENT_CHARS = 153
+MAGIC_TO = {
+    "+15005550001": (21211, "Invalid 'To' Phone Number: +15005550001"),
+    "+15005550002": (21612, "Message cannot be sent with the current combination of 'To' and 'From' parameters"),
+    "+15005550003": (21408, "Permission to send an SMS has not been enabled for the region"),
+    "+15005550004": (21610, "Attempt to send to unsubscribed recipient"),
+    "+15005550009": (21614, "'To' number is not a valid mobile number"),
+}
+MAGIC_FROM = {
+    "+15005550001": (21212, "Invalid 'From' Phone Number: +15005550001"),
+    "+15005550007": (21606, "The 'From' phone number is not a valid message-capable Twilio phone number"),
+    "+15005550008": (21611, "This 'From' number has exceeded the maximum number of queued messages"),
+}
+
+
+class Twilio(Provider):
+    name = "twilio"
+    title = "Twilio"
+
+    def routes(self) -> Iterable[Route]:
+        return (Route("POST", f"{MESSAGES}.json", create), Route("GET", f"{MESSAGES}/<str:sid>.json", fetch))
+
+    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
+        keys = runtime.current().keys
+        expected = f"{keys['twilio_account_sid']}:{keys['twilio_auth_token']}"
+        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+        try:
+            shown = base64.b64decode(value, validate=True).decode() if scheme == "Basic" else ""
+        except (binascii.Error, UnicodeDecodeError):
+            shown = ""
+        return None if shown == expected else refused(20003, "Authenticate", status=401)
+
+    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+        return refused({404: 20404, 405: 20004}.get(status, 20500), message, status=status)
+
+
+def refused(code: int, message: str, *, status: int = 400) -> HttpResponse:
+    more_info = f"https://www.twilio.com/docs/errors/{code}"
+    return json_answer({"code": code, "message": message, "more_info": more_info, "status": status}, status=status)
+
+
+def create(request: HttpRequest, account: str) -> HttpResponse:
+    now = runtime.current()
+    if account != now.keys["twilio_account_sid"]:
+        return refused(20404, f"The requested resource {request.path} was not found", status=404)
+    form = request.POST
+    to, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
+    service = form.get("MessagingServiceSid", "")
+    problem = _problem(to, sender, service, body, has_content=bool(form.get("ContentSid") or form.get("MediaUrl")))
+    if problem:
+        return refused(*problem)
+    message = _resource(account, to, sender, service, body)
+    with now.store.transaction() as tx:
+        tx.put(KIND, message["sid"], message)
+        now.inbox.deliver(tx, "sms", to, body=body, data={"sid": message["sid"], "from": sender or service})
+    return json_answer(message, status=201)
+
+
+def fetch(request: HttpRequest, account: str, sid: str) -> HttpResponse:
+    with runtime.current().store.transaction() as tx:
+        message = tx.get(KIND, sid)
+    if message is None or message["account_sid"] != account:
+        return refused(20404, f"The requested resource {request.path} was not found", status=404)
+    return json_answer(message | {"status": "delivered", "date_sent": message["date_created"]})
+
+
+def _problem(to: str, sender: str, service: str, body: str, *, has_content: bool) -> tuple[int, str] | None:
+    if not to:
+        return 21604, "A 'To' phone number is required."
+    if not sender and not service:
+        return 21603, "A 'From' phone number is required."
+    if not body and not has_content:
+        return 21602, "Message body is required."
+    if len(body) > LONGEST_BODY:
+        return 21617, "The concatenated message body exceeds the 1600 character limit"
+    if not NUMBER.fullmatch(to):
+        return 21211, f"Invalid 'To' Phone Number: {to}"
+    return MAGIC_TO.get(to) or MAGIC_FROM.get(sender)
+
+
+def _resource(account: str, to: str, sender: str, service: str, body: str) -> dict[str, Any]:
+    sid = "SM" + secrets.token_hex(16)
+    created = formatdate(time.time(), usegmt=True).replace("GMT", "+0000")
+    return {
+        "account_sid": account,
+        "api_version": "2010-04-01",
+        "body": body,
+        "date_created": created,
+        "date_sent": None,
+        "date_updated": created,
+        "direction": "outbound-api",
+        "error_code": None,
+        "error_message": None,
+        "from": sender or None,
+        "messaging_service_sid": service or None,
+        "num_media": "0",
+        "num_segments": str(1 + len(body) // SEGMENT_CHARS),
+        "price": None,
+        "price_unit": "USD",
+        "sid": sid,
+        "status": "queued",
+        "subresource_uris": {},
+        "to": to,
+        "uri": f"/2010-04-01/Accounts/{account}/Messages/{sid}.json",
+    }

@@ -1,0 +1,24 @@
+"""/ is the desk, /_control the control API, /<provider>/... what each provider answers."""
+
+from django.urls import URLPattern, include, path
+
+from sandbox.engine import control, desk, gateway
+from sandbox.engine.provider import Provider, Route
+from sandbox.providers import PROVIDERS
+
+
+def provider_urls(provider: Provider) -> list[URLPattern]:
+    by_path: dict[str, list[Route]] = {}
+    for route in provider.routes():
+        by_path.setdefault(route.path, []).append(route)
+    known = [path(route_path, gateway.guarded(provider, routes)) for route_path, routes in by_path.items()]
+    unknown = gateway.unknown_path(provider)
+    return [*known, path("", unknown), path("<path:rest>", unknown)]
+
+
+urlpatterns = [
+    path("", desk.page),
+    path("faults", desk.change_faults),
+    path("_control/", include(control.urlpatterns(PROVIDERS))),
+    *(path(f"{provider.name}/", include(provider_urls(provider))) for provider in PROVIDERS),
+]
