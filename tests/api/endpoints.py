@@ -1,0 +1,135 @@
+"""Every endpoint of the house: who may call it, on what is theirs and on what is others', and what it then answers.
+
+`served` walks the URL configuration; a test holds this table against it, so that a new endpoint has to say who may call
+it before it can be merged.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from foundation.models import Role
+from tests.builders import CENTRE
+
+HERE = {"lat": CENTRE.lat, "lng": CENTRE.lng}
+CONSOLE = "admin/"  # sessions, not tokens: tested where its pages are
+FUNCTIONS = {"health": "GET", "ready": "GET", "webhook": "POST", "pp-callback": "POST"}
+VERBS = ("get", "post", "put", "patch", "delete")
+STAFF = (Role.OPS_AGENT, Role.OPS_LEAD, Role.FINANCE, Role.READ_ONLY)
+OPS = (Role.OPS_AGENT, Role.OPS_LEAD)
+Answers = dict[Role, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`may`: what a role is answered about (its own, somebody else's) order; who is not in it is answered 403.
+
+    `open_to_all`: the answer without any token. `reads`: whether it looks at its body.
+    """
+
+    body: Any = None
+    may: Answers = field(default_factory=dict)
+    open_to_all: int | None = None
+    reads: bool = True
+    family: str = "tracking"
+
+
+def riders(own: int, other: int | None = None, **more: Any) -> Endpoint:
+    """For riders only; about nobody's order in particular unless `other` says what another rider is answered."""
+    return Endpoint(may={Role.RIDER: (own, own if other is None else other)}, family="rider", **more)
+
+
+def each(*roles: Role, own: int, other: int) -> Answers:
+    return dict.fromkeys(roles, (own, other))
+
+
+# The order they are asked about is ready, and a rider has accepted it and not fetched it yet.
+ENDPOINTS: dict[tuple[str, str], Endpoint] = {
+    ("GET", "health"): Endpoint(open_to_all=200, reads=False),
+    ("GET", "ready"): Endpoint(open_to_all=200, reads=False),
+    ("GET", "api/schema"): Endpoint(open_to_all=200, reads=False),
+    ("GET", "api/docs"): Endpoint(open_to_all=200, reads=False),
+    ("POST", "api/v1/auth/token"): Endpoint({"username": "nobody", "password": "wrong"}, open_to_all=401),
+    ("POST", "api/v1/auth/refresh"): Endpoint({"refresh": "none"}, open_to_all=401),
+    ("POST", "api/v1/auth/logout"): Endpoint({"refresh": "none"}, open_to_all=401),
+    ("POST", "webhooks/<path:provider>"): Endpoint({}, open_to_all=503),  # Stripe is not configured in this test
+    ("POST", "pp_callback/<str:slug>/"): Endpoint({}, open_to_all=400, family="petpooja"),
+    # ── riders ───────────────────────────────────────────────────────────────────────────────────────────────
+    ("GET", "api/v1/rider/me"): riders(200, reads=False),
+    ("GET", "api/v1/rider/orders"): riders(200, reads=False),
+    ("GET", "api/v1/rider/orders/<str:order_id>"): riders(200, 403, reads=False),
+    ("PATCH", "api/v1/rider/orders/<str:order_id>/accept"): riders(200, 403, reads=False),
+    ("PATCH", "api/v1/rider/orders/<str:order_id>/reject"): riders(409, 403, body={"reason": "far"}),
+    ("PATCH", "api/v1/rider/orders/<str:order_id>/status"): riders(200, 403, body={"status": "PICKED_UP", **HERE}),
+    ("POST", "api/v1/rider/location"): riders(200, body=HERE),
+    ("PATCH", "api/v1/rider/availability"): riders(200, body={"online": True, **HERE}),
+    ("POST", "api/v1/rider/push-token"): riders(200, body={"token": "of-my-phone"}),
+    ("DELETE", "api/v1/rider/push-token"): riders(200, body={"token": "of-my-phone"}),
+    ("GET", "api/v1/rider/referral"): riders(200, reads=False),
+    ("POST", "api/v1/rider/referral"): riders(400, body={"code": "NOBODYS1"}),
+    ("GET", "api/v1/rider/referral/top"): riders(200, reads=False),
+    # ── order tracking ───────────────────────────────────────────────────────────────────────────────────────
+    ("POST", "orders/tracking/init"): Endpoint({}, each(Role.STOREFRONT, own=400, other=400)),
+    ("GET", "orders/tracking/<str:order_id>"): Endpoint(
+        may={
+            **each(*STAFF, own=200, other=200),
+            **each(Role.STOREFRONT, Role.STORE_STAFF, Role.CUSTOMER, own=200, other=404),
+            Role.RIDER: (200, 403),
+        },
+        reads=False,
+    ),
+    ("PUT", "orders/tracking/<str:order_id>/status"): Endpoint(
+        {"status": "READY_FOR_PICKUP"},
+        {**each(*OPS, own=200, other=200), **each(Role.STOREFRONT, Role.STORE_STAFF, own=200, other=404)},
+    ),
+    ("POST", "orders/tracking/<str:order_id>/acknowledge"): Endpoint(
+        {},
+        {**each(*OPS, own=400, other=400), **each(Role.STOREFRONT, Role.STORE_STAFF, own=400, other=404)},
+    ),
+    ("PUT", "orders/tracking/<str:order_id>/substitutions"): Endpoint(
+        {},
+        {
+            **each(*OPS, own=409, other=409),
+            **each(Role.STOREFRONT, Role.STORE_STAFF, Role.CUSTOMER, own=409, other=404),
+        },
+        reads=False,
+    ),
+    ("PUT", "orders/tracking/<str:order_id>/driver"): Endpoint(
+        {"vehicle": "blue scooter"}, {**each(*OPS, own=200, other=200), Role.RIDER: (200, 403)}
+    ),
+    ("PUT", "orders/tracking/<str:order_id>/location"): Endpoint(HERE, {Role.RIDER: (200, 403)}),
+    ("PUT", "orders/tracking/<str:order_id>/delivered"): Endpoint(
+        {"reason": "the customer called"}, {**each(*OPS, own=400, other=400), Role.RIDER: (400, 403)}
+    ),
+}
+
+
+def served() -> set[tuple[str, str]]:
+    """(method, route) of everything that the URL configuration answers, but for the console."""
+    found: set[tuple[str, str]] = set()
+    for route, pattern in _walk(get_resolver().url_patterns):
+        if route.startswith(CONSOLE):
+            continue
+        view = getattr(pattern.callback, "cls", None)
+        methods = [verb.upper() for verb in VERBS if hasattr(view, verb)] if view else [FUNCTIONS[pattern.name or ""]]
+        found |= {(method, route) for method in methods}
+    return found
+
+
+def _walk(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, route)
+        else:
+            yield route, pattern
+
+
+def path_of(route: str, ref: str) -> str:
+    """`ref` in the place of whatever the route leaves open."""
+    named = {"<str:order_id>": ref, "<str:slug>": "some-store", "<path:provider>": "stripe"}
+    for name, value in named.items():
+        route = route.replace(name, value)
+    return f"/{route}"

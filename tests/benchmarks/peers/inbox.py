@@ -1,0 +1,73 @@
+"""Handoff's worker for the pipeline benchmark: the webhook lane as it is, with a handler that is one UPDATE.
+
+`python -m tests.benchmarks.peers.inbox MODE`, one of
+  drain    poll without pause until stopped
+  beat     as under beat: a drain of one second each second (config/schedule.py)
+  nudged   wait for a nudge (NOTIFY by one thread of each web process, at most every 50 ms), look every second anyhow
+PIPELINE_PREPARE=5 lets the worker prepare its statements on the server, which is the known trap.
+"""
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.db import connection  # noqa: E402  (after the setup)
+
+from foundation import lanes  # noqa: E402
+from foundation.evidence import Verdict  # noqa: E402
+from foundation.webhook import Reader  # noqa: E402
+from webhooks import processing, registry  # noqa: E402
+
+CHANNEL = "bench_nudge"
+
+
+class OneUpdate(Reader):
+    """The order that the event names has one effect more."""
+
+    provider = "stripe"
+
+    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE bench_order SET effects = effects + 1 WHERE id = %s", [payload["data"]["object"]["order"]]
+            )
+        return Verdict.APPLIED
+
+
+def drain() -> None:
+    while True:
+        lanes.drain(processing.LANE, seconds=1.0)
+
+
+def beat() -> None:
+    while True:
+        begin = time.monotonic()
+        lanes.drain(processing.LANE, seconds=1.0)
+        connection.close()  # as Celery does after each task
+        time.sleep(max(0.0, 1.0 - (time.monotonic() - begin)))
+
+
+def nudged() -> None:
+    connection.ensure_connection()
+    link = connection.connection
+    link.execute(f"LISTEN {CHANNEL}")
+    while True:
+        while processing.LANE.drain_once():
+            pass
+        for _ in link.notifies(timeout=1.0, stop_after=1):
+            pass
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    registry.readers = lambda: {"stripe": OneUpdate()}  # type: ignore[assignment]
+    if prepare := os.environ.get("PIPELINE_PREPARE"):
+        connection.settings_dict["OPTIONS"] |= {"prepare_threshold": int(prepare), "server_side_binding": True}
+    {"drain": drain, "beat": beat, "nudged": nudged}[sys.argv[1]]()

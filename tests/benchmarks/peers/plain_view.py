@@ -1,0 +1,5 @@
+"""Handoff's door as a plain Django view, without the lane in front."""
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()

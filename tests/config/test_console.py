@@ -1,0 +1,55 @@
+"""The ops home for every role, and its numbers. # spec: A3, S1"""
+
+import pytest
+from django.urls import reverse
+
+from config import seeding
+from foundation.models import Role
+from notifications import incidents
+from notifications.models import Severity
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def signed_in(client):
+    def sign_in(role: Role):
+        client.force_login(seeding.account(f"somebody-{role}", "a long password", role))
+        return client
+
+    return sign_in
+
+
+@pytest.mark.parametrize("role", [Role.OPS_AGENT, Role.OPS_LEAD, Role.FINANCE, Role.READ_ONLY])
+def test_every_staff_role_has_a_home(signed_in, role):
+    page = signed_in(role).get(reverse("admin:index"))
+    assert page.status_code == 200
+    assert b"Open fraud flags" in page.content
+
+
+@pytest.mark.parametrize("role", [Role.RIDER, Role.STORE_STAFF, Role.STOREFRONT, Role.CUSTOMER])
+def test_nobody_else_gets_in(signed_in, role):
+    for address in (reverse("admin:index"), reverse("admin:home")):
+        assert signed_in(role).get(address).status_code == 302
+
+
+def test_the_home_leads_to_what_needs_somebody(signed_in):
+    incidents.open("probe", severity=Severity.CRITICAL, title="The oven is on fire", dedupe="oven")
+    page = signed_in(Role.OPS_AGENT).get(reverse("admin:home"))
+    assert b"The oven is on fire" in page.content
+
+
+def test_charts_and_state_are_data(signed_in):
+    client = signed_in(Role.OPS_AGENT)
+    charts = client.get(reverse("admin:home"), {"charts": ""}).json()["charts"]
+    assert {chart["key"] for chart in charts} == {"orders", "offers", "webhooks", "messages"}
+    assert client.get(reverse("admin:home"), {"state": ""}).json() == {"open": {}, "late": 0, "backlog": 0}
+
+
+def test_every_link_of_the_home_leads_somewhere(signed_in):
+    from config.console import figures
+    from foundation import clock
+
+    client = signed_in(Role.OPS_LEAD)
+    for figure in figures.figures(clock.now()):
+        assert client.get(figure.link).status_code == 200, figure.link

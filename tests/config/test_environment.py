@@ -1,0 +1,47 @@
+"""# spec: S5"""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+from config import environment
+
+
+def test_a_wrong_value_names_its_variable(monkeypatch):
+    monkeypatch.setenv("OFFER_SECONDS", "soon")
+    with pytest.raises(ImproperlyConfigured, match="OFFER_SECONDS='soon'"):
+        environment.read("OFFER_SECONDS")
+
+
+@pytest.mark.parametrize(("text", "kind"), [("0", "count"), ("-3", "amount"), ("maybe", "yes/no")])
+def test_values_outside_their_kind_are_refused(monkeypatch, text, kind):
+    monkeypatch.setenv("PROBE", text)
+    with pytest.raises(ImproperlyConfigured, match="PROBE"):
+        environment.Variable("PROBE", kind, None, "").parse()
+
+
+def test_empty_means_the_default(monkeypatch):
+    monkeypatch.setenv("OFFER_SECONDS", "")
+    assert environment.read("OFFER_SECONDS") == 30
+
+
+@pytest.mark.django_db
+def test_statements_that_hang_are_ended():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone()[0] == "15s"
+        cursor.execute("SELECT current_database()")
+        assert "test_" in cursor.fetchone()[0]
+
+
+@pytest.mark.parametrize(
+    ("broker", "live"),
+    [
+        ("redis+socket:///run/v.sock?virtual_host=7", "unix:///run/v.sock?db=7"),
+        ("redis+socket:///run/v.sock", "unix:///run/v.sock?db=0"),
+        ("redis://cache:6379/1", "redis://cache:6379/1"),
+        ("amqp://rabbit", ""),
+    ],
+)
+def test_live_pushes_find_the_broker_unless_it_cannot_push(broker, live):
+    assert environment.live_url_of(broker) == live

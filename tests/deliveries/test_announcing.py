@@ -1,0 +1,133 @@
+"""The outbox of live hints (SPEC T2): names on the wire, marked once, slow watchers get the newest only."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from config import monitoring
+from deliveries import announcing, location
+from deliveries.lifecycle import DeliveryStatus
+from deliveries.live import Hub, Watcher
+from deliveries.models import Track
+from foundation import clock
+from foundation.models import Event
+from riders.positions import Seen
+from tests.builders import assigned, moved, near, paid_order
+
+NAMES = [
+    ("order.payment_confirmed", {}, "order:payment_confirmed"),
+    ("order.payment_failed", {}, "order:payment_failed"),
+    ("order.refunded", {}, "order:refunded"),
+    ("order.delivered", {}, "order:delivered"),
+    ("order.status_changed", {}, "order:status"),
+    ("order.carriage_changed", {"to": "assigned"}, "delivery:driver"),
+    ("order.carriage_changed", {"to": "none"}, "delivery:driver"),
+    ("order.carriage_changed", {"to": "picked_up"}, "delivery:status"),
+    ("order.placed", {}, "order:placed"),
+]
+
+
+# spec: T2, P1, P2, P4
+@pytest.mark.parametrize(("event", "data", "name"), NAMES)
+def test_an_orders_events_have_the_contracts_names(event: str, data: dict[str, Any], name: str):
+    hint = announcing.hint_of(event, "order:7", "o_x", 3, data)
+    assert hint == {"topic": "order:o_x", "version": 3, "name": name}
+
+
+# spec: T2, P5
+def test_what_is_no_order_is_told_to_whom_it_is_about():
+    hint = announcing.hint_of("store.stripe_verified", "connectaccount:2", "", 9, json.dumps({"payee": "store:4"}))
+    assert hint == {"topic": "store:4", "version": None, "name": "chef:stripe_verified"}
+    hint = announcing.hint_of("delivery.driver_changed", "delivery:2", "o_x", 9, {})
+    assert hint == {"topic": "order:o_x", "version": None, "name": "delivery:driver"}
+    assert announcing.hint_of("delivery.opened", "delivery:2", "o_x", 1, {}) is None
+    assert announcing.hint_of("rider.suspended", "rider:2", "", 1, {}) is None
+
+
+# spec: T2
+@pytest.mark.django_db
+def test_every_event_is_announced_once_without_gaps(broker: redis.Redis, settings):
+    with broker.pubsub() as listener:
+        listener.subscribe(announcing.channel(settings.LIVE_URL))
+        assert listener.get_message(timeout=5)["type"] == "subscribe"
+        placed = paid_order()
+        assert announcing.LANE.drain_once() == Event.objects.count() > 0
+        assert announcing.LANE.drain_once() == 0
+        hints = json.loads(listener.get_message(timeout=5)["data"])
+        assert listener.get_message(timeout=0.2) is None
+    own = [hint for hint in hints if hint["topic"] == f"order:{placed.public_id}"]
+    assert [hint["version"] for hint in own] == list(range(1, placed.version + 1))
+
+
+# spec: T2
+@pytest.mark.django_db
+def test_points_are_announced_once_per_order(broker: redis.Redis, settings):
+    delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
+    announcing.LANE.drain_once()
+    with broker.pubsub() as listener:
+        listener.subscribe(announcing.channel(settings.LIVE_URL))
+        listener.get_message(timeout=5)
+        later = clock.now()
+        seen = [Seen(near(north_m=metres), later + timedelta(seconds=metres / 10)) for metres in (10, 20, 30)]
+        location.report(delivery.rider, seen)
+        assert Track.objects.filter(announced=False).count() == 3
+        assert announcing.LANE.drain_once() == 3
+        hints = json.loads(listener.get_message(timeout=5)["data"])
+    assert [hint["name"] for hint in hints] == ["delivery:location"]
+    assert not Track.objects.filter(announced=False).exists()
+
+
+# spec: T2, W5
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["", "redis://127.0.0.1:9/0"])
+def test_no_broker_costs_hints_and_nothing_else(settings, caplog, url: str):
+    settings.LIVE_URL = url
+    paid_order()
+    assert announcing.LANE.drain_once() > 0
+    assert not Event.objects.filter(announced=False).exists()
+    assert ("hints_lost" in caplog.text) == bool(url)
+
+
+# spec: W6
+@pytest.mark.django_db
+def test_an_outbox_that_falls_behind_is_noticed():
+    paid_order()
+    assert announcing.LANE.count_dead(10) == 0
+    assert announcing.LANE.count_due(clock.now() - timedelta(minutes=2), 10) == 0
+    assert announcing.LANE.count_due(clock.now() + timedelta(minutes=2), 1000) == Event.objects.count()
+    assert monitoring.backlog()["live"] == Event.objects.count()
+
+
+# ── the hub ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def hint(version: int | None, name: str = "order:status", topic: str = "order:o_x") -> dict[str, Any]:
+    return {"topic": topic, "version": version, "name": name}
+
+
+# spec: T2
+def test_a_slow_watcher_gets_the_newest_of_each_name_and_nothing_twice():
+    async def scene() -> tuple[list[Any], list[Any]]:
+        hub, slow, other = Hub(), Watcher("order:o_x"), Watcher("order:o_y")
+        slow.version = 3
+        hub.add(slow)
+        hub.add(other)
+        hub.hand_out(
+            [hint(2), hint(3), hint(4), hint(5, "delivery:driver"), hint(6), hint(6), hint(None, "delivery:location")]
+        )
+        hub.hand_out([hint(None, "delivery:location"), hint(9, topic="order:o_z")])
+        first = await slow.news()
+        hub.hand_out([hint(6), hint(7)])
+        second = await slow.news()
+        hub.remove(slow)
+        hub.hand_out([hint(8)])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(other.news(), 0.01)
+        assert hub.size == 1
+        return first, second
+
+    first, second = asyncio.run(scene())
+    assert first == [hint(5, "delivery:driver"), hint(6), hint(None, "delivery:location")]
+    assert second == [hint(7)]

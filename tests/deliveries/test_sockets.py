@@ -1,0 +1,281 @@
+"""Live watching (SPEC T2, T4) with a real sockets process, a real broker and real WebSockets."""
+
+import json
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from rest_framework_simplejwt.tokens import AccessToken
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from deliveries import announcing, location
+from deliveries.lifecycle import DeliveryStatus
+from deliveries.models import Delivery
+from foundation import clock
+from foundation.models import Event, Role, User
+from orders.models import Order
+from riders.positions import Seen
+from sandbox.machine import ports
+from sandbox.machine.processes import Processes, answers
+from tests.builders import acknowledged, assigned, moved, near, paid_order, ready, rider, signed_in, staff_of, user
+from tests.calling import token_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE_S = 20
+
+
+class Sockets:
+    """A running sockets process."""
+
+    def __init__(self, processes: Processes, port: int) -> None:
+        self.processes, self.port = processes, port
+
+    @property
+    def log(self) -> str:
+        return self.processes.running["sockets"].log.read_text(errors="replace")
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+            return json.load(answer)
+
+    def open(self, path: str, token: str | None = None, **options: Any) -> ClientConnection:
+        query = f"?token={token}" if token is not None else ""
+        return connect(f"ws://127.0.0.1:{self.port}{path}{query}", open_timeout=PATIENCE_S, **options)
+
+    def watch(self, somebody: User, placed: Order, **options: Any) -> ClientConnection:
+        return self.open(f"/ws/orders/{placed.public_id}", token_of(somebody), **options)
+
+
+def run(folder: Path, environment: dict[str, str]) -> Iterator[Sockets]:
+    port = ports.choose(22_000 + os.getpid() % 5_000)
+    command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+    with Processes(folder) as processes:
+        processes.start("sockets", command, env={**environment, "HANDOFF_PROCESS": "sockets"})
+        url = f"http://127.0.0.1:{port}/health"
+        processes.wait_until(lambda: answers(url), what="the sockets process", within_s=60)
+        yield Sockets(processes, port)
+
+
+@pytest.fixture(scope="module")
+def sockets(django_db_setup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sockets]:
+    from django.db import connection
+
+    address = urlsplit(os.environ["DATABASE_URL"])
+    url = urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
+    yield from run(tmp_path_factory.mktemp("sockets"), {**os.environ, "DATABASE_URL": url})
+
+
+@pytest.fixture
+def hearing(sockets: Sockets) -> Sockets:
+    wait_for(lambda: sockets.health()["live"])
+    return sockets
+
+
+def wait_for(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
+    ends = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < ends, "it did not come about in time"
+        time.sleep(0.05)
+
+
+def read(socket: ClientConnection, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
+    return json.loads(socket.recv(timeout=timeout_s))
+
+
+def read_until(socket: ClientConnection, name: str) -> list[dict[str, Any]]:
+    """What comes, up to the first message of that name."""
+    messages = [read(socket)]
+    while messages[-1]["name"] != name:
+        messages.append(read(socket))
+    return messages
+
+
+# spec: T2
+def test_a_snapshot_first_and_then_hints(hearing: Sockets):
+    placed = paid_order()
+    with hearing.watch(placed.storefront, placed) as socket:
+        snapshot = read(socket)
+        assert (snapshot["topic"], snapshot["name"]) == (f"order:{placed.public_id}", "snapshot")
+        assert snapshot["version"] == snapshot["data"]["version"] == placed.version
+        assert snapshot["data"]["current_status"] == "STORE_NOTIFIED"
+        announcing.LANE.drain_once()  # all of it is in the snapshot: nobody hears of it again
+        ready(acknowledged(placed))
+        announcing.LANE.drain_once()
+        hints = read_until(socket, "order:status")
+        assert all(set(hint) == {"topic", "version", "name"} for hint in hints)
+        while hints[-1]["version"] < Order.objects.get(pk=placed.pk).version:
+            hints.append(read(socket))
+    versions = [hint["version"] for hint in hints]
+    assert versions == sorted(versions)
+    assert versions[0] > snapshot["version"]
+    assert {"order:preparation_changed", "order:status"} <= {hint["name"] for hint in hints}
+
+
+# spec: T2, P1
+def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
+    delivery = assigned()
+    with hearing.watch(delivery.order.storefront, delivery.order) as socket:
+        read(socket)
+        while announcing.LANE.drain_once():
+            pass
+        moved(delivery, DeliveryStatus.DELIVERED)
+        announcing.LANE.drain_once()
+        names = {message["name"] for message in read_until(socket, "order:status")}
+        assert {"order:delivered", "delivery:status", "order:status"} <= names
+
+
+# spec: T2, T4
+def test_positions_are_hinted_at(hearing: Sockets):
+    delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
+    while announcing.LANE.drain_once():
+        pass
+    with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
+        assert read(socket)["data"]["driver_location"] is None
+        location.report(delivery.rider, [Seen(near(north_m=40), clock.now() + timedelta(seconds=2))])
+        announcing.LANE.drain_once()
+        assert read(socket) == {
+            "topic": f"order:{delivery.order.public_id}", "version": None, "name": "delivery:location",
+        }  # fmt: skip
+    with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
+        assert read(socket)["data"]["driver_location"]["latitude"] == near(north_m=40).lat
+
+
+# spec: T2, S1
+def test_only_who_may_see_the_order_may_watch_it(hearing: Sockets):
+    delivery: Delivery = assigned()
+    placed = delivery.order
+    for somebody in (placed.storefront, staff_of(placed.store), delivery.rider.user, user(Role.READ_ONLY)):
+        with hearing.watch(somebody, placed) as socket:
+            assert read(socket)["name"] == "snapshot"
+    path = f"/ws/orders/{placed.public_id}"
+    stranger, retired = rider("Stranger").user, user()
+    User.objects.filter(pk=retired.pk).update(is_active=False)
+    refusals = [
+        (path, None, 401),
+        (path, "", 401),
+        (path, "x.y.z", 401),
+        (path, token_of(placed.storefront) + "x", 401),
+        (path, token_of(retired), 401),
+        (path, token_of(stranger), 403),
+        (path, token_of(user(Role.STOREFRONT)), 404),
+        (path, token_of(user(Role.CUSTOMER)), 404),
+        (path, token_of(user(Role.STORE_STAFF)), 404),
+        ("/ws/orders/o_unknown", token_of(user()), 404),
+        ("/ws/orders/a%20b", token_of(user()), 400),
+        ("/ws/orders/", token_of(user()), 404),
+        ("/ws/other", token_of(user()), 404),
+    ]
+    for address, token, status in refusals:
+        with pytest.raises(InvalidStatus) as refused, hearing.open(address, token):
+            pass
+        assert refused.value.response.status_code == status, (address, token)
+        assert json.loads(refused.value.response.body)["code"]
+    wait_for(lambda: hearing.health()["sockets"] == 0)
+
+
+# spec: T2, S1
+def test_a_page_of_somebody_else_may_not_open_a_socket(hearing: Sockets):
+    placed = paid_order()
+    with pytest.raises(InvalidStatus) as refused:
+        hearing.watch(placed.storefront, placed, origin="https://evil.example").close()
+    assert (refused.value.response.status_code, json.loads(refused.value.response.body)["code"]) == (
+        403, "ORIGIN_REFUSED",
+    )  # fmt: skip
+    with hearing.watch(placed.storefront, placed, origin="http://localhost:8000") as socket:
+        assert read(socket)["name"] == "snapshot"
+
+
+# spec: T2, S1
+def test_a_token_may_come_in_a_header_and_ends_the_socket_with_itself(hearing: Sockets):
+    placed = paid_order()
+    token = AccessToken.for_user(placed.storefront)
+    token.set_exp(lifetime=timedelta(seconds=3))
+    header = {"Authorization": f"Bearer {token}"}
+    with hearing.open(f"/ws/orders/{placed.public_id}", additional_headers=header) as socket:
+        assert read(socket)["name"] == "snapshot"
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=PATIENCE_S)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "token expired")
+
+
+# spec: S2
+def test_tokens_stay_out_of_the_log(hearing: Sockets):
+    placed = paid_order()
+    token = token_of(placed.storefront)
+    with hearing.open(f"/ws/orders/{placed.public_id}", token) as socket:
+        read(socket)
+    with pytest.raises(InvalidStatus):
+        hearing.open("/ws/orders/o_unknown", token)
+    wait_for(lambda: "/ws/orders/o_unknown" in hearing.log)
+    assert f"/ws/orders/{placed.public_id}" in hearing.log
+    assert token not in hearing.log
+    assert token.split(".")[1] not in hearing.log
+
+
+# spec: T2
+def test_a_lost_hint_is_only_a_late_one(hearing: Sockets):
+    placed = paid_order()
+    with hearing.watch(placed.storefront, placed) as socket:
+        version = read(socket)["version"]
+        acknowledged(placed)
+        Event.objects.update(announced=True)  # marked, and the worker died before it could publish
+        hint = read(socket)  # within COMPARE_EVERY_S
+        assert (hint["name"], hint["version"] > version) == ("order:status", True)
+
+
+# spec: T2
+def test_what_clients_say_is_not_listened_to_and_all_watchers_hear(hearing: Sockets):
+    placed = paid_order()
+    watching = [hearing.watch(placed.storefront, placed) for _ in range(12)]
+    for socket in watching:
+        read(socket)
+        socket.send("x" * 10_000)
+        socket.send(b"\x00\xff")
+    acknowledged(placed)
+    announcing.LANE.drain_once()
+    assert all(read_until(socket, "order:status") for socket in watching)
+    for socket in watching:
+        socket.close()
+    wait_for(lambda: hearing.health()["sockets"] == 0)
+
+
+# spec: T2, W5
+def test_a_broker_that_goes_away_and_comes_back_costs_no_news(
+    own_valkey, process_environment, tmp_path: Path, settings
+):
+    broker = own_valkey()
+    environment = {**process_environment, "LIVE_URL": broker.live_url}
+    settings.LIVE_URL = broker.live_url
+    for sockets in run(tmp_path, environment):
+        wait_for(lambda: sockets.health()["live"])  # noqa: B023 - there is one
+        placed = paid_order()
+        with sockets.watch(placed.storefront, placed) as socket:
+            version = read(socket)["version"]
+            broker.stop()
+            wait_for(lambda: not sockets.health()["live"])  # noqa: B023
+            acknowledged(placed)
+            assert announcing.LANE.drain_once() > 0  # said to nobody, and nothing breaks
+            assert not Event.objects.filter(announced=False).exists()
+            broker.start()
+            assert read(socket)["version"] > version
+            wait_for(lambda: sockets.health()["live"])  # noqa: B023
+            ready(placed)
+            announcing.LANE.drain_once()
+            assert read_until(socket, "order:status")
+
+
+# spec: S6
+def test_the_process_says_how_it_is_and_serves_no_pages(hearing: Sockets):
+    assert hearing.health() == {"status": "ok", "live": True, "sockets": 0}
+    with pytest.raises(urllib.error.HTTPError) as missing:
+        urllib.request.urlopen(f"http://127.0.0.1:{hearing.port}/admin/", timeout=5)
+    assert missing.value.code == 404

@@ -1,0 +1,28 @@
+"""One running house for all stories; each story brings its own store, customers and riders, far from the others'."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.flows import house as houses
+from tests.flows.house import House
+from tests.flows.people import Scene
+
+
+@pytest.fixture(scope="package")
+def house(django_db_blocker: Any) -> Iterator[House]:
+    with django_db_blocker.unblock(), houses.running() as running:
+        yield running
+
+
+@pytest.fixture
+def scene(house: House) -> Iterator[Scene]:
+    """A store in a place of its own, and afterwards: no fault left, no process gone, the books of the house proved."""
+    here = Scene(house)
+    try:
+        yield here
+    finally:
+        house.sandbox.control("DELETE", "faults")
+    house.processes.check()
+    here.prove()

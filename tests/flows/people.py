@@ -1,0 +1,355 @@
+"""Those who act in a story: storefront, customers, kitchens, riders, each by the door that is theirs in life."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+import requests
+from django.db.models import F
+from django.db.models.functions import Now
+
+from config import seeding
+from foundation import clock
+from foundation.api import authentication
+from foundation.geo import Point
+from foundation.lanes import Lane, all_lanes
+from foundation.models import Job, Role, User
+from foundation.work import WorkItem, WorkState
+from orders.models import Order, Store
+from payouts import books, connect
+from payouts.models import ConnectAccount, LedgerAccount, PayeeKind
+from riders.models import Rider
+from tests.builders import near
+from tests.flows.house import House
+from tests.sandbox.process import Sandbox
+
+PATIENCE_S = 40.0
+PASSWORD = "a-good-password"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+
+    @property
+    def code(self) -> str:
+        return str(self.body.get("errorCode") or self.body.get("code") or "")
+
+
+@dataclass
+class Phone:
+    """Somebody who is signed in at Handoff."""
+
+    url: str
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        said = {"Authorization": f"Bearer {self.token}", **headers}
+        response = requests.request(method, self.url + path, json=body, headers=said, timeout=PATIENCE_S)
+        return Answer(response.status_code, response.json() if response.content else None)
+
+    def get(self, path: str) -> Answer:
+        return self.call("GET", path)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An order as the storefront knows it."""
+
+    order_id: str
+    ref: str
+    client_secret: str
+    home: Point
+
+    @property
+    def row(self) -> Order:
+        return Order.objects.get(public_id=self.ref)
+
+    @property
+    def status(self) -> str:
+        return self.row.status
+
+    @property
+    def intent(self) -> str:
+        return self.client_secret.partition("_secret")[0]
+
+
+@dataclass
+class RiderPhone(Phone):
+    rider: Rider
+    push_token: str
+    at: Point
+
+    def go_online(self, online: bool = True) -> Answer:
+        return self.call("PATCH", "/api/v1/rider/availability", {"online": online, **self._position()})
+
+    def step(self, placed: Placed, status: str, at: Point | None = None) -> Answer:
+        self.at = at or self.at
+        return self.call("PATCH", f"/api/v1/rider/orders/{placed.ref}/status", {"status": status, **self._position()})
+
+    def accept(self, placed: Placed) -> Answer:
+        return self.call("PATCH", f"/api/v1/rider/orders/{placed.ref}/accept")
+
+    def report(self, at: Point) -> Answer:
+        self.at = at
+        return self.call("POST", "/api/v1/rider/location", self._position())
+
+    def _position(self) -> dict[str, float]:
+        return {"lat": self.at.lat, "lng": self.at.lng}
+
+
+def dead() -> dict[str, int]:
+    """Dead letters per lane."""
+    return {lane.name: lane.count_dead(1_000) for lane in all_lanes().values()}
+
+
+@dataclass
+class Scene:
+    """One story's place: a store with its storefront, far from everybody else's."""
+
+    house: House
+    number: int = field(default_factory=lambda: next(_numbers))
+    dead_before: dict[str, int] = field(default_factory=dead)
+    dies: dict[str, int] = field(default_factory=dict)  # rows per lane whose end as a dead letter is part of the story
+
+    @property
+    def outside(self) -> Sandbox:
+        return self.house.sandbox
+
+    @property
+    def centre(self) -> Point:
+        return Point(-50 + 1.5 * self.number, 20.0)
+
+    # ── who is there ─────────────────────────────────────────────────────────────────────────────────────────
+    @cached_property
+    def storefront(self) -> Phone:
+        name = f"storefront-{self.number}"
+        user = User.objects.create_user(name, f"{name}@example.test", PASSWORD, role=Role.STOREFRONT)
+        return self.signed_in(user)
+
+    def signed_in(self, user: User) -> Phone:
+        """By a token like those that /api/v1/auth/token gives; the main road's people sign in there."""
+        return Phone(self.house.url, str(authentication.issue(user)["access"]))
+
+    @cached_property
+    def store(self) -> Store:
+        """With a PetPooja POS and a Stripe account that may receive money."""
+        return self.open_store(pos_kind=Store.Pos.PETPOOJA, pos_rest_id=f"rest-{self.number}")
+
+    def open_store(self, **facts: Any) -> Store:
+        slug = f"store-{next(_numbers)}"
+        place = {"latitude": self.centre.lat, "longitude": self.centre.lng, "currency": "USD", "country": "US"}
+        made = seeding.store(slug=slug, name=slug.title(), email=f"{slug}@example.test", **{**place, **facts})
+        self.eventually(lambda: self.connection(made).payouts_enabled, f"{slug} to be onboarded")
+        return made
+
+    def reconnect(self, store: Store) -> str:
+        """The store opens another account at Stripe; its id."""
+        account = connect.open_account(PayeeKind.STORE, store.pk, email=store.recipient.email, country=store.country)
+        return account.stripe_account
+
+    def connection(self, store: Store) -> ConnectAccount:
+        return ConnectAccount.objects.get(payee_kind=PayeeKind.STORE, payee_id=store.pk)
+
+    def rider(self, **facts: Any) -> RiderPhone:
+        """Verified, online at the store's door, with a phone that can be pushed to."""
+        name = f"rider-{next(_numbers)}"
+        token = f"phone-of-{name}"
+        made = seeding.rider(username=name, password=PASSWORD, name=name.title(), push_token=token, **facts)
+        phone = RiderPhone(**vars(self.signed_in(made.user)), rider=made, push_token=token, at=self.centre)
+        assert phone.go_online().status == 200
+        return phone
+
+    # ── what they do ─────────────────────────────────────────────────────────────────────────────────────────
+    def wish(self, **facts: Any) -> dict[str, Any]:
+        """The body of POST /orders/tracking/init: 40.00 of food, 5.00 for the rider, 3.00 tax, 2.00 tip."""
+        number = next(_numbers)
+        home = near(self.centre, north_m=900)
+        return {
+            "order_id": f"order-{number}",
+            "store_id": self.store.slug,
+            "customer": {"id": f"customer-{number}", "name": "Asha", "email": f"customer-{number}@example.test"},
+            "items": [{"id": "i1", "name": "Thali", "quantity": 2, "price_minor": 2_000}],
+            "address": {"address": "1 Some Street", "latitude": home.lat, "longitude": home.lng},
+            "currency": "USD",
+            "tax_minor": 300,
+            "tip_minor": 200,
+            "delivery_fee_minor": 500,
+            **facts,
+        }
+
+    def place(self, **facts: Any) -> Placed:
+        wish = self.wish(**facts)
+        answer = self.storefront.call("POST", "/orders/tracking/init", wish)
+        assert answer.status == 201, answer
+        home = Point(wish["address"]["latitude"], wish["address"]["longitude"])
+        return Placed(wish["order_id"], answer.body["public_id"], answer.body["client_secret"], home)
+
+    def kitchen(self, placed: Placed, outcome: str = "ready", ready_after_s: float = 0.2, **plan: Any) -> None:
+        """What the store's POS will do once it has the order."""
+        body = {"accept_after_s": 0.0, "ready_after_s": ready_after_s, "outcome": outcome, **plan}
+        self.outside.control("PUT", f"petpooja/orders/{placed.ref}", body)
+
+    def pay(self, placed: Placed, card: str = "pm_card_visa") -> requests.Response:
+        """As Stripe.js does in the customer's browser."""
+        return requests.post(
+            f"{self.outside.url}/stripe/v1/payment_intents/{placed.intent}/confirm",
+            data={"client_secret": placed.client_secret, "payment_method": card},
+            headers={"Authorization": f"Bearer {self.outside.env['STRIPE_PUBLISHABLE_KEY']}"},
+            timeout=PATIENCE_S,
+        )
+
+    def paid(self, **facts: Any) -> Placed:
+        placed = self.place(**facts)
+        assert self.pay(placed).ok
+        return placed
+
+    def carried(self, rider: RiderPhone, placed: Placed, to: str = "DELIVERED") -> None:
+        """The rider waits for the offer, accepts, and takes every step on the spot, as far as `to`."""
+        self.offered(rider, placed)
+        assert rider.accept(placed).status == 200
+        self.reaches(placed, "assigned_to_driver")
+        steps = {"PICKED_UP": self.centre, "OUT_FOR_DELIVERY": self.centre, "DELIVERED": placed.home}
+        for status, place in steps.items():
+            answer = rider.step(placed, status, place)
+            assert answer.status == 200, answer
+            if status == to:
+                return
+
+    # ── what is seen ─────────────────────────────────────────────────────────────────────────────────────────
+    def tracked(self, placed: Placed) -> dict[str, Any]:
+        return dict(self.storefront.get(f"/orders/tracking/{placed.ref}").body)
+
+    def reaches(self, placed: Placed, *statuses: str) -> str:
+        return str(
+            self.eventually(lambda: placed.status in statuses and placed.status, lambda: f"{statuses}: {placed.row!r}")
+        )
+
+    def offered(self, rider: RiderPhone, placed: Placed) -> dict[str, Any]:
+        """The push about the offer."""
+
+        def push() -> Any:
+            pushes = self.told("push", rider.push_token)
+            return next((p for p in pushes if p["data"].get("orderId") == placed.ref), None)
+
+        return dict(self.eventually(push, f"{rider.rider.name} to be offered {placed.ref}"))
+
+    def told(self, channel: str, to: str) -> list[dict[str, Any]]:
+        """The messages in somebody's inbox, oldest first."""
+        found = self.outside.control("GET", f"messages?channel={channel}&limit=1000")["messages"]
+        return [message for message in found if message["to"] == to]
+
+    def hears(self, to: str, *titles: str) -> None:
+        """Somebody got these e-mails, and got each of them once."""
+
+        def got() -> list[str]:
+            return [message["title"] for message in self.told("email", to)]
+
+        self.eventually(lambda: set(titles) <= set(got()), lambda: f"{titles} at {to}, got {got()}")
+        assert len(got()) == len(set(got()))
+
+    def mail_of(self, placed: Placed) -> str:
+        return str(placed.row.customer.recipient.email)
+
+    def stripe(self, path: str) -> dict[str, Any]:
+        key = self.outside.env["STRIPE_SECRET_KEY"]
+        answer = requests.get(f"{self.outside.url}/stripe/v1/{path}", auth=(key, ""), timeout=PATIENCE_S)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def charged(self, placed: Placed) -> tuple[int, int]:
+        """(captured, refunded) of an order at Stripe."""
+        intent = self.stripe(f"payment_intents/{placed.row.stripe_payment_intent}")
+        if not intent["latest_charge"]:
+            return 0, 0
+        charge = self.stripe(f"charges/{intent['latest_charge']}")
+        return (charge["amount_captured"], charge["amount_refunded"]) if charge["paid"] else (0, 0)
+
+    def account(self, kind: PayeeKind, payee_id: int) -> LedgerAccount:
+        return LedgerAccount.objects.get(payee_kind=kind, payee_id=payee_id, kind="payable")
+
+    def balance(self, kind: PayeeKind, payee_id: int) -> tuple[int, int]:
+        """(held, payable)."""
+        rows = LedgerAccount.objects.filter(payee_kind=kind, payee_id=payee_id).values_list("kind", "balance_minor")
+        found = dict(rows)
+        return found.get("held", 0), found.get("payable", 0)
+
+    def has(self, kind: PayeeKind, payee_id: int, held: int, payable: int) -> None:
+        self.eventually(
+            lambda: self.balance(kind, payee_id) == (held, payable),
+            lambda: f"{kind} {payee_id} to have {(held, payable)}, has {self.balance(kind, payee_id)}",
+        )
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────
+    def eventually(self, condition: Callable[[], Any], what: str | Callable[[], str]) -> Any:
+        """The first true answer; in vain, it says what was awaited and what the processes complained of."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (answer := condition()):
+            if time.monotonic() > deadline:
+                text = what() if callable(what) else what
+                raise AssertionError(f"waited {PATIENCE_S} s in vain for {text}\n{self._complaints()}")
+            time.sleep(0.03)
+        return answer
+
+    def hurried(self, condition: Callable[[], Any], what: str) -> Any:
+        """As `eventually`, on a day when much has to be tried again: nobody waits for the next try's time."""
+
+        def answer() -> Any:
+            self.hurry()
+            return condition()
+
+        return self.eventually(answer, what)
+
+    def _complaints(self) -> str:
+        logs = sorted(self.house.processes.logs.glob("*.log"))
+        lines = [line for log in logs for line in log.read_text(errors="replace").splitlines() if '"info"' not in line]
+        return "\n".join(lines[-12:])
+
+    def let_pass(self, placed: Placed, seconds: float) -> None:
+        """So much time goes by for this order: its rows are that much older, and its deadlines nearer."""
+        past = timedelta(seconds=seconds)
+        order = placed.row
+        Order.objects.filter(pk=order.pk).update(notified_at=F("notified_at") - past)
+        Job.objects.filter(subject=f"order:{order.pk}", state=WorkState.PENDING).update(due_at=F("due_at") - past)
+
+    def hurry(self) -> None:
+        """Whatever waits for its next try need not wait any longer."""
+        for lane in all_lanes().values():
+            if issubclass(lane.model, WorkItem):
+                waiting = lane.model._base_manager.filter(state=WorkState.PENDING, retry_count__gt=0)
+                waiting.update(due_at=Now())
+
+    def another_second(self) -> None:
+        """Stripe's events carry whole seconds; what comes after this is newer than what came before."""
+        time.sleep(1.05)
+
+    def settled(self) -> None:
+        """The providers have told all they have to tell, and every row that was due is done."""
+
+        def idle() -> bool:
+            self.hurry()
+            untold = self.outside.control("GET", "webhooks?state=pending&limit=1")["webhooks"]
+            return not untold and not any(under_way(lane) for lane in all_lanes().values())
+
+        self.eventually(idle, "the house to come to rest")
+
+    def prove(self) -> None:
+        self.settled()
+        report = books.prove()
+        assert report.proved, report.failures
+        assert {lane: count - self.dead_before[lane] for lane, count in dead().items()} == {
+            lane: self.dies.get(lane, 0) for lane in all_lanes()
+        }
+
+
+def under_way(lane: Lane) -> bool:
+    """Whether rows are due, or being worked on."""
+    if lane.count_due(clock.database_now() + timedelta(seconds=0.5), 1):
+        return True
+    return issubclass(lane.model, WorkItem) and lane.model._base_manager.filter(state=WorkState.LEASED).exists()

@@ -1,0 +1,60 @@
+"""Fixtures of the orders' tests."""
+
+from collections.abc import Callable
+
+import pytest
+
+from foundation.lanes import Lane
+from foundation.models import Role, User
+from orders.models import Store
+from orders.placing import Buyer, Item, Placement
+from tests import builders
+from tests.outside import sandbox, sandbox_process
+
+__all__ = ["sandbox", "sandbox_process"]
+
+
+@pytest.fixture
+def work_off() -> Callable[[Lane], int]:
+    """Drain one lane until nothing in it is due; returns how many rows were claimed."""
+
+    def run(lane: Lane) -> int:
+        claimed = 0
+        while count := lane.drain_once():
+            claimed += count
+        return claimed
+
+    return run
+
+
+# ── placing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def storefront() -> User:
+    return builders.user(Role.STOREFRONT)
+
+
+@pytest.fixture
+def store() -> Store:
+    return builders.store(commission_bps=1500)
+
+
+@pytest.fixture
+def wish(store) -> Placement:
+    place = builders.near(north_m=3000)
+    return Placement(
+        order_id="A-1",
+        store=store.slug,
+        buyer=Buyer(external_id="c-1", name="Asha Rao", email="asha@example.test", phone="+91 80 4710 2233"),
+        items=(
+            Item(name="Thali", quantity=2, price_minor=20_000, external_id="t-1"),
+            Item(name="Lassi", quantity=1, price_minor=333),
+        ),
+        address={"address": "1 MG Road", "latitude": place.lat, "longitude": place.lng, "landmark": "the bank"},
+        currency="INR",
+        tax_minor=2_000,
+        tip_minor=1_000,
+        delivery_fee_minor=5_000,
+        instructions="no onions",
+        delivery_preferences={"contact_free": True},
+        metadata={"basket": 7},
+    )

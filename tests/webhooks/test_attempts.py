@@ -1,0 +1,88 @@
+"""The log of refusals stands a storm (SPEC W2): nothing lost in the count, next to nothing written."""
+
+import pytest
+from django.db import connection
+
+from tests.webhooks.conftest import Door, refusals
+from webhooks import attempts
+from webhooks.attempts import Attempt, Folding
+from webhooks.models import WebhookAttempt
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refused(reason: str = "wrong_signature", remote_addr: str = "") -> Attempt:
+    return Attempt("stripe", 400, reason, remote_addr=remote_addr)
+
+
+def test_the_first_is_written_at_once_and_the_rest_of_its_second_as_one():
+    written: list[Attempt] = []
+    clock = Clock()
+    folding = Folding(written.append, clock=clock)
+    for number in range(1_000):
+        folding.note(refused(remote_addr=f"10.0.0.{number}"))
+    assert [(a.count, a.remote_addr) for a in written] == [(1, "10.0.0.0")]
+    clock.now += 1.1
+    folding.settle()
+    assert [(a.count, a.remote_addr) for a in written] == [(1, "10.0.0.0"), (999, "10.0.0.1")]
+    folding.note(refused())
+    assert sum(a.count for a in written) == 1_001
+
+
+def test_kinds_are_counted_apart():
+    written: list[Attempt] = []
+    folding = Folding(written.append, clock=Clock())
+    for reason in ("a", "b", "a", "b", "a"):
+        folding.note(refused(reason))
+    folding.settle(everything=True)
+    assert sorted((a.reason, a.count) for a in written) == [("a", 1), ("a", 2), ("b", 1), ("b", 1)]
+
+
+def test_a_quiet_second_leaves_nothing_behind():
+    written: list[Attempt] = []
+    clock = Clock()
+    folding = Folding(written.append, clock=clock)
+    folding.note(refused())
+    clock.now += 2
+    folding.settle()
+    folding.settle(everything=True)
+    assert [a.count for a in written] == [1]
+
+
+# spec: W2
+def test_a_storm_of_refusals_is_a_few_rows(lane: Door):
+    for _ in range(300):
+        assert lane("/webhooks/stripe", b"{}").status == 503
+    refusals()
+    assert WebhookAttempt.objects.count() <= 8
+    assert sum(WebhookAttempt.objects.values_list("count", flat=True)) == 300
+
+
+def test_an_accepted_event_writes_what_was_counted_before(lane: Door, monkeypatch: pytest.MonkeyPatch):
+    clock = Clock()
+    monkeypatch.setattr(attempts.LOG, "_clock", clock)
+    for _ in range(3):
+        lane("/webhooks/stripe", b"{}")
+    assert WebhookAttempt.objects.count() == 1
+    clock.now += 5
+    lane("/webhooks/stripe", b"{}", method="GET")
+    assert sorted(WebhookAttempt.objects.values_list("reason", "count")) == [
+        ("not_enabled", 1),
+        ("not_enabled", 2),
+        ("wrong_method", 1),
+    ]
+
+
+def test_a_refusal_that_cannot_be_written_is_answered_all_the_same(lane: Door):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE webhooks_webhookattempt RENAME TO elsewhere")
+    try:
+        assert lane("/webhooks/stripe", b"{}").status == 503
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO webhooks_webhookattempt")
