@@ -29,11 +29,16 @@ GIVE_UP_AGAIN_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """`apply(item)` does the work by SQL alone and may return the row's final state (default: done)."""
+    """`apply(item)` does the work by SQL alone and may return the row's final state (default: done).
+
+    `apply_all(items)` does a chunk in fewer statements than one each and returns a state for each, in their order; a
+    chunk that fails is still done one by one, by `apply`.
+    """
 
     name: str
     model: type[WorkItem]
     apply: Callable[..., str | None]
+    apply_all: Callable[[Sequence[Any]], Sequence[str]] | None = None
     batch: int = 100
     chunk: int = 1
     lease_s: float = 60.0
@@ -82,11 +87,16 @@ class Lane:
         """All rows in one transaction. False: something went wrong, all was rolled back, do them one by one."""
         try:
             with transaction.atomic():
-                self.model.finish([(item, self.apply(item) or WorkState.DONE) for item in items])
+                self.model.finish(list(zip(items, self._states(items), strict=True)))
         except Exception as error:  # noqa: BLE001 - whichever row it was will say so when it is done alone
             log.debug("chunk_rolled_back", lane=self.name, rows=len(items), error=repr(error))
             return False
         return True
+
+    def _states(self, items: Sequence[WorkItem]) -> Sequence[str]:
+        if self.apply_all is not None:
+            return self.apply_all(items)
+        return [self.apply(item) or WorkState.DONE for item in items]
 
     def _alone(self, item: WorkItem) -> None:
         try:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import structlog
+
 from foundation.api.parsers import BadBody, strict_json
 from foundation.evidence import Verdict
 
@@ -63,6 +65,15 @@ class Reader(ABC):
 
         Raises Permanent when the payload is not shaped as the provider documents: trying again is pointless.
         """
+
+    def handle_all(self, notices: Sequence[Notice]) -> Sequence[Verdict]:
+        """Several events in one transaction, a verdict for each. A reader whose frequent events can share a statement
+        overrides this; when it raises, each event is handled by itself."""
+        verdicts = []
+        for notice in notices:
+            with structlog.contextvars.bound_contextvars(webhook=f"{self.provider}:{notice.event_id}"):
+                verdicts.append(self.handle(notice.event_type, notice.event_id, notice.payload))
+        return verdicts
 
 
 class Door(Reader):

@@ -4,11 +4,12 @@ A chunk of events is one commit. That is safe because every room's `take` may se
 one that fails takes the chunk back, and each is then done alone.
 """
 
-import structlog
+import uuid
+from collections.abc import Sequence
 
 from foundation.evidence import Verdict
 from foundation.lanes import Lane
-from foundation.webhook import Reader
+from foundation.webhook import Notice, Reader
 from foundation.work import Backoff, Release, WorkState
 from webhooks import registry
 from webhooks.models import WebhookEvent
@@ -18,23 +19,33 @@ DEPLOY_WAIT_S = 5.0
 
 def apply(event: WebhookEvent) -> str:
     """Let the provider's reader handle a stored event, in the caller's transaction; returns the row's final state."""
-    with structlog.contextvars.bound_contextvars(webhook=f"{event.provider}:{event.event_id}"):
-        verdict = reader_of(event).handle(event.event_type, event.event_id, event.payload)
-    return WorkState.IGNORED if verdict is Verdict.IGNORED else WorkState.DONE
+    return apply_all([event])[0]
 
 
-def reader_of(event: WebhookEvent) -> Reader:
+def apply_all(events: Sequence[WebhookEvent]) -> list[str]:
+    """The same for a chunk of events, whatever their providers: a state for each, in their order."""
+    states: dict[uuid.UUID, str] = {}
+    for provider in {event.provider: None for event in events}:
+        mine = [event for event in events if event.provider == provider]
+        notices = [Notice(event.event_type, event.event_id, event.payload) for event in mine]
+        for event, verdict in zip(mine, reader_of(provider).handle_all(notices), strict=True):
+            states[event.pk] = WorkState.IGNORED if verdict is Verdict.IGNORED else WorkState.DONE
+    return [states[event.pk] for event in events]
+
+
+def reader_of(provider: str) -> Reader:
     """A provider unknown here may be known to the next deploy: its events are released, never killed."""
     try:
-        return registry.readers()[event.provider]
+        return registry.readers()[provider]
     except KeyError:
-        raise Release(DEPLOY_WAIT_S, f"no reader for {event.provider}") from None
+        raise Release(DEPLOY_WAIT_S, f"no reader for {provider}") from None
 
 
 LANE = Lane(
     name="webhooks",
     model=WebhookEvent,
     apply=apply,
+    apply_all=apply_all,
     batch=200,
     chunk=50,
     lease_s=30,

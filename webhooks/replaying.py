@@ -55,7 +55,7 @@ def _preview(event: WebhookEvent) -> Preview:
     before = _written()
     try:
         with transaction.atomic():
-            reader = processing.reader_of(event)
+            reader = processing.reader_of(event.provider)
             verdict = reader.handle(event.event_type, event.event_id, event.payload)
     except Exception as error:  # noqa: BLE001 - whatever would stop it is what one wants to see
         return Preview(error=repr(error)[:500])

@@ -31,7 +31,8 @@ ORDERS = 10_000
 DUPLICATES = 0.1
 IDLE_S = 30.0
 PATIENCE_S = 240.0
-OURS, USUAL, KILLED = "lane + worker", "get_or_create + Celery task", "lane + worker, killed at 2 s"
+OURS, EACH, KILLED = "lane + worker", "lane + worker, a statement per event", "lane + worker, killed at 2 s"
+USUAL = "get_or_create + Celery task"
 DRAIN, BEAT, NUDGED = "drain (shipped)", "one drain a second, by hand", "coalesced wake-up"
 FRESH, IDLE, TRAPPED = "fresh worker", "after idle polling", "after idle polling, prepared statements"
 WORKER = [sys.executable, "-m", "tests.benchmarks.peers.inbox"]
@@ -50,6 +51,7 @@ CELERY = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.peers.one_task
 USUAL_SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.peers.settings_of_one_task_each"}
 WAYS = {
     OURS: Way("config.wsgi:application", [*WORKER, "drain"]),
+    EACH: Way("config.wsgi:application", [*WORKER, "drain"], {"PIPELINE_EACH": "1"}),
     USUAL: Way("tests.benchmarks.peers.one_task_each:application", [*CELERY, "-l", "error"], USUAL_SETTINGS),
 }
 WAKE_UPS = {
@@ -107,6 +109,7 @@ class Bench:
         self.report.table(f"At full speed, {DUPLICATES:.0%} sent twice", head, rows)
         ours, usual = (harness.median(found[name], "processed") for name in (OURS, USUAL))
         self.report.ratio(f"processed: {OURS} ÷ {USUAL}", ours / usual, at_least=10)
+        self.report.ratio(f"processed: {EACH} ÷ {USUAL}", harness.median(found[EACH], "processed") / usual, at_least=10)
         self.report.ratio(f"drain lag of {OURS}, s", harness.median(found[OURS], "lag_s"), at_most=0.2)
 
     def processed(self, name: str, way: Way, kill_after_s: float = 0.0) -> dict[str, float]:

@@ -114,6 +114,39 @@ def test_one_bad_row_in_a_chunk_costs_the_others_nothing():
     assert states() == {**dict.fromkeys(good, "done"), "row 7": "pending"}
 
 
+# spec: W5
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_may_share_its_statements_and_is_done_one_by_one_when_that_fails():
+    rows("a", "b", "c", "bad", "e", "f")
+    shared = []
+
+    def apply(job: Job) -> None:
+        effect(job)
+        if job.subject == "bad":
+            raise Permanent("a row of its own kind")
+
+    def apply_all(jobs: list[Job]) -> list[str]:
+        shared.append([job.subject for job in jobs])
+        for job in jobs:
+            apply(job)
+        return [WorkState.IGNORED for _ in jobs]
+
+    lane(apply, apply_all=apply_all, chunk=3).drain_once()
+    assert sorted(map(len, shared)) == [3, 3]
+    assert effects() == {"a", "b", "c", "e", "f"}
+    broken = next(chunk for chunk in shared if "bad" in chunk)
+    assert states() == {
+        subject: "dead" if subject == "bad" else "done" if subject in broken else "ignored"
+        for subject in ("a", "b", "c", "bad", "e", "f")
+    }
+
+
+def test_a_state_must_be_told_for_every_row_of_a_chunk():
+    rows("a", "b")
+    lane(lambda job: None, apply_all=lambda jobs: [WorkState.IGNORED], chunk=2).drain_once()
+    assert states() == {"a": "done", "b": "done"}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_good_chunk_is_one_commit():
     rows("a", "b", "c")

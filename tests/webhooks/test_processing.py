@@ -87,6 +87,17 @@ def test_a_verdict_ends_the_row(verdict: Verdict, scripted):
     assert made.retry_count == 1
 
 
+def test_a_chunk_of_several_providers_goes_to_each_with_its_own(monkeypatch: pytest.MonkeyPatch):
+    readers = {"first": Scripted(Verdict.IGNORED), "second": Scripted(Verdict.APPLIED, Verdict.IGNORED)}
+    monkeypatch.setattr(registry, "readers", lambda: readers)
+    made = [
+        stored({"type": "a.b", "id": f"{number}"}, provider=provider)
+        for number, provider in enumerate(("second", "first", "second", "first"))
+    ]
+    assert worked_off(*made) == [WorkState.DONE, WorkState.IGNORED, WorkState.IGNORED, WorkState.DONE]
+    assert {name: reader.seen for name, reader in readers.items()} == {"first": ["1", "3"], "second": ["0", "2"]}
+
+
 def test_a_failure_is_tried_again_later_and_later(scripted):
     scripted(Transient("not yet"), RuntimeError("a bug"), Verdict.APPLIED)
     made = told()

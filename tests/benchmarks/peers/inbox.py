@@ -4,13 +4,15 @@
   drain    poll without pause until stopped
   beat     as under beat: a drain of one second each second (config/schedule.py)
   nudged   wait for a nudge (NOTIFY by one thread of each web process, at most every 50 ms), look every second anyhow
-PIPELINE_PREPARE=5 lets the worker prepare its statements on the server, which is the known trap.
+PIPELINE_EACH=1: a statement for each event. PIPELINE_PREPARE=5: statements are prepared on the server, which
+is the known trap.
 """
 
 import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import django
@@ -22,23 +24,38 @@ from django.db import connection  # noqa: E402  (after the setup)
 
 from foundation import lanes  # noqa: E402
 from foundation.evidence import Verdict  # noqa: E402
-from foundation.webhook import Reader  # noqa: E402
+from foundation.webhook import Notice, Reader  # noqa: E402
 from webhooks import processing, registry  # noqa: E402
 
 CHANNEL = "bench_nudge"
 
 
 class OneUpdate(Reader):
-    """The order that the event names has one effect more."""
+    """The order that the event names has one effect more: one UPDATE for an event, and one for a chunk of them."""
 
     provider = "stripe"
 
     def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+        return self.handle_all([Notice(event_type, event_id, payload)])[0]
+
+    def handle_all(self, notices: Sequence[Notice]) -> list[Verdict]:
+        orders = [notice.payload["data"]["object"]["order"] for notice in notices]
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE bench_order SET effects = effects + 1 WHERE id = %s", [payload["data"]["object"]["order"]]
+                "UPDATE bench_order SET effects = effects + v.more "
+                "FROM (SELECT id, count(*) AS more FROM unnest(%s) AS id GROUP BY id) v WHERE bench_order.id = v.id",
+                [orders],
             )
-        return Verdict.APPLIED
+        return [Verdict.APPLIED] * len(notices)
+
+
+class OneUpdateEach(OneUpdate):
+    """The same, without sharing statements: as the readers of rare events do it."""
+
+    handle_all = Reader.handle_all
+
+    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+        return OneUpdate.handle_all(self, [Notice(event_type, event_id, payload)])[0]
 
 
 def drain() -> None:
@@ -67,7 +84,8 @@ def nudged() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    registry.readers = lambda: {"stripe": OneUpdate()}  # type: ignore[assignment]
+    reader = OneUpdateEach() if os.environ.get("PIPELINE_EACH") else OneUpdate()
+    registry.readers = lambda: {"stripe": reader}  # type: ignore[assignment]
     if prepare := os.environ.get("PIPELINE_PREPARE"):
         connection.settings_dict["OPTIONS"] |= {"prepare_threshold": int(prepare), "server_side_binding": True}
     {"drain": drain, "beat": beat, "nudged": nudged}[sys.argv[1]]()
