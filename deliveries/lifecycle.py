@@ -1,4 +1,8 @@
-"""Life cycles of a delivery, an offer and a fraud flag."""
+"""Life cycles of a delivery, an offer and a fraud flag.
+
+DELIVERY is for people, riders and dispatch. What a courier company tells is evidence, which may come in any order and
+is settled by deliveries/courier_facts.py.
+"""
 
 from django.db import models
 
@@ -7,12 +11,14 @@ from foundation.lifecycle import LifeCycle
 
 class DeliveryStatus(models.TextChoices):
     SEARCHING = "searching"
+    REQUESTED = "requested"  # of a courier company, which has not named a driver yet
     ASSIGNED = "assigned"
     PICKED_UP = "picked_up"
     IN_TRANSIT = "in_transit"
     DELIVERED = "delivered"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    RETURNED = "returned"  # failed, and brought back to the store
 
 
 class OfferStatus(models.TextChoices):
@@ -34,16 +40,19 @@ DELIVERY = LifeCycle(
     DeliveryStatus,
     _D.SEARCHING,
     {
-        _D.SEARCHING: [_D.ASSIGNED, _D.FAILED, _D.CANCELLED],
+        _D.SEARCHING: [_D.ASSIGNED, _D.REQUESTED, _D.FAILED, _D.CANCELLED],
+        _D.REQUESTED: [_D.ASSIGNED, _D.FAILED, _D.CANCELLED],
         _D.ASSIGNED: [_D.PICKED_UP, _D.SEARCHING, _D.FAILED, _D.CANCELLED],
         _D.PICKED_UP: [_D.IN_TRANSIT, _D.FAILED, _D.CANCELLED],
         _D.IN_TRANSIT: [_D.DELIVERED, _D.FAILED, _D.CANCELLED],
         _D.DELIVERED: [],
-        _D.FAILED: [],
+        _D.FAILED: [_D.RETURNED],
         _D.CANCELLED: [],
+        _D.RETURNED: [],
     },
 )
-LIVE = (_D.SEARCHING, _D.ASSIGNED, _D.PICKED_UP, _D.IN_TRANSIT)
+LIVE = (_D.SEARCHING, _D.REQUESTED, _D.ASSIGNED, _D.PICKED_UP, _D.IN_TRANSIT)
+WITHOUT_RIDER = (_D.SEARCHING, _D.REQUESTED, _D.RETURNED)  # no rider ever sees such a one as their own
 CARRIED = (_D.ASSIGNED, _D.PICKED_UP, _D.IN_TRANSIT)
 
 OFFER = LifeCycle(

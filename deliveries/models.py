@@ -1,4 +1,4 @@
-"""Tables of the road: Delivery, Decision, Offer, Track, FraudFlag.
+"""Tables of the road: Delivery, Decision, Offer, CourierQuote, CourierCall, Breaker, Track, FraudFlag.
 
 Distances are metres, fees minor units of the order's currency.
 """
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, FlagStatus, OfferStatus
 from foundation.models import User
-from foundation.work import WorkItem
+from foundation.work import OPEN, WorkItem
 from orders.models import Order
 from riders.models import Rider
 
@@ -23,7 +23,8 @@ class Delivery(WorkItem):
     """The job of carrying one order once; a second attempt is a new row. At most one per order is live.
 
     While it searches it is its own work row: `due_at` says when dispatch looks at it next, `state` is done as soon as
-    somebody carries it. `external_id` is what its courier knows it by.
+    somebody carries it. `external_id` is what its courier knows it by. Once a courier company was asked, the row is
+    that company's for good: another carrier is another row.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -50,6 +51,30 @@ class Delivery(WorkItem):
     ended_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
+    # of a courier company
+    previous = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="The attempt it replaces."
+    )
+    quote = models.ForeignKey("CourierQuote", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    courier_ref = models.CharField(max_length=80, blank=True, default="", help_text="What the courier calls it.")
+    courier_word = models.CharField(
+        max_length=40, blank=True, default="", help_text="The courier's latest status word."
+    )
+    courier_facts = models.JSONField(
+        default=dict, blank=True, help_text="When what happened, by the courier's clock (deliveries/courier_facts.py)."
+    )
+    courier_heard_at = models.DateTimeField(null=True, blank=True, help_text="When it last told us anything.")
+    courier_fee_minor = models.PositiveBigIntegerField(null=True, blank=True, help_text="What it said it charges.")
+    courier_fee_currency = models.CharField(max_length=3, blank=True, default="")
+    tracking_url = models.URLField(max_length=500, blank=True, default="")
+    arrival_at = models.DateTimeField(null=True, blank=True, help_text="The courier's own estimate.")
+    proofs = models.JSONField(default=dict, blank=True, help_text="Photos and signatures as the courier names them.")
+    stop_reason = models.CharField(max_length=300, blank=True, default="", help_text="Why we want the courier to stop.")
+    stop_asked_at = models.DateTimeField(null=True, blank=True)
+    stop_refused_at = models.DateTimeField(null=True, blank=True, help_text="The courier goes on: ops decides.")
+    stop_decision = models.CharField(max_length=12, blank=True, default="", help_text="keep | double_cost")
+    stop_decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
     class Meta(WorkItem.Meta):
         constraints = [
             models.UniqueConstraint(fields=["order"], condition=Q(status__in=LIVE), name="delivery_live_once"),
@@ -64,6 +89,12 @@ class Delivery(WorkItem):
             *WorkItem.Meta.indexes,
             models.Index(fields=["rider", "-assigned_at"], name="delivery_of_rider"),
             models.Index(fields=["status", "-created_at"], name="delivery_by_status"),
+            models.Index(fields=["courier", "-created_at"], name="delivery_of_courier"),
+            models.Index(
+                fields=["courier_heard_at"],
+                condition=Q(status__in=LIVE) & ~Q(courier=IN_HOUSE),
+                name="delivery_courier_silent",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -71,18 +102,20 @@ class Delivery(WorkItem):
 
 
 class Decision(models.Model):
-    """Why dispatch did what it did (SPEC D1, C "explained"): snapshot summary, candidates with scores, exclusions.
+    """Why dispatch did what it did (SPEC D1, C7): snapshot summary, candidates with scores, exclusions, couriers.
 
-    `candidates`: best first, [{rider, name, distance_m, load, score, verdict}]; `exclusions`: {reason: count}.
+    `candidates`: best first, [{rider, name, distance_m, load, score, verdict}]; `exclusions`: {reason: count};
+    `couriers`: [{courier, verdict, fee_minor, currency, arrival_at}] in the order of the store's policy.
     """
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
-    outcome = models.CharField(max_length=12, help_text="offered | waiting | refused | alerted")
+    outcome = models.CharField(max_length=12, help_text="offered | asked | requested | waiting | refused | alerted")
     reason = models.CharField(max_length=200)
     radius_m = models.PositiveIntegerField()
     policy = models.JSONField()
     candidates = models.JSONField(default=list)
     exclusions = models.JSONField(default=dict)
+    couriers = models.JSONField(default=list)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -132,10 +165,105 @@ class Offer(WorkItem):
         return f"offer {self.pk}"
 
 
-class Track(models.Model):
-    """Where a rider was while a delivery was live (SPEC R7); cleared when it ends unless a flag needs it."""
+class CourierQuote(models.Model):
+    """What a courier would take for a delivery and when it would arrive (SPEC C7); kept, also when it said no."""
 
-    rider = models.ForeignKey(Rider, on_delete=models.PROTECT, related_name="+")
+    class Outcome(models.TextChoices):
+        OK = "ok"
+        REFUSED = "refused"
+        SILENT = "silent", "No answer in time"
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
+    courier = models.CharField(max_length=12)
+    outcome = models.CharField(max_length=8, choices=Outcome.choices)
+    reason = models.CharField(max_length=300, blank=True, default="", help_text="Of a refusal.")
+    reference = models.CharField(max_length=80, blank=True, default="", help_text="The courier's id of the quote.")
+    fee_minor = models.PositiveBigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True, default="")
+    arrival_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["delivery", "id"], name="quote_of_delivery")]
+
+    def __str__(self) -> str:
+        return f"{self.courier} {self.outcome}"
+
+
+class CourierCall(WorkItem):
+    """Something we want of a courier company: its own queue (SPEC C2, C4). Each try is an OutboundCall of its own.
+
+    `request_id` is the same on every try. `first_failed_at` begins the contract's five minutes; `maybe_sent` says that
+    a try ended without our knowing whether it was taken.
+    """
+
+    class Purpose(models.TextChoices):
+        QUOTE = "quote"
+        CREATE = "create"
+        CHECK = "check"
+        CANCEL = "cancel"
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
+    courier = models.CharField(max_length=12)
+    purpose = models.CharField(max_length=8, choices=Purpose.choices)
+    request_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    first_tried_at = models.DateTimeField(null=True, editable=False)
+    first_failed_at = models.DateTimeField(null=True, editable=False)
+    maybe_sent = models.BooleanField(default=False, db_default=False, editable=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(WorkItem.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["delivery", "courier", "purpose"], condition=Q(state__in=OPEN), name="courier_call_open_once"
+            )
+        ]
+        indexes: ClassVar = [
+            *WorkItem.Meta.indexes,
+            models.Index(fields=["delivery", "id"], name="courier_call_of_delivery"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} at {self.courier}"
+
+
+class Breaker(models.Model):
+    """Whether a courier company is worth asking at the moment (deliveries/breakers.py); one row each.
+
+    `override` is ops' word over the machine's.
+    """
+
+    class State(models.TextChoices):
+        CLOSED = "closed", "Closed: calls go through"
+        OPEN = "open", "Open: not asked"
+        HALF_OPEN = "half_open", "Half open: one try is under way"
+
+    class Override(models.TextChoices):
+        NONE = "", "None"
+        OPEN = "open", "Do not ask it"
+        CLOSED = "closed", "Ask it whatever happens"
+
+    courier = models.CharField(max_length=12, unique=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.CLOSED)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    failing_since = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    probe_at = models.DateTimeField(null=True, blank=True, help_text="When one call may try again.")
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    override = models.CharField(max_length=8, choices=Override.choices, blank=True, default="")
+    override_reason = models.CharField(max_length=300, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.courier}: {self.state}"
+
+
+class Track(models.Model):
+    """Where the carrier was while a delivery was live (SPEC R7, C3): a rider, or, without one, a courier's driver;
+    cleared when it ends unless a flag needs it."""
+
+    rider = models.ForeignKey(Rider, null=True, on_delete=models.PROTECT, related_name="+")
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
     latitude = models.FloatField()
     longitude = models.FloatField()

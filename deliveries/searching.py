@@ -115,7 +115,7 @@ def snapshot(order: Order, delivery: Delivery, rules: DispatchPolicy, now: datet
         rounds=delivery.search_rounds,
         searching_since=delivery.search_started_at or now,
         alerted_at=delivery.alerted_at,
-        couriers=couriers.COMPANIES,
+        couriers=tuple(company.name for company in couriers.enabled()),
     )
 
 

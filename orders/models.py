@@ -36,6 +36,12 @@ class Store(models.Model):
         TABLET = "tablet"
         PETPOOJA = "petpooja"
 
+    class Carriers(models.TextChoices):
+        IN_HOUSE_FIRST = "in_house_first", "Own riders first"
+        CHEAPEST = "cheapest", "The cheapest"
+        FASTEST = "fastest", "The fastest"
+        PREFERRED = "preferred", "In the order of the list"
+
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
     address = models.CharField(max_length=300, blank=True, default="")
@@ -65,6 +71,18 @@ class Store(models.Model):
         default=0, help_text="Kept when cancelled after acknowledging."
     )
     gps_required = models.BooleanField(null=True, blank=True, help_text="Empty: as configured (GPS_REQUIRED).")
+    carried_by = models.CharField(
+        max_length=16, choices=Carriers.choices, default=Carriers.IN_HOUSE_FIRST, help_text="How carriers are chosen."
+    )
+    preferred_carriers = models.JSONField(
+        default=list, blank=True, help_text="For 'preferred': names in order, say cooco, in_house, uber."
+    )
+    max_courier_fee_minor = models.PositiveIntegerField(
+        null=True, blank=True, help_text="A courier company that wants more is not asked; empty: any fee."
+    )
+    max_courier_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="A courier company that takes longer is not asked; empty: any time."
+    )
 
     def __str__(self) -> str:
         return self.name

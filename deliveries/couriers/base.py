@@ -1,0 +1,173 @@
+"""What every courier company's module must offer (SPEC C1): the calls we make, its status words, its door.
+
+A company is one module here that subclasses `Company`, and one line in deliveries/couriers/__init__.py. Modules speak
+HTTP and read payloads; they write no row. What follows from an answer or an event is the room's
+(deliveries/requesting.py, deliveries/courier_news.py). How one is added: docs/adding-a-courier.md.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from deliveries.evidence import CourierNews, Stage
+from foundation.errors import CallFailed, Permanent
+from foundation.geo import Point
+from foundation.webhook import Knock, Notice, Seal
+from foundation.work import Backoff, Schedule
+
+TIMEOUT_S = 30.0
+QUOTE_TIMEOUT_S = 5.0
+
+
+# ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Stop:
+    """One end of the way. `address` is one line of text; `phone` is E.164 or empty."""
+
+    name: str
+    phone: str
+    address: str
+    point: Point
+    instructions: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    quantity: int
+    price_minor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """What is to be carried, from where to where and by when. Amounts are minor units of `currency`.
+
+    `external_id` is ours, one per Delivery, the same on every try. `order_ref`, `store_ref` and `customer_ref` name
+    what it is about without saying who. `time_zone` is the store's; `distance_m` is the straight line.
+    """
+
+    external_id: str
+    order_ref: str
+    store_ref: str
+    customer_ref: str
+    pickup: Stop
+    dropoff: Stop
+    ready_at: datetime
+    deliver_by: datetime
+    items: Sequence[Item]
+    value_minor: int
+    tip_minor: int
+    currency: str
+    country: str
+    time_zone: str
+    distance_m: int
+    contact_free: bool = False
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of a call, for the log of outgoing calls (SPEC C8). `request_id` is the same on every try."""
+
+    request_id: UUID
+    reference: str  # "delivery:12"
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Handle:
+    """What a job is known by: our id always, the courier's where it has one and we know it."""
+
+    external_id: str
+    courier_ref: str = ""
+
+
+# ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Quote:
+    """A price and a time. `reference` is the courier's id of it, "" where it gives none."""
+
+    fee_minor: int
+    currency: str
+    arrival_at: datetime | None
+    expires_at: datetime
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """It will not be carried. `fee_minor`: what that costs, None where it does not say."""
+
+    fee_minor: int | None = None
+    currency: str = ""
+
+
+class CannotCancel(Permanent):
+    """The courier goes on: it is too late, or it never lets one cancel. The job is still live."""
+
+
+class NotAsked(CallFailed):
+    """The courier has no way to look a job up by our id."""
+
+
+# ── the companies ────────────────────────────────────────────────────────────────────────────────────────────────
+class Company(ABC):
+    """One courier company, in both directions.
+
+    `words` maps its status words and event names to stages (None: known, moves nothing); polling and the door use the
+    same table. `create_retries` are the quick retries of a create: after them it is tried every 30 s until the
+    contract's five minutes are over (SPEC C2, C4).
+
+    Every call takes at most TIMEOUT_S and is kept (foundation.http). All raise Permanent (refused, it did not happen),
+    Transient (it did not happen, later it may), Unknown (nobody here knows).
+    """
+
+    name: ClassVar[str]  # in our columns and in /webhooks/{name}
+    title: ClassVar[str]  # for people
+    accepted: ClassVar[Mapping[str, Any]] = {"received": True}  # what its webhooks are answered with 200
+    words: ClassVar[Mapping[str, Stage | None]]
+    create_retries: ClassVar[Schedule] = Backoff(first_s=1, cap_s=16, tries=6)
+
+    @abstractmethod
+    def enabled(self) -> bool:
+        """Its keys are configured (SPEC S5)."""
+
+    @abstractmethod
+    def quote(self, parcel: Parcel, call: Try) -> Quote:
+        """What it would take. At most QUOTE_TIMEOUT_S. Raises Permanent when it would not carry this."""
+
+    @abstractmethod
+    def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
+        """Have it carried: one job for one `external_id`, however often it is called. A job that exists already is the
+        answer, not an error."""
+
+    @abstractmethod
+    def get(self, handle: Handle, call: Try) -> CourierNews:
+        """How it stands. Raises NotAsked when it is only known by our id and the company cannot look that up,
+        Permanent when it knows no such job."""
+
+    @abstractmethod
+    def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+        """Stop it. One that is cancelled already is the answer, not an error. Raises CannotCancel when it goes on,
+        NotAsked as `get` does."""
+
+    # ── its door, /webhooks/{name} ───────────────────────────────────────────────────────────────────────────────
+    @abstractmethod
+    def verify(self, knock: Knock) -> Seal:
+        """As Door.verify (foundation/webhook.py): on the raw bytes, in constant time, against every live secret; 503
+        `not_enabled` without one."""
+
+    @abstractmethod
+    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
+        """As Door.notices: the events in a verified body, each with what makes it the same event when sent again."""
+
+    @abstractmethod
+    def read(self, event_type: str, payload: Any) -> CourierNews | None:
+        """A stored event as evidence (pure); None for a type that is nobody's business here. Raises KeyError,
+        TypeError or ValueError where it is not shaped as documented."""
+
+    def is_position(self, event_type: str) -> bool:
+        """Whether events of this type only say where the driver is: many of them, which never touch the order."""
+        return False
