@@ -9,6 +9,8 @@ import json
 import os
 import secrets
 import string
+import uuid
+from base64 import b64encode
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -47,6 +49,20 @@ def ensure(home: Path | str, base_url: str) -> dict[str, str]:
         "TWILIO_AUTH_TOKEN": keys["twilio_auth_token"],
         "TWILIO_API_BASE": f"{base_url}/twilio",
         "TWILIO_FROM_NUMBER": TWILIO_TEST_NUMBER,
+        "COOCO_API_KEY": keys["cooco_api_key"],
+        "COOCO_WEBHOOK_SECRET": keys["cooco_webhook_secret"],
+        "COOCO_API_BASE": f"{base_url}/cooco/v2",
+        "UBER_CLIENT_ID": keys["uber_client_id"],
+        "UBER_CLIENT_SECRET": keys["uber_client_secret"],
+        "UBER_CUSTOMER_ID": keys["uber_customer_id"],
+        "UBER_WEBHOOK_SIGNING_KEY": keys["uber_webhook_signing_key"],
+        "UBER_API_BASE": f"{base_url}/uber/v1",
+        "UBER_AUTH_BASE": f"{base_url}/uber",
+        "DOORDASH_DEVELOPER_ID": keys["doordash_developer_id"],
+        "DOORDASH_KEY_ID": keys["doordash_key_id"],
+        "DOORDASH_SIGNING_SECRET": keys["doordash_signing_secret"],
+        "DOORDASH_WEBHOOK_AUTHORIZATION": keys["doordash_webhook_authorization"],
+        "DOORDASH_API_BASE": f"{base_url}/doordash",
         "FIREBASE_CREDENTIALS": str(credentials.resolve()),
         "FCM_API_BASE": f"{base_url}/fcm",
     }
@@ -76,6 +92,16 @@ def _fresh() -> dict[str, str]:
         "twilio_account_sid": "AC" + secrets.token_hex(16),
         "twilio_auth_token": secrets.token_hex(16),
         "fcm_access_token_secret": _letters(40),
+        "cooco_api_key": "sk_test_" + _letters(40),
+        "cooco_webhook_secret": "whsec_test_" + _letters(32),
+        "uber_client_id": _letters(32),
+        "uber_client_secret": _letters(40),
+        "uber_customer_id": str(uuid.uuid4()),
+        "uber_webhook_signing_key": str(uuid.uuid4()),
+        "doordash_developer_id": str(uuid.uuid4()),
+        "doordash_key_id": str(uuid.uuid4()),
+        "doordash_signing_secret": secrets.token_urlsafe(32),
+        "doordash_webhook_authorization": "Basic " + b64encode(f"doordash:{_letters(24)}".encode()).decode(),
     }
 
 

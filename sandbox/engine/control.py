@@ -19,14 +19,15 @@ MOST_ROWS = 1000
 
 
 def control(view: Callable[..., Any]) -> Callable[..., HttpResponse]:
-    """Turns the returned value into JSON and a refused field into a 400 that names it."""
+    """Turns the returned value into JSON (an answer stays as it is) and a refused field into a 400 that names it."""
 
     @functools.wraps(view)
     def answer(request: HttpRequest, **values: Any) -> HttpResponse:
         try:
-            return json_answer(view(request, **values))
+            told = view(request, **values)
         except (BadRequest, faults.FaultRefused) as error:
             return json_answer({"error": {"field": error.field, "message": str(error)}}, status=400)
+        return told if isinstance(told, HttpResponse) else json_answer(told)
 
     return answer
 
@@ -98,7 +99,8 @@ def list_faults(request: HttpRequest) -> dict[str, Any]:
 
 @control
 def clear_faults(request: HttpRequest) -> dict[str, Any]:
-    runtime.current().faults.clear()
+    """?provider= ; without it, everybody's."""
+    runtime.current().faults.clear(request.GET.get("provider", ""))
     return {"ok": True}
 
 

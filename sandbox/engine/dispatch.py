@@ -72,16 +72,22 @@ class Dispatcher:
         signer: str = "",
         headers: dict[str, str] | None = None,
         due_at: float | None = None,
+        lost: bool = False,
     ) -> None:
-        """A webhook to `url`. `topic` is what faults match and people read, `reference` its id at the provider."""
+        """A webhook to `url`. `topic` is what faults match and people read, `reference` its id at the provider.
+
+        A `lost` one is written down and never leaves.
+        """
         at = tx.now if due_at is None else due_at
+        state = "dropped" if lost else "pending"
         cursor = tx.sql.execute(
             "INSERT INTO webhooks (created, provider, topic, reference, url, headers, body, signer, state, due_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?)",
-            (tx.now, provider, topic, reference, url, json.dumps(headers or {}), body, signer, at),
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (tx.now, provider, topic, reference, url, json.dumps(headers or {}), body, signer, state, at),
         )
         webhook_id = int(cursor.lastrowid or 0)
-        tx.after_commit(lambda: self._put("webhook", webhook_id, at))
+        if not lost:
+            tx.after_commit(lambda: self._put("webhook", webhook_id, at))
 
     def schedule(
         self, tx: Transaction, provider: str, name: str, *, subject: str, payload: dict[str, Any], due_at: float

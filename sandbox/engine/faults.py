@@ -4,7 +4,7 @@ A rule names a provider, a direction and a kind, and fires `times` times or for 
 
 answer (a call that arrives here)            webhook (a notification that leaves here)
   delay        waits, then executes            delay            leaves `seconds` later
-  error_500    answers 500, not executed       reorder          leaves after the next one of the same provider
+  error_500    answers `status`, not executed  reorder          leaves after the next one of the same provider
   timeout      executes, holds the answer      duplicate        is sent twice
   lost_answer  executes, drops the connection  wrong_signature  is signed with another secret, once
   drop         drops the connection at once    lost_answer      arrives, its 200 is lost, so it is sent again
@@ -41,7 +41,7 @@ class FaultRefused(ValueError):
 class Fault:
     """One rule. `path` is a prefix: of the path within the provider for answers, of the topic for webhooks.
 
-    `times` None means without end. `saved` belongs to Stripe's error_500: True as documented (the 500 is remembered
+    `times` None means without end. `status` belongs to error_500: 503 plays an outage. `saved` belongs to Stripe's error_500: True as documented (the 500 is remembered
     under its Idempotency-Key and replayed), False for a failure in front of the API, which remembers nothing.
     """
 
@@ -53,6 +53,7 @@ class Fault:
     share: float = 1.0
     seconds: float = 0.0
     saved: bool = True
+    status: int = 500
 
 
 def read(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
@@ -72,6 +73,9 @@ def read(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
     times = rule.get("times", None if "share" in rule else 1)
     if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
         raise FaultRefused("times", "a positive integer")
+    status = rule.get("status", 500)
+    if not isinstance(status, int) or not 500 <= status <= 599:
+        raise FaultRefused("status", "from 500 to 599")
     path = str(rule.get("path") or "")
     if direction == "answer" and path:
         path = f"/{path.lstrip('/')}".removeprefix(f"/{provider}")
@@ -84,6 +88,7 @@ def read(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
         share=share,
         seconds=_number(rule, "seconds", DEFAULT_SECONDS.get(kind, 0.0)),
         saved=bool(rule.get("saved", True)),
+        status=status,
     )
 
 
@@ -120,11 +125,14 @@ class Faults:
             self._rules[fault_id] = (fault, 0)
         return fault_id
 
-    def clear(self) -> None:
+    def clear(self, provider: str = "") -> None:
+        """All rules, or those of one provider."""
         with self._lock:
-            self._rules.clear()
+            ended = [key for key, (rule, _) in self._rules.items() if provider in ("", rule.provider)]
+            for key in ended:
+                del self._rules[key]
         with self._store.transaction() as tx:
-            tx.sql.execute("UPDATE faults SET active = 0")
+            tx.sql.executemany("UPDATE faults SET active = 0 WHERE id = ?", [(key,) for key in ended])
 
     def choose(self, provider: str, direction: str, path: str) -> Fault | None:
         """The first rule that fires for this call or webhook; counted. Cheap when there are no rules."""

@@ -80,7 +80,7 @@ def _with_fault(
     if kind == "drop":
         raise ConnectionDropped(None)
     if kind == "error_500":
-        return provider.failure(request, 500, "An unknown error occurred")
+        return provider.failure(request, fault.status, "An unknown error occurred")
     if kind == "delay":
         time.sleep(fault.seconds)
         return execute()
