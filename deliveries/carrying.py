@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max
 
-from deliveries import eta, offers, searching, tracks
+from deliveries import courier_news, eta, offers, searching, stopping, tracks
 from deliveries.lifecycle import DELIVERY, LIVE, DeliveryStatus
-from deliveries.models import Delivery
+from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery
 from foundation import clock, events
 from foundation.errors import Conflict
 from foundation.events import Cause
@@ -53,9 +52,9 @@ def follow(order: Order, *, by: Cause) -> None:
     delivery = lock_live(order)
     if called_off(order):
         if delivery is not None:
-            cancel(order, delivery, by=by, reason=order.cancel_reason or f"order {order.status}")
+            _call_off(order, delivery, by=by, reason=order.cancel_reason or f"order {order.status}")
     elif delivery is None:
-        if _paid_and_acknowledged(order) and order.carriage == CarriageState.NONE:
+        if _may_open(order):
             open(order, by=by)
     elif delivery.status == DeliveryStatus.SEARCHING:
         _bring_forward(delivery, search_at(order, now=clock.now()))
@@ -65,6 +64,18 @@ def called_off(order: Order) -> bool:
     """Nobody shall fetch this order (any more). One that was given all its money back is called off by `orders`,
     unless it is on its way already."""
     return order.preparation in moves.CALLED_OFF or order.payment == PaymentState.CANCELLED
+
+
+def _call_off(order: Order, delivery: Delivery, *, by: Cause, reason: str) -> None:
+    """A courier company has to agree before it is over (deliveries/stopping.py)."""
+    if delivery.courier == IN_HOUSE:
+        cancel(order, delivery, by=by, reason=reason)
+    else:
+        stopping.stop(order, delivery, reason, by=by)
+
+
+def _may_open(order: Order) -> bool:
+    return _paid_and_acknowledged(order) and order.carriage == CarriageState.NONE and not stopping.awaits_proof(order)
 
 
 def _paid_and_acknowledged(order: Order) -> bool:
@@ -87,11 +98,13 @@ def _bring_forward(delivery: Delivery, due_at: datetime) -> None:
 def open(order: Order, *, by: Cause) -> Delivery:  # noqa: A001 - `carrying.open(order)` is what one says
     """Open the next attempt: it searches from `search_at` on. Raises Conflict when the refund of a failed attempt may
     have been sent (orders.carriage.opened)."""
-    attempt = 1 + (Delivery.objects.filter(order=order).aggregate(last=Max("attempt"))["last"] or 0)
+    last = Delivery.objects.filter(order=order).order_by("-attempt").first()
+    attempt = 1 + (last.attempt if last else 0)
     carriage.opened(order, attempt, by=by)
     delivery = Delivery.objects.create(
         order=order,
         attempt=attempt,
+        previous=last,
         external_id=f"{order.public_id}-{attempt}",
         fee_minor=order.delivery_fee_minor,
         currency=order.currency,
@@ -111,6 +124,23 @@ def try_again(order: Order, *, by: Cause) -> Delivery:
     if order.carriage == CarriageState.DELIVERED:
         raise Conflict("The order was delivered", code="NOT_CARRIABLE")
     return open(order, by=by)
+
+
+def request(order: Order, delivery: Delivery, courier: str, quote: CourierQuote | None, *, by: Cause) -> None:
+    """Have a courier company carry this searching delivery: from now on it is that company's, for good."""
+    _move(
+        delivery, DeliveryStatus.REQUESTED, courier=courier, quote=quote, courier_heard_at=clock.now(), **_off(delivery)
+    )
+    offers.withdraw(delivery, f"{courier} carries it", by=by)
+    searching.found(delivery, f"{courier} was asked")
+    events.record(
+        "delivery.requested",
+        delivery,
+        by=by,
+        data={"attempt": delivery.attempt, "courier": courier, "status": str(delivery.status)},
+        order_ref=order.public_id,
+    )
+    courier_news.ask(delivery, CourierCall.Purpose.CREATE)
 
 
 def assign(order: Order, delivery: Delivery, rider: Rider, *, by: Cause) -> None:

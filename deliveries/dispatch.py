@@ -1,15 +1,19 @@
-"""Whom to offer a delivery, and why (SPEC D1, D4). Pure: a snapshot in, a plan out; searching.py loads and writes.
+"""Whom to offer a delivery, or which company to ask, and why (SPEC D1, D4, C7). Pure: a snapshot in, a plan out;
+searching.py loads and writes.
 
 Every rider of the snapshot comes back with a verdict, so that "why not Ravi?" has an answer.
 """
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from deliveries import choosing
+from deliveries.choosing import Carriage, Choice, Option, Weighed
+from deliveries.models import IN_HOUSE
 from deliveries.policy import DispatchPolicy
 from riders.lifecycle import Standing
 from riders.nearest import Candidate
@@ -32,6 +36,8 @@ class Verdict(StrEnum):
 
 class Action(StrEnum):
     OFFER = "offer"
+    ASK = "ask"
+    REQUEST = "request"
     WAIT = "wait"
 
 
@@ -48,7 +54,8 @@ class Snapshot:
     rounds: int
     searching_since: datetime
     alerted_at: datetime | None = None
-    couriers: tuple[str, ...] = ()
+    carriage: Carriage = field(default_factory=Carriage)
+    couriers: tuple[Option, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,11 @@ class Assessed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do now. OFFER: to the first of `preference` who still has a place. WAIT: look again in `wait_s`, a round
-    later; `alert`: tell ops as well.
+    """What to do now. OFFER: to the first of `preference` who still has a place. ASK the companies `ask` for quotes and
+    look again in `wait_s`. REQUEST: have `option.courier` carry it. WAIT: look again in `wait_s`, a round later;
+    `alert`: tell ops as well.
 
-    `assessed`: candidates, best first, then those passed over, nearest first.
+    `assessed`: candidates, best first, then those passed over, nearest first; `weighed`: the courier companies.
     """
 
     action: Action
@@ -82,6 +90,9 @@ class Plan:
     assessed: tuple[Assessed, ...]
     wait_s: float = 0.0
     alert: bool = False
+    ask: tuple[str, ...] = ()
+    option: Option | None = None
+    weighed: tuple[Weighed, ...] = ()
 
     @property
     def preference(self) -> list[int]:
@@ -99,25 +110,45 @@ def decide(snapshot: Snapshot, policy: DispatchPolicy, now: datetime) -> Plan:
         (_assess(rider, snapshot, policy, radius_m, now) for rider in snapshot.riders), key=_best_candidates_first
     )
     candidates = [one for one in assessed if one.verdict == Verdict.CANDIDATE]
-    if candidates:
+    looked_for = now - snapshot.searching_since
+    choice = choosing.choose(
+        snapshot.carriage,
+        snapshot.couriers,
+        policy,
+        now,
+        riders=bool(candidates),
+        riders_patience=radius_m < policy.max_radius_m or looked_for < timedelta(seconds=policy.courier_after_s),
+    )
+    if choice.carrier == IN_HOUSE:
         best = candidates[0].rider
         reason = f"{best.name} is best of {len(candidates)}: {best.load} under way, {best.distance_m:.0f} m away"
-        return Plan(Action.OFFER, radius_m, reason, tuple(assessed))
-    return _wait(snapshot, policy, now, radius_m, tuple(assessed))
+        return Plan(Action.OFFER, radius_m, reason, tuple(assessed), weighed=choice.weighed)
+    if choice.option is not None:
+        return Plan(
+            Action.REQUEST, radius_m, choice.reason, tuple(assessed), option=choice.option, weighed=choice.weighed
+        )
+    return _wait(snapshot, policy, now, radius_m, tuple(assessed), choice)
 
 
 def _wait(
-    snapshot: Snapshot, policy: DispatchPolicy, now: datetime, radius_m: int, assessed: tuple[Assessed, ...]
+    snapshot: Snapshot,
+    policy: DispatchPolicy,
+    now: datetime,
+    radius_m: int,
+    assessed: tuple[Assessed, ...],
+    choice: Choice,
 ) -> Plan:
     """Nobody can be asked: widen while there is more to see, then look again and again, and keep ops informed."""
     widest = radius_m >= policy.max_radius_m
     unheard_for = now - (snapshot.alerted_at or snapshot.searching_since)
     alert = widest and unheard_for >= timedelta(seconds=policy.alert_after_s)
-    reason = f"nobody within {radius_m / 1000:.1f} km"
-    if widest:
-        reason += "; " + (f"couriers: {', '.join(snapshot.couriers)}" if snapshot.couriers else "no courier company")
-    wait_s = policy.retry_wait_s if widest else policy.widen_wait_s
-    return Plan(Action.WAIT, radius_m, reason, assessed, wait_s=wait_s, alert=alert)
+    reason = f"nobody within {radius_m / 1000:.1f} km; {choice.reason if snapshot.couriers else 'no courier company'}"
+    if choice.ask or (choice.patience and snapshot.carriage.mode != choosing.Carriers.IN_HOUSE_FIRST):
+        wait_s = policy.quote_wait_s
+    else:
+        wait_s = policy.retry_wait_s if widest else policy.widen_wait_s
+    action = Action.ASK if choice.ask else Action.WAIT
+    return Plan(action, radius_m, reason, assessed, wait_s=wait_s, alert=alert, ask=choice.ask, weighed=choice.weighed)
 
 
 def _assess(rider: Candidate, snapshot: Snapshot, policy: DispatchPolicy, radius_m: int, now: datetime) -> Assessed:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import Delivery
+from deliveries.models import IN_HOUSE, Delivery
 from foundation.geo import Point, haversine_m
 from orders import deadlines
 from orders.models import Order
@@ -24,6 +24,8 @@ def distance_m(order: Order) -> int | None:
 
 def arrival(order: Order, delivery: Delivery | None, *, now: datetime, position: Point | None = None) -> datetime:
     """When the customer should have it. `position` is the carrier's, if it is known."""
+    if delivery is not None and delivery.courier != IN_HOUSE and delivery.arrival_at and delivery.arrival_at > now:
+        return delivery.arrival_at  # the courier's own estimate: it knows its drivers
     store, customer = order.store.point, order.point
     status = delivery.status if delivery else DeliveryStatus.SEARCHING
     if status in (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT):

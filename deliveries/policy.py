@@ -10,6 +10,9 @@ from django.conf import settings
 class DispatchPolicy:
     """Distances in metres, times in seconds.
 
+    `courier_after_s`: how long own riders are looked for, where they come first, before courier companies are asked.
+    `quote_wait_s`: how long their quotes are waited for.
+
     `load_weight_m`: how many metres nearer a rider must be to make up for one more delivery under way. More than any
     radius, as here, means: fewest under way first, then nearest.
     """
@@ -25,6 +28,8 @@ class DispatchPolicy:
     widen_wait_s: float = 1.0
     retry_wait_s: float = 15.0
     alert_after_s: float = 180.0
+    courier_after_s: float = 60.0
+    quote_wait_s: float = 6.0
 
     def __post_init__(self) -> None:
         positive = ("first_radius_m", "candidates", "fresh_s", "offer_s", "widen_wait_s", "retry_wait_s")

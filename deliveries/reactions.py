@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from deliveries import carrying, searching
+from deliveries import carrying, requesting, searching
 from foundation.events import Cause
 from orders import rows
 
@@ -16,3 +16,8 @@ def follow_order(order_id: int) -> None:
 def follow_rider(rider_id: int) -> None:
     """A rider came online or has a place free: whoever waits for one looks again."""
     searching.rider_came(rider_id)
+
+
+def courier_time_is_up(delivery_id: int) -> None:
+    """Five minutes after the first try that failed: a courier that has not taken it is given up (SPEC C4)."""
+    requesting.time_is_up(delivery_id)

@@ -13,10 +13,10 @@ import structlog
 from django.db import connection
 from django.db.models.functions import Now
 
-from deliveries import carrying, couriers, dispatch, offers, policy
+from deliveries import breakers, carrying, courier_news, courier_options, dispatch, offers, policy
 from deliveries.dispatch import Action, Plan, Snapshot, Verdict
 from deliveries.lifecycle import DeliveryStatus, OfferStatus
-from deliveries.models import Decision, Delivery, Offer
+from deliveries.models import CourierCall, CourierQuote, Decision, Delivery, Offer
 from deliveries.policy import DispatchPolicy
 from foundation import clock, events, geo, jobs
 from foundation.events import Cause
@@ -86,6 +86,11 @@ def _search(order: Order, delivery: Delivery, rules: DispatchPolicy, now: dateti
     plan = dispatch.decide(snapshot(order, delivery, rules, now), rules, now)
     if plan.action == Action.OFFER:
         return _offer(order, delivery, rules, plan, now)
+    if plan.action == Action.REQUEST:
+        return _request(order, delivery, rules, plan, now)
+    if plan.action == Action.ASK:
+        _ask(delivery, rules, plan)
+        return _again(delivery, now + timedelta(seconds=plan.wait_s))
     if plan.alert:
         _alert(order, delivery, plan, now)
     _keep(delivery, rules, plan, "alerted" if plan.alert else "waiting")
@@ -115,8 +120,29 @@ def snapshot(order: Order, delivery: Delivery, rules: DispatchPolicy, now: datet
         rounds=delivery.search_rounds,
         searching_since=delivery.search_started_at or now,
         alerted_at=delivery.alerted_at,
-        couriers=tuple(company.name for company in couriers.enabled()),
+        carriage=courier_options.carriage(order, delivery, now),
+        couriers=courier_options.of(order, delivery),
     )
+
+
+def _ask(delivery: Delivery, rules: DispatchPolicy, plan: Plan) -> None:
+    """Courier companies are asked for quotes; each answer has the delivery looked at again."""
+    for courier in plan.ask:
+        courier_news.ask(delivery, CourierCall.Purpose.QUOTE, courier=courier)
+    _keep(delivery, rules, plan, "asked")
+
+
+def _request(order: Order, delivery: Delivery, rules: DispatchPolicy, plan: Plan, now: datetime) -> str:
+    """A courier company shall carry it."""
+    option = plan.option
+    if option is None or not breakers.begin(option.courier):
+        return _again(delivery, now + timedelta(seconds=CONTENDED_WAIT_S))
+    _keep(delivery, rules, plan, "requested")
+    delivery.search_started_at = delivery.search_started_at or now
+    delivery.save(update_fields=["search_started_at"])
+    quote = CourierQuote.objects.filter(pk=option.quote_id).first()
+    carrying.request(order, delivery, option.courier, quote, by=BY)
+    return WorkState.DONE
 
 
 def _offer(order: Order, delivery: Delivery, rules: DispatchPolicy, plan: Plan, now: datetime) -> str:
@@ -147,6 +173,7 @@ def _keep(delivery: Delivery, rules: DispatchPolicy, plan: Plan, outcome: str) -
         policy=rules.as_json(),
         candidates=[one.as_json() for one in plan.assessed],
         exclusions=plan.exclusions,
+        couriers=[one.as_json() for one in plan.weighed],
     )
 
 

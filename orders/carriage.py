@@ -34,6 +34,14 @@ def opened(order: Order, attempt: int, *, by: Cause) -> None:
     moves.reset_carriage(order, attempt, by=by, why=f"attempt {attempt}")
 
 
+def handed_to(order: Order, attempt: int, courier: str, reference: str) -> None:
+    """A courier company has taken delivery `attempt`; the order shows which, and COOCO's id of it (SPEC C9)."""
+    if attempt >= order.attempt:
+        order.external_delivery_provider = courier
+        order.cooco_delivery_id = reference if courier == "cooco" else ""
+        order.save(update_fields=["external_delivery_provider", "cooco_delivery_id"])
+
+
 def lost(order: Order, attempt: int, *, by: Cause, why: str) -> None:
     """The carrier of delivery `attempt` will not carry it; the same delivery looks for another one."""
     if attempt >= order.attempt:
@@ -112,6 +120,11 @@ def failed(
     return verdict
 
 
+def returned(order: Order, attempt: int, *, by: Cause, occurred_at: datetime | None = None) -> Verdict:
+    """What failed to be delivered is back at the store."""
+    return _see(order, attempt, CarriageState.RETURNED, by, occurred_at, why="brought back to the store", overrule=True)
+
+
 def refund_at_once(order: Order, *, by: Cause, why: str) -> Refund:
     """The refund for the failed delivery waits for the store's policy no longer. Raises Conflict when it has not failed
     or all its money is given back already."""
@@ -130,7 +143,7 @@ def settled(order: Order, resolution: str) -> None:
 
 
 def _require_failed(order: Order) -> None:
-    if order.carriage != CarriageState.FAILED:
+    if order.carriage not in (CarriageState.FAILED, CarriageState.RETURNED):
         raise Conflict("The delivery has not failed", code="NOT_FAILED")
 
 

@@ -1,0 +1,106 @@
+"""A breaker per courier company, in rows, so that every process and ops see the same one (SPEC C4).
+
+Closed: it is asked. After FAILURES calls in a row without an answer it opens: new deliveries go elsewhere, while those
+that already wait for it are tried on by the contract's clock. After PROBE_AFTER_S one new call may try (half open); any
+answer closes it, a failure opens it again. Ops may overrule it (`override`).
+"""
+
+from datetime import timedelta
+
+import structlog
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from deliveries.models import Breaker
+from foundation import clock
+from foundation.errors import Invalid
+from notifications import incidents
+from notifications.models import Severity
+
+log = structlog.get_logger(__name__)
+
+FAILURES = 5
+PROBE_AFTER_S = 30.0
+State, Override = Breaker.State, Breaker.Override
+
+
+def allows(courier: str) -> str:
+    """ "" when the company may be asked now, otherwise why not."""
+    breaker = Breaker.objects.filter(courier=courier).first()
+    if breaker is None or breaker.override == Override.CLOSED:
+        return ""
+    if breaker.override == Override.OPEN:
+        return f"turned off by ops: {breaker.override_reason}"
+    if breaker.state == State.CLOSED or _may_probe(breaker):
+        return ""
+    return f"does not answer since {clock.wire(breaker.failing_since)}"
+
+
+def _may_probe(breaker: Breaker) -> bool:
+    return breaker.probe_at is not None and breaker.probe_at <= clock.database_now()
+
+
+def begin(courier: str) -> bool:
+    """Take the one try that an open breaker lets through. True when the call may be made."""
+    if allows(courier):
+        return False
+    shut = Breaker.objects.filter(courier=courier, override="").exclude(state=State.CLOSED)
+    if not shut.exists():
+        return True
+    probe_at = Now() + timedelta(seconds=PROBE_AFTER_S)
+    return bool(shut.filter(probe_at__lte=Now()).update(state=State.HALF_OPEN, probe_at=probe_at))
+
+
+def succeeded(courier: str) -> None:
+    """The company answered: also a refusal is an answer."""
+    healthy = Q(state=State.CLOSED, failures=0, last_success_at__gt=Now() - timedelta(seconds=10))
+    if Breaker.objects.filter(healthy, courier=courier).exists():
+        return  # one write in ten seconds is enough to know
+    was_shut = Breaker.objects.filter(courier=courier).exclude(state=State.CLOSED).exists()
+    Breaker.objects.update_or_create(
+        courier=courier,
+        defaults={
+            "state": State.CLOSED,
+            "failures": 0,
+            "failing_since": None,
+            "opened_at": None,
+            "probe_at": None,
+            "last_success_at": clock.database_now(),
+        },
+    )
+    if was_shut:
+        log.info("breaker_closed", courier=courier)
+        incidents.resolve_key(_incident_key(courier), "it answers again")
+
+
+def failed(courier: str, error: str) -> None:
+    """A call ended without an answer (not reached, time-out, 5xx)."""
+    now = clock.database_now()
+    Breaker.objects.get_or_create(courier=courier)
+    Breaker.objects.filter(courier=courier, failures=0).update(failing_since=now)
+    Breaker.objects.filter(courier=courier).update(failures=F("failures") + 1)
+    opens = Breaker.objects.filter(courier=courier, failures__gte=FAILURES).exclude(state=State.OPEN)
+    probe_at = now + timedelta(seconds=PROBE_AFTER_S)
+    if opens.update(state=State.OPEN, opened_at=now, probe_at=probe_at):
+        log.warning("breaker_opened", courier=courier, error=error)
+        incidents.open(
+            "courier_outage",
+            severity=Severity.CRITICAL,
+            title=f"{courier} does not answer: new orders go to other carriers",
+            dedupe=_incident_key(courier),
+            detail={"courier": courier, "error": error[:300]},
+        )
+
+
+def overrule(courier: str, override: str, reason: str) -> Breaker:
+    """Ops' word over the machine's; "" takes it back. Raises Invalid without a reason."""
+    if override and not reason.strip():
+        raise Invalid("say why", field="reason")
+    breaker, _ = Breaker.objects.update_or_create(
+        courier=courier, defaults={"override": Override(override), "override_reason": reason.strip()[:300]}
+    )
+    return breaker
+
+
+def _incident_key(courier: str) -> str:
+    return f"courier_outage:{courier}"

@@ -1,0 +1,90 @@
+"""How a courier company's job stands, from everything that was ever said of it (SPEC O1). Pure.
+
+Facts are times by the courier's clock, one per stage (Delivery.courier_facts). Progress keeps its earliest time, an end
+its latest, so whatever order the news comes in, and however often, the same facts are left, and the same status.
+`stopped` is ours: the job's end is proven or has lapsed, and we want no more of it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from deliveries.evidence import ENDS, CourierNews, Stage
+from deliveries.lifecycle import DeliveryStatus
+
+STOPPED = "stopped"
+Facts = Mapping[str, str]
+
+_PROGRESS = (Stage.IN_TRANSIT, Stage.PICKED_UP, Stage.ASSIGNED)  # furthest first
+_CARRIED = (Stage.PICKED_UP, Stage.IN_TRANSIT, Stage.DELIVERED)
+# Between two ends the later one stands (SPEC O1); at the same moment the one that is better for the customer.
+_RANK = {Stage.DELIVERED: 3, Stage.RETURNED: 2, Stage.FAILED: 1, Stage.CANCELLED: 0}
+
+
+def learn(facts: Facts, news: CourierNews, heard_at: datetime) -> dict[str, str]:
+    """The facts with what `news` adds. News without a time of its own counts from when it was heard, once."""
+    known = dict(facts)
+    for stage, moment in news.passed.items():
+        _note(known, stage, moment)
+    if news.stage is not None and news.stage != Stage.REQUESTED:
+        if news.occurred_at is not None:
+            _note(known, news.stage, news.occurred_at)
+        elif news.stage not in known:
+            _note(known, news.stage, heard_at)
+    return known
+
+
+def stopped(facts: Facts, at: datetime) -> dict[str, str]:
+    """It is over for us."""
+    return {STOPPED: at.isoformat(), **facts}
+
+
+def _note(facts: dict[str, str], stage: Stage, moment: datetime) -> None:
+    if stage == Stage.REQUESTED:
+        return
+    known = time_of(facts, stage)
+    later_wins = stage in ENDS
+    if known is None or (moment > known if later_wins else moment < known):
+        facts[stage.value] = moment.isoformat()
+
+
+def time_of(facts: Facts, stage: Stage | str) -> datetime | None:
+    text = facts.get(str(stage))
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def was_carried(facts: Facts) -> bool:
+    """It left the store: from here on an end is the customer's loss, not a search for somebody else."""
+    return any(stage in facts for stage in _CARRIED)
+
+
+def end(facts: Facts) -> Stage | None:
+    """Which end stands, None while the job is live (or only stopped by us)."""
+    ends = [(time_of(facts, stage), _RANK[stage], stage) for stage in ENDS if stage in facts]
+    return max(ends)[2] if ends else None  # type: ignore[type-var]
+
+
+def ended_at(facts: Facts) -> datetime | None:
+    return time_of(facts, end(facts) or STOPPED)
+
+
+def status(facts: Facts) -> DeliveryStatus:
+    """The delivery's status that follows from the facts."""
+    over = end(facts)
+    if over is not None:
+        return DeliveryStatus(over.value)
+    if STOPPED in facts:
+        return DeliveryStatus.CANCELLED
+    return next((DeliveryStatus(stage.value) for stage in _PROGRESS if stage in facts), DeliveryStatus.REQUESTED)
+
+
+def columns(facts: Facts) -> dict[str, Any]:
+    """What of it stands in columns of Delivery."""
+    return {
+        "courier_facts": dict(facts),
+        "status": status(facts),
+        "assigned_at": time_of(facts, Stage.ASSIGNED),
+        "picked_up_at": time_of(facts, Stage.PICKED_UP),
+        "in_transit_at": time_of(facts, Stage.IN_TRANSIT),
+        "ended_at": ended_at(facts),
+    }

@@ -1,0 +1,289 @@
+"""The lane `couriers`: what we want of courier companies, called and written down (SPEC C2, C4, C8).
+
+A call is made outside any transaction, with the same ids on every try; its outcome is recorded in the transaction that
+finishes the row. Refused and unknown differ: an unknown create is tried again with the same ids, which no company takes
+for a second job.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from deliveries import breakers, courier_facts, courier_news, couriers, parcels, searching, stopping
+from deliveries.couriers.base import Cancelled, CannotCancel, Handle, NotAsked, Quote, Try
+from deliveries.evidence import CourierNews
+from deliveries.lifecycle import LIVE, DeliveryStatus
+from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery, Track
+from foundation import clock, events, jobs
+from foundation.errors import CallFailed, Permanent, Transient, Unknown
+from foundation.events import Cause
+from foundation.lanes import CallLane
+from foundation.work import Backoff, LostLease, Release, WorkState
+from orders import rows
+from orders.models import Order
+
+log = structlog.get_logger(__name__)
+
+Purpose = CourierCall.Purpose
+GIVE_UP_S = 300.0  # after the first try that failed (the contract's clock)
+EVERY_S = 30.0  # between tries once the quick ones are used up
+LAST_TRY_S = 5.0  # before the five minutes are over, one more: whoever is back by then carries it
+QUOTE_TRIES = 2
+PATIENT = Backoff(first_s=2, cap_s=30, tries=40)  # looking up and cancelling
+DEPLOY_WAIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class NotWanted:
+    """The world moved on before the call was made."""
+
+    why: str
+
+
+Answer = Quote | CourierNews | Cancelled | NotWanted
+
+
+def by(call: CourierCall) -> Cause:
+    return Cause("system", f"courier_call:{call.pk}")
+
+
+# ── calling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def make(call: CourierCall) -> Answer:
+    """Make the call. Raises Permanent, Transient or Unknown."""
+    try:
+        company = couriers.company(call.courier)
+    except KeyError:
+        raise Release(DEPLOY_WAIT_S, f"{call.courier} is unknown to this process") from None
+    delivery = Delivery.objects.select_related("order__store__recipient", "order__customer", "quote").get(
+        pk=call.delivery_id
+    )
+    if why := _not_wanted(call, delivery):
+        return NotWanted(why)
+    attempt = Try(call.request_id, events.subject_of(delivery), call.retry_count)
+    try:
+        answer = _ask(company, call, delivery, attempt)
+    except CallFailed as error:
+        _note_failure(call, error)
+        raise
+    breakers.succeeded(call.courier)
+    return answer
+
+
+def _ask(company: couriers.Company, call: CourierCall, delivery: Delivery, attempt: Try) -> Answer:
+    handle = Handle(delivery.external_id, delivery.courier_ref)
+    if call.purpose == Purpose.CANCEL and not delivery.courier_ref and _is_being_created(delivery):
+        raise Release(1.0, "its create is under way: what it is called will be known")
+    if call.purpose == Purpose.QUOTE:
+        return company.quote(parcels.of(delivery), attempt)
+    if call.purpose == Purpose.CREATE:
+        return company.create(parcels.of(delivery), delivery.quote.reference if delivery.quote else "", attempt)
+    if call.purpose == Purpose.CHECK:
+        return company.get(handle, attempt)
+    return company.cancel(handle, call.reason, attempt)
+
+
+def _is_being_created(delivery: Delivery) -> bool:
+    return CourierCall.objects.filter(delivery=delivery, purpose=Purpose.CREATE, state=WorkState.LEASED).exists()
+
+
+def _not_wanted(call: CourierCall, delivery: Delivery) -> str:
+    if call.purpose == Purpose.QUOTE and delivery.status != DeliveryStatus.SEARCHING:
+        return "the search is over"
+    if call.purpose == Purpose.CREATE and (
+        delivery.status not in LIVE or delivery.stop_asked_at is not None or delivery.courier_ref
+    ):
+        return "nobody is to be sent any more, or it is known there"
+    if call.purpose == Purpose.CANCEL and courier_facts.end(delivery.courier_facts) is not None:
+        return "it has ended"
+    return ""
+
+
+def _note_failure(call: CourierCall, error: CallFailed) -> None:
+    """What the failed try means for the breaker, and for the contract's five minutes."""
+    if isinstance(error, NotAsked):
+        return
+    if isinstance(error, Transient | Unknown):
+        breakers.failed(call.courier, str(error))
+    else:
+        breakers.succeeded(call.courier)
+    if isinstance(error, Unknown):
+        CourierCall.objects.filter(pk=call.pk).update(maybe_sent=True)
+    if call.first_failed_at is None:
+        call.first_failed_at = clock.database_now()
+        CourierCall.objects.filter(pk=call.pk).update(first_failed_at=call.first_failed_at)
+        if call.purpose == Purpose.CREATE and not isinstance(error, Permanent):
+            give_up_at = call.first_failed_at + timedelta(seconds=GIVE_UP_S)
+            subject = events.subject("delivery", call.delivery_id)
+            jobs.enqueue("deliveries.courier_time_is_up", subject, due_at=give_up_at)
+
+
+# ── writing down ─────────────────────────────────────────────────────────────────────────────────────────────────
+def record(call: CourierCall, answer: Answer) -> WorkState:
+    """What the answer means, in the transaction that finishes the row."""
+    if isinstance(answer, NotWanted):
+        CourierCall.objects.filter(pk=call.pk).update(reason=answer.why[:300])
+        return WorkState.IGNORED
+    order, delivery = _lock(call)
+    if isinstance(answer, Quote):
+        _keep_quote(delivery, call.courier, CourierQuote.Outcome.OK, quote=answer)
+    elif isinstance(answer, Cancelled):
+        stopping.confirmed(order, delivery, answer.fee_minor, answer.currency, by=by(call))
+    else:
+        news = replace(answer, external_id=delivery.external_id, cause=by(call).cause, is_hint=False)
+        courier_news.learn(order, delivery, news)
+        if call.purpose == Purpose.CREATE:
+            _came_late(order, delivery)
+        else:
+            stopping.proven(order)
+    return WorkState.DONE
+
+
+def _came_late(order: Order, delivery: Delivery) -> None:
+    """The answer of a request that was given up, or called off, meanwhile."""
+    if delivery.status not in LIVE and courier_facts.end(delivery.courier_facts) is None:
+        courier_news.ask(delivery, Purpose.CANCEL, "it came too late")
+    elif delivery.stop_asked_at is not None:
+        courier_news.ask(delivery, Purpose.CANCEL, delivery.stop_reason)
+
+
+def give_up(call: CourierCall, error: Exception) -> WorkState:
+    """The company refused, or the tries are used up."""
+    order, delivery = _lock(call)
+    reason = str(error)[:300]
+    CourierCall.objects.filter(pk=call.pk).update(error_message=reason)
+    if call.purpose == Purpose.QUOTE:
+        refused = isinstance(error, Permanent)
+        outcome = CourierQuote.Outcome.REFUSED if refused else CourierQuote.Outcome.SILENT
+        _keep_quote(delivery, call.courier, outcome, reason=reason)
+    elif call.purpose == Purpose.CREATE:
+        _not_created(order, delivery, call, reason)
+    elif call.purpose == Purpose.CHECK:
+        stopping.proven(order)
+    else:
+        return _not_cancelled(order, delivery, call, error)
+    return WorkState.IGNORED
+
+
+def _not_created(order: Order, delivery: Delivery, call: CourierCall, reason: str) -> None:
+    if delivery.status == DeliveryStatus.REQUESTED:
+        stopping.over(order, delivery, f"{call.courier} refused: {reason}", by=by(call))
+
+
+def _not_cancelled(order: Order, delivery: Delivery, call: CourierCall, error: Exception) -> WorkState:
+    if isinstance(error, CannotCancel):
+        stopping.refused(order, delivery, str(error), by=by(call))
+    elif isinstance(error, NotAsked):
+        _lapse(order, delivery, call)
+    elif isinstance(error, Permanent):  # it knows no such job: nothing to cancel
+        stopping.confirmed(order, delivery, None, "", by=by(call))
+    else:
+        stopping.refused(order, delivery, f"no answer: {error}", by=by(call))
+    return WorkState.IGNORED
+
+
+def _lapse(order: Order, delivery: Delivery, call: CourierCall) -> None:
+    """It is known by our id alone, which this company cannot look up: the create that is still tried settles it, or
+    the end of its five minutes (deliveries.courier_time_is_up)."""
+    if delivery.status not in LIVE:
+        return
+    created = CourierCall.objects.filter(delivery=delivery, purpose=Purpose.CREATE).order_by("-pk").first()
+    if created is None or not created.maybe_sent:
+        stopping.over(order, delivery, delivery.stop_reason, by=by(call))
+
+
+def _keep_quote(
+    delivery: Delivery,
+    courier: str,
+    outcome: CourierQuote.Outcome,
+    *,
+    quote: Quote | None = None,
+    reason: str = "",
+) -> None:
+    said = (
+        {}
+        if quote is None
+        else {
+            "fee_minor": quote.fee_minor,
+            "currency": quote.currency,
+            "arrival_at": quote.arrival_at,
+            "expires_at": quote.expires_at,
+            "reference": quote.reference,
+        }
+    )
+    CourierQuote.objects.create(delivery=delivery, courier=courier, outcome=outcome, reason=reason, **said)
+    searching.wake(delivery)
+
+
+def _lock(call: CourierCall) -> tuple[Order, Delivery]:
+    order = rows.lock(Delivery.objects.values_list("order_id", flat=True).get(pk=call.delivery_id))
+    return order, courier_news.lock(call.delivery_id)
+
+
+# ── the lane ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def delay_s(call: CourierCall, now: datetime) -> float | None:
+    """How long to wait after a failed try; None: no more tries."""
+    if call.purpose == Purpose.QUOTE:
+        return 0.5 if call.retry_count < QUOTE_TRIES else None
+    if call.purpose != Purpose.CREATE:
+        return PATIENT.delay_s(call.retry_count)
+    quick = couriers.company(call.courier).create_retries.delay_s(call.retry_count)
+    wait_s = EVERY_S if quick is None else quick
+    left_s = GIVE_UP_S - (now - (call.first_failed_at or now)).total_seconds()
+    if left_s <= LAST_TRY_S:
+        return max(left_s, 0.0) + EVERY_S  # courier_time_is_up comes first
+    return min(wait_s, left_s - LAST_TRY_S)
+
+
+class CourierLane(CallLane):
+    """Its retries follow the contracts, which differ by what is asked (`delay_s`)."""
+
+    def failed(self, item: Any, error: Exception) -> None:
+        final = isinstance(error, LostLease | Release | Permanent) or not isinstance(error, CallFailed)
+        if final and not isinstance(error, NotAsked):
+            super().failed(item, error)
+            return
+        wait_s = None if isinstance(error, NotAsked) else delay_s(item, clock.database_now())
+        if wait_s is None:
+            self.exhausted(item, error)
+        else:
+            item.retry_in(wait_s, repr(error))
+        log.info("courier_call_failed", call=item.pk, courier=item.courier, purpose=item.purpose, error=repr(error))
+
+
+LANE = CourierLane(
+    name="couriers",
+    model=CourierCall,
+    call=make,
+    apply=record,
+    given_up=give_up,
+    batch=32,
+    threads=8,
+    lease_s=150.0,  # four times 30 s: a batch is four times the threads
+    schedule=PATIENT,
+)
+
+
+# ── deadlines and sweeps ─────────────────────────────────────────────────────────────────────────────────────────
+def time_is_up(delivery_id: int) -> None:
+    """Five minutes after the first failed create (reaction `courier_time_is_up`)."""
+    cause = Cause("clock", "job:deliveries.courier_time_is_up")
+    with transaction.atomic():
+        order = rows.lock(Delivery.objects.values_list("order_id", flat=True).get(pk=delivery_id))
+        delivery = courier_news.lock(delivery_id)
+        stopping.give_up(order, delivery, by=cause)
+
+
+def poll_silent(*, silent_s: float, limit: int = 200) -> int:
+    """Ask how jobs stand that were not heard of for so long (SPEC C5). Returns how many are asked about."""
+    before = clock.database_now() - timedelta(seconds=silent_s)
+    silent = Delivery.objects.filter(status__in=LIVE, courier_heard_at__lt=before, stop_decision="")
+    seen = Track.objects.filter(delivery=OuterRef("pk"), received_at__gte=before)
+    silent = silent.exclude(courier=IN_HOUSE).exclude(courier_ref="").exclude(Exists(seen))
+    silent = silent.order_by("courier_heard_at")[:limit]
+    for delivery in silent:
+        courier_news.ask(delivery, Purpose.CHECK, "silent")
+    return len(silent)
