@@ -7,12 +7,14 @@ from uuid import UUID
 
 from django.db import transaction
 
-from deliveries import access, carrying, offers
+from deliveries import access, breakers, carrying, couriers, offers, stopping
+from deliveries.evidence import Stage
 from deliveries.lifecycle import CARRIED, DeliveryStatus, OfferStatus
-from deliveries.models import Delivery, Offer
+from deliveries.models import IN_HOUSE, Delivery, Offer
 from foundation import events
 from foundation.errors import Conflict, Invalid
 from foundation.events import Cause
+from foundation.models import User
 from notifications import messages
 from orders import carriage, rows
 from orders.lifecycle import CarriageState
@@ -38,6 +40,7 @@ def give_to(order_id: int, rider_id: UUID, *, by: Cause) -> Delivery:
     with transaction.atomic():
         order = rows.lock(order_id)
         delivery = _fetchable(order)
+        _require_own(delivery)
         if delivery.rider_id == wished.pk:
             return delivery
         rider = _lock_riders(delivery, wished)
@@ -57,6 +60,7 @@ def take_away(order_id: int, reason: str, *, by: Cause) -> Delivery:
     with transaction.atomic():
         order = rows.lock(order_id)
         delivery = _fetchable(order)
+        _require_own(delivery)
         if delivery.status != DeliveryStatus.ASSIGNED:
             raise Conflict("Nobody has accepted it: dispatch is looking already", code="NOT_ASSIGNED")
         carrying.lose(order, delivery, by=by, reason=reason)
@@ -70,6 +74,12 @@ def _fetchable(order: Order) -> Delivery:
     if delivery.status not in FETCHABLE:
         raise Conflict(f"The delivery is {delivery.status}: it was fetched", code="ALREADY_FETCHED")
     return delivery
+
+
+def _require_own(delivery: Delivery) -> None:
+    """What a company carries is ended with that company first (the rule of one: deliveries/stopping.py)."""
+    if delivery.courier != IN_HOUSE:
+        raise Conflict(f"{delivery.courier} has it: have it stopped first", code="COURIER_HAS_IT")
 
 
 def _lock_riders(delivery: Delivery, wished: Rider) -> Rider:
@@ -89,6 +99,45 @@ def _tell(order: Order, delivery: Delivery, rider: Rider) -> None:
         dedupe=f"delivery:{delivery.pk}:{order.version}",
         order_ref=order.public_id,
     )
+
+
+def send_to(order_id: int, courier: str, reason: str, *, by: Cause) -> Delivery:
+    """This courier company shall carry it: the delivery that looks for a carrier, or a new attempt after a failed one.
+
+    Raises Invalid (no such company, or off), Conflict (somebody has it, or ops turned the company off).
+    """
+    company = couriers.companies().get(courier)
+    if company is None or not company.enabled():
+        raise Invalid(f"{courier} is not a courier company that is configured here", field="courier")
+    _said(reason)
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        delivery = carrying.lock_live(order) or carrying.try_again(order, by=by)
+        _require_own(delivery)
+        if delivery.status != DeliveryStatus.SEARCHING:
+            raise Conflict(f"{delivery.rider} has it: take it away first", code="RIDER_HAS_IT")
+        if not breakers.begin(courier):
+            raise Conflict(f"{courier}: {breakers.allows(courier)}", code="COURIER_UNAVAILABLE")
+        carrying.request(order, delivery, courier, None, by=by)
+    return delivery
+
+
+def stop_courier(order_id: int, reason: str, *, by: Cause) -> Delivery:
+    """The company shall carry it no more; another carrier is looked for once it has confirmed."""
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        delivery = _live(order)
+        if delivery.courier == IN_HOUSE:
+            raise Conflict("One of our own riders has it, or nobody", code="NO_COURIER")
+        stopping.stop(order, delivery, _said(reason), by=by)
+    return delivery
+
+
+def decide_stop(order_id: int, choice: str, user: User, *, by: Cause) -> None:
+    """The company refused to stop: keep it, or accept double cost (stopping.KEEP, stopping.DOUBLE_COST)."""
+    with transaction.atomic():
+        order = rows.lock(order_id)
+        stopping.decide(order, _live(order), choice, user=user, by=by)
 
 
 def describe_driver(order_id: int, shown: dict[str, str], *, by: Cause, rider: Rider | None = None) -> None:
@@ -117,7 +166,10 @@ def deliver(order_id: int, reason: str, *, by: Cause) -> None:
         if latest is not None and latest.status == DeliveryStatus.DELIVERED:
             return
         delivery = _live(order)
-        carrying.deliver(order, delivery, by=by, position={"nearness": BY_OPS, "reason": _said(reason)})
+        if delivery.courier == IN_HOUSE:
+            carrying.deliver(order, delivery, by=by, position={"nearness": BY_OPS, "reason": _said(reason)})
+        else:
+            stopping.ended_by_ops(order, delivery, Stage.DELIVERED, _said(reason), by=by)
 
 
 def fail(order_id: int, reason: str, *, by: Cause) -> None:
@@ -126,7 +178,11 @@ def fail(order_id: int, reason: str, *, by: Cause) -> None:
         order = rows.lock(order_id)
         if order.carriage == CarriageState.FAILED:
             return
-        carrying.fail(order, _live(order), _said(reason), by=by)
+        delivery = _live(order)
+        if delivery.courier == IN_HOUSE:
+            carrying.fail(order, delivery, _said(reason), by=by)
+        else:
+            stopping.ended_by_ops(order, delivery, Stage.FAILED, _said(reason), by=by)
 
 
 def _live(order: Order) -> Delivery:

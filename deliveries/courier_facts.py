@@ -61,7 +61,7 @@ def was_carried(facts: Facts) -> bool:
 def end(facts: Facts) -> Stage | None:
     """Which end stands, None while the job is live (or only stopped by us)."""
     ends = [(time_of(facts, stage), _RANK[stage], stage) for stage in ENDS if stage in facts]
-    return max(ends)[2] if ends else None  # type: ignore[type-var]
+    return max(ends)[2] if ends else None
 
 
 def ended_at(facts: Facts) -> datetime | None:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from deliveries import breakers, courier_facts, courier_news, couriers, parcels, searching, stopping
-from deliveries.couriers.base import Cancelled, CannotCancel, Handle, NotAsked, Quote, Try
+from deliveries.couriers.base import Cancelled, CannotCancel, Company, Handle, NotAsked, Quote, Try
 from deliveries.evidence import CourierNews
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery, Track
@@ -73,7 +73,7 @@ def make(call: CourierCall) -> Answer:
     return answer
 
 
-def _ask(company: couriers.Company, call: CourierCall, delivery: Delivery, attempt: Try) -> Answer:
+def _ask(company: Company, call: CourierCall, delivery: Delivery, attempt: Try) -> Answer:
     handle = Handle(delivery.external_id, delivery.courier_ref)
     if call.purpose == Purpose.CANCEL and not delivery.courier_ref and _is_being_created(delivery):
         raise Release(1.0, "its create is under way: what it is called will be known")

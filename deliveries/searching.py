@@ -140,7 +140,7 @@ def _request(order: Order, delivery: Delivery, rules: DispatchPolicy, plan: Plan
     _keep(delivery, rules, plan, "requested")
     delivery.search_started_at = delivery.search_started_at or now
     delivery.save(update_fields=["search_started_at"])
-    quote = CourierQuote.objects.filter(pk=option.quote_id).first()
+    quote = CourierQuote.objects.filter(pk=option.quote_id or 0).first()
     carrying.request(order, delivery, option.courier, quote, by=BY)
     return WorkState.DONE
 

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from deliveries import courier_facts, courier_news
-from deliveries.evidence import ENDS, CourierNews
+from deliveries.evidence import ENDS, CourierNews, Stage
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import CourierCall, Delivery
 from foundation import clock, events, jobs
@@ -113,6 +113,13 @@ def decide(order: Order, delivery: Delivery, choice: str, *, user: User, by: Cau
     incidents.resolve_key(_incident_key(delivery), f"{user}: {choice}")
     if choice == DOUBLE_COST:
         over(order, delivery, "ops accepted double cost", by=by)
+
+
+def ended_by_ops(order: Order, delivery: Delivery, stage: Stage, reason: str, *, by: Cause) -> None:
+    """Ops knows how it ended, whatever the courier says or does not say."""
+    news = CourierNews(courier=delivery.courier, external_id=delivery.external_id, stage=stage, reason=reason)
+    facts = courier_facts.learn(delivery.courier_facts, news, clock.database_now())
+    courier_news.settle(order, delivery, facts, by=by, details={"end_reason": reason[:REASON_LENGTH]})
 
 
 def _incident_key(delivery: Delivery) -> str:
