@@ -6,6 +6,7 @@ from typing import Any
 from sandbox.city.ledger import Tally
 
 SURPRISES_SHOWN = 10
+LISTED = 4
 
 
 def prove(handoff: dict[str, Any], stripe: dict[str, Any], tally: Tally, say: Callable[[str], None]) -> bool:
@@ -15,7 +16,8 @@ def prove(handoff: dict[str, Any], stripe: dict[str, Any], tally: Tally, say: Ca
     claims = _claims(handoff, stripe, tally)
     say("")
     for name, (left, right) in claims.items():
-        say(f"  {'✓' if left == right else '✗'} {name}: {left}" + ("" if left == right else f" ≠ {right}"))
+        same = left == right
+        say(f"  {'✓' if same else '✗'} {name}: {_short(left) if same else f'{left} ≠ {right}'}")
     for failure in handoff["books"]["failures"]:
         say(f"  ✗ the ledger: {failure}")
     for text in tally.surprises[:SURPRISES_SHOWN]:
@@ -25,6 +27,13 @@ def prove(handoff: dict[str, Any], stripe: dict[str, Any], tally: Tally, say: Ca
     proved = all(left == right for left, right in claims.values()) and not handoff["books"]["failures"]
     say("\nThe books are proved." if proved else "\nThe books do NOT agree.")
     return proved
+
+
+def _short(side: Any) -> Any:
+    """A long list that agrees is told by its sum."""
+    if not isinstance(side, dict) or len(side) <= LISTED:
+        return side
+    return f"{len(side)} that come to {sum(side.values())}"
 
 
 def _claims(handoff: dict[str, Any], stripe: dict[str, Any], tally: Tally) -> dict[str, tuple[Any, Any]]:

@@ -41,8 +41,9 @@ class FaultRefused(ValueError):
 class Fault:
     """One rule. `path` is a prefix: of the path within the provider for answers, of the topic for webhooks.
 
-    `times` None means without end. `status` belongs to error_500: 503 plays an outage. `saved` belongs to Stripe's error_500: True as documented (the 500 is remembered
-    under its Idempotency-Key and replayed), False for a failure in front of the API, which remembers nothing.
+    `times` None means without end. `status` is what error_500 answers: 503 plays an outage. `saved` belongs to Stripe's
+    error_500: True as documented (the 500 is remembered under its Idempotency-Key and replayed), False for a failure in
+    front of the API, which remembers nothing.
     """
 
     provider: str

@@ -1,6 +1,7 @@
 """The providers that the sandbox plays. A new one: a package here, and one line in the list."""
 
 from sandbox.engine.provider import Provider
+from sandbox.providers.cooco import Cooco
 from sandbox.providers.fcm import Fcm
 from sandbox.providers.petpooja import PetPooja
 from sandbox.providers.sendgrid import SendGrid
@@ -10,6 +11,7 @@ from sandbox.providers.twilio import Twilio
 PROVIDERS: list[Provider] = [
     Stripe(),
     PetPooja(),
+    Cooco(),
     Fcm(),
     SendGrid(),
     Twilio(),
