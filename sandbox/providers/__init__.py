@@ -7,11 +7,13 @@ from sandbox.providers.petpooja import PetPooja
 from sandbox.providers.sendgrid import SendGrid
 from sandbox.providers.stripe import Stripe
 from sandbox.providers.twilio import Twilio
+from sandbox.providers.uber import Uber
 
 PROVIDERS: list[Provider] = [
     Stripe(),
     PetPooja(),
     Cooco(),
+    Uber(),
     Fcm(),
     SendGrid(),
     Twilio(),

@@ -1,0 +1,127 @@
+"""Uber's deliveries: create, list, look at one, cancel.
+
+One idempotency_key, and one external_id, is one delivery: asking again is a 409 that names the first.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from django.http import HttpRequest, HttpResponse
+
+from sandbox.engine import runtime
+from sandbox.engine.http import json_answer
+from sandbox.engine.store import Transaction
+from sandbox.fleet import ground, jobs, mood, timeline
+from sandbox.fleet.jobs import Job
+from sandbox.fleet.stages import Stage
+from sandbox.providers.uber import orders, quotes
+from sandbox.providers.uber.errors import UberError, answering, failed, invalid, not_found
+from sandbox.providers.uber.shapes import delivery
+from sandbox.providers.uber.whoami import company
+
+MOST_LISTED = 100
+
+
+@answering
+def create(request: HttpRequest, customer_id: str) -> HttpResponse:
+    body = orders.read_delivery(request)
+    with runtime.current().store.transaction() as tx:
+        earlier = _same(tx, body)
+        if earlier is not None:
+            earlier["times_created"] += 1
+            jobs.save(tx, "uber", earlier)
+            return failed(
+                409,
+                "duplicate_delivery",
+                "An active delivery like this already exists.",
+                {"delivery_id": earlier["id"]},
+            )
+        job = _new(tx, body)
+        timeline.begin(tx, company(), job)
+        return json_answer(delivery(company(), tx, job))
+
+
+@answering
+def retrieve(request: HttpRequest, customer_id: str, delivery_id: str) -> HttpResponse:
+    with runtime.current().store.transaction() as tx:
+        return json_answer(delivery(company(), tx, _find(tx, delivery_id)))
+
+
+@answering
+def list_all(request: HttpRequest, customer_id: str) -> HttpResponse:
+    """?limit=&offset=&filter= ; newest first. The filter is "ongoing" or one of the status words."""
+    try:
+        limit, offset = int(request.GET.get("limit", 20)), int(request.GET.get("offset", 0))
+    except ValueError:
+        raise invalid(limit="must be an integer", offset="must be an integer") from None
+    wanted = request.GET.get("filter", "")
+    with runtime.current().store.transaction() as tx:
+        found = tx.find(jobs.kind("uber"), limit=100_000)
+        if wanted:
+            found = [job for job in found if _fits(job, wanted)]
+        page = [delivery(company(), tx, job) for job in found[offset : offset + min(limit, MOST_LISTED)]]
+    following = offset + len(page)
+    href = f"/v1/customers/{customer_id}/deliveries?limit={limit}&offset={following}"
+    return json_answer(
+        {
+            "data": page,
+            "object": "list",
+            "next_href": href if following < len(found) else "",
+            "total_count": len(found),
+            "url": f"/v1/customers/{customer_id}/deliveries",
+        }
+    )
+
+
+@answering
+def cancel(request: HttpRequest, customer_id: str, delivery_id: str) -> HttpResponse:
+    """Until pickup. One that is over, cancelled or not, is noncancelable."""
+    with runtime.current().store.transaction() as tx:
+        job = _find(tx, delivery_id)
+        if not jobs.is_live(job) or jobs.has_goods(job) or mood.behaviour(tx, "uber")["refuse_cancel"]:
+            raise UberError(400, "noncancelable_delivery", "Delivery cannot be canceled.")
+        timeline.move(tx, company(), job, Stage.CANCELLED, "canceled_by_customer")
+        return json_answer(delivery(company(), tx, job))
+
+
+def _find(tx: Transaction, delivery_id: str) -> Job:
+    job = jobs.get(tx, "uber", delivery_id)
+    if job is None:
+        raise not_found()
+    return job
+
+
+def _same(tx: Transaction, body: orders.Body) -> Job | None:
+    if key := body.get("idempotency_key"):
+        found = tx.find(jobs.kind("uber"), {"idempotency_key": key}, limit=1)
+        if found:
+            return found[0]
+    return jobs.by_external_id(tx, "uber", body.get("external_id") or "")
+
+
+def _new(tx: Transaction, body: orders.Body) -> Job:
+    pickup, dropoff = orders.place(tx, body, "pickup"), orders.place(tx, body, "dropoff")
+    quotes.check_reach(tx, pickup, dropoff)
+    quoted = quotes.spend(tx, body["quote_id"]) if body.get("quote_id") else None
+    asked = {
+        **body,
+        "uuid": str(uuid.uuid4()),
+        "fee": quoted["fee"] if quoted else quotes.fee(ground.distance_m(pickup, dropoff)),
+    }
+    job = jobs.new(
+        tx,
+        "uber",
+        job_id=f"del_{secrets.token_urlsafe(16)}",
+        external_id=body.get("external_id") or body.get("idempotency_key") or f"none-{secrets.token_hex(8)}",
+        pickup=pickup,
+        dropoff=dropoff,
+        ready_at=jobs.read_time(body.get("pickup_ready_dt")),
+        asked=asked,
+    )
+    return job | {"idempotency_key": body.get("idempotency_key") or ""}
+
+
+def _fits(job: Job, wanted: str) -> bool:
+    return jobs.is_live(job) if wanted == "ongoing" else company().word(job) == wanted
