@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from sandbox.engine import runtime
 from sandbox.engine.provider import Action, Panel, Provider, Route
@@ -15,6 +15,11 @@ from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
 
 PANEL_ROWS = 20
+
+
+def running(name: str) -> Company:
+    """The company of that name in this process."""
+    return cast(Company, runtime.current().providers[name])
 
 
 class Company(Provider):

@@ -1,7 +1,7 @@
 """A job: one delivery that a company was asked for. A document of kind "<company>.job", found by its own id or ours.
 
     id, number       its own id; its number in the company's life, which dice are thrown with
-    external_id      the customer's id of it, "" for a trip back that the company made itself
+    external_id      the customer's id of it, "" where there is none
     stage, history   how far it is, and [{"stage", "at"}] of everything that happened
     pickup, dropoff  positions; `distance_m` between them
     ready_at         when the goods can be had, None if nobody said
@@ -9,6 +9,7 @@
     reason           why it ended, in the company's word
     times_created    how often it was asked for
     notices          how many webhooks were made about it
+    trip_back        True where the company made it itself, to bring goods back
     asked            what the company wants to remember of the request
 Times are Unix seconds.
 """

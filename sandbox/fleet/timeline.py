@@ -84,8 +84,8 @@ def replan(tx: Transaction, company: Company) -> None:
 
 def _whither(tx: Transaction, company: Company, job: Job) -> Stage:
     to, how = FOLLOWING[Stage(job["stage"])], mood.behaviour(tx, company.name)
-    if not job["external_id"]:
-        return to  # a trip back: it happens
+    if job.get("trip_back"):
+        return to
     if to is Stage.ASSIGNED and how["no_couriers"]:
         return Stage.CANCELLED
     if to is Stage.PICKED_UP and mood.happens(how["cancel"], company.name, job["number"], "cancel"):

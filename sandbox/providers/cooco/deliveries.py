@@ -5,6 +5,7 @@ One external_id and one request id is one delivery, for ever: the same create ag
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -13,15 +14,17 @@ from sandbox.engine import runtime
 from sandbox.engine.http import json_answer, json_object
 from sandbox.engine.store import Transaction
 from sandbox.fleet import forecast, ground, jobs, mood, timeline
+from sandbox.fleet.company import running
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
 from sandbox.providers.cooco import tariff
 from sandbox.providers.cooco.errors import failed
 from sandbox.providers.cooco.requests import Wrong, check, point_of, window_of
-from sandbox.providers.cooco.words import company, status_of
 
 REQUEST = "cooco.request"
 REQUEST_HEADER = "X-RideNDine-Request-ID"
+
+company = partial(running, "cooco")
 
 
 def create(request: HttpRequest) -> HttpResponse:
@@ -56,7 +59,7 @@ def retrieve(request: HttpRequest, delivery_id: str) -> HttpResponse:
             {
                 "delivery_id": job["id"],
                 "external_id": job["external_id"],
-                "status": status_of(job["stage"]),
+                "status": company().word(job),
                 "driver": _driver(tx, job),
                 "timeline": _timeline(job),
             }
@@ -116,7 +119,7 @@ def _created(tx: Transaction, job: Job) -> dict[str, Any]:
     delivery_at = jobs.since(job, Stage.DELIVERED) or ahead.get(Stage.DELIVERED)
     return {
         "delivery_id": job["id"],
-        "status": status_of(job["stage"]),
+        "status": company().word(job),
         "estimated_pickup_time": jobs.iso(pickup_at),
         "estimated_delivery_time": jobs.iso(delivery_at),
         "tracking_url": f"{runtime.current().base_url}/cooco/track/{job['number']}",
@@ -140,7 +143,7 @@ def _timeline(job: Job) -> list[dict[str, str | None]]:
     """Each of its words at the moment it first became true."""
     first: dict[str, float] = {}
     for step in job["history"]:
-        first.setdefault(status_of(step["stage"]), step["at"])
+        first.setdefault(company().words[Stage(step["stage"])], step["at"])
     return [{"status": word, "timestamp": jobs.iso(at)} for word, at in first.items()]
 
 

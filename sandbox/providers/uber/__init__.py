@@ -95,7 +95,7 @@ class Uber(Company):
         return job["driver"] is not None
 
     def undelivered(self, job: Job) -> Stage:
-        return returns.END_BY_ACTION[job["asked"].get("undeliverable_action") or "return"]
+        return returns.undelivered(job)
 
     def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
         key = runtime.current().keys["uber_webhook_signing_key"]

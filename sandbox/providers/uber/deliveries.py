@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 
@@ -14,14 +15,16 @@ from sandbox.engine import runtime
 from sandbox.engine.http import json_answer
 from sandbox.engine.store import Transaction
 from sandbox.fleet import ground, jobs, mood, timeline
+from sandbox.fleet.company import running
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
 from sandbox.providers.uber import orders, quotes
 from sandbox.providers.uber.errors import UberError, answering, failed, invalid, not_found
 from sandbox.providers.uber.shapes import delivery
-from sandbox.providers.uber.whoami import company
 
 MOST_LISTED = 100
+
+company = partial(running, "uber")
 
 
 @answering
@@ -32,12 +35,8 @@ def create(request: HttpRequest, customer_id: str) -> HttpResponse:
         if earlier is not None:
             earlier["times_created"] += 1
             jobs.save(tx, "uber", earlier)
-            return failed(
-                409,
-                "duplicate_delivery",
-                "An active delivery like this already exists.",
-                {"delivery_id": earlier["id"]},
-            )
+            first = {"delivery_id": earlier["id"]}
+            return failed(409, "duplicate_delivery", "An active delivery like this already exists.", first)
         job = _new(tx, body)
         timeline.begin(tx, company(), job)
         return json_answer(delivery(company(), tx, job))
@@ -114,7 +113,7 @@ def _new(tx: Transaction, body: orders.Body) -> Job:
         tx,
         "uber",
         job_id=f"del_{secrets.token_urlsafe(16)}",
-        external_id=body.get("external_id") or body.get("idempotency_key") or f"none-{secrets.token_hex(8)}",
+        external_id=body.get("external_id") or "",
         pickup=pickup,
         dropoff=dropoff,
         ready_at=jobs.read_time(body.get("pickup_ready_dt")),

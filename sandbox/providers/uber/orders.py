@@ -83,7 +83,7 @@ def _wrong_in_both(body: Body) -> dict[str, str]:
 def _wrong_in_people(body: Body) -> dict[str, str]:
     names = [name for name in ("pickup_name", "dropoff_name") if not isinstance(body.get(name), str) or not body[name]]
     phones = [name for name in ("pickup_phone_number", "dropoff_phone_number") if not _is_phone(body.get(name))]
-    return {name: "required" for name in names} | {name: "required, an E.164 number" for name in phones}
+    return dict.fromkeys(names, "required") | dict.fromkeys(phones, "required, an E.164 number")
 
 
 def _wrong_in_manifest(body: Body) -> dict[str, str]:
@@ -127,7 +127,9 @@ def _is_address(value: Any) -> bool:
         address = json.loads(value) if isinstance(value, str) else None
     except ValueError:
         return False
-    lines = address.get("street_address") if isinstance(address, dict) else None
+    if not isinstance(address, dict):
+        return False
+    lines = address.get("street_address")
     if not isinstance(lines, list) or not lines or not all(isinstance(line, str) and line for line in lines):
         return False
     return all(isinstance(address.get(name, ""), str) for name in ("city", "state", "zip_code", "country"))

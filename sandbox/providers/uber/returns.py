@@ -21,6 +21,14 @@ END_BY_ACTION = {"return": Stage.RETURNED, "leave_at_door": Stage.DELIVERED, "di
 SIDES = ("name", "phone_number", "address", "notes")
 
 
+def undelivered(job: Job) -> Stage:
+    """Where a delivery goes whose customer is not there, by what was asked for."""
+    end = END_BY_ACTION[job["asked"].get("undeliverable_action") or "return"]
+    if end is Stage.DELIVERED:
+        job["asked"]["undeliverable_done"], job["reason"] = "left_at_door", "customer_unavailable"
+    return end
+
+
 def begin(company: Company, tx: Transaction, job: Job) -> None:
     """The way back, with the same courier and already under way."""
     asked = job["asked"]
@@ -41,7 +49,7 @@ def begin(company: Company, tx: Transaction, job: Job) -> None:
             "related_deliveries": [{"id": job["id"], "relationship": "original"}],
         },
     )
-    back |= {"driver": job["driver"], "start": job["dropoff"]}
+    back |= {"driver": job["driver"], "start": job["dropoff"], "trip_back": True}
     asked["related_deliveries"] = [{"id": back["id"], "relationship": "return"}]
     asked["undeliverable_done"] = "returned"
     jobs.save(tx, company.name, job)
