@@ -112,6 +112,31 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("PETPOOJA_APP_SECRET", "text", "", "Credential of save_order."),
         Variable("PETPOOJA_ACCESS_TOKEN", "text", "", "Credential of save_order."),
     ],
+    "COOCO (courier)": [
+        Variable("COOCO_API_KEY", "text", "", "Empty: COOCO is not asked."),
+        Variable("COOCO_API_BASE", "text", "https://api.cooco.com/v2", "Another base for a sandbox; with /v2."),
+        Variable("COOCO_WEBHOOK_SECRET", "list", [], "Secrets of /webhooks/cooco; any of them may sign."),
+    ],
+    "Uber Direct (courier)": [
+        Variable("UBER_CLIENT_ID", "text", "", "Empty: Uber Direct is not asked."),
+        Variable("UBER_CLIENT_SECRET", "text", "", "Credential of Uber Direct."),
+        Variable("UBER_CUSTOMER_ID", "text", "", "The organisation that is charged."),
+        Variable("UBER_API_BASE", "text", "https://api.uber.com/v1", "Another base for a sandbox; with /v1."),
+        Variable("UBER_AUTH_BASE", "text", "https://login.uber.com", "Where tokens are handed out."),
+        Variable("UBER_WEBHOOK_SIGNING_KEY", "list", [], "Keys of /webhooks/uber; any of them may sign."),
+    ],
+    "DoorDash Drive (courier)": [
+        Variable("DOORDASH_DEVELOPER_ID", "text", "", "Empty: DoorDash Drive is not asked."),
+        Variable("DOORDASH_KEY_ID", "text", "", "Credential of DoorDash Drive."),
+        Variable("DOORDASH_SIGNING_SECRET", "text", "", "Credential of DoorDash Drive, base64url as it is shown."),
+        Variable("DOORDASH_API_BASE", "text", "https://openapi.doordash.com", "Another base for a sandbox."),
+        Variable(
+            "DOORDASH_WEBHOOK_AUTHORIZATION",
+            "list",
+            [],
+            "Values of the Authorization header at /webhooks/doordash, say: Basic dXNlcjpwYXNz; any of them is let in.",
+        ),
+    ],
     "Messages": [
         Variable("SENDGRID_API_KEY", "text", "", "Empty: no email."),
         Variable("SENDGRID_API_BASE", "text", "https://api.sendgrid.com", "Another base for a sandbox."),

@@ -5,6 +5,7 @@ One more provider is one module in the room that uses it, and one line here.
 
 from functools import cache
 
+from deliveries import courier_doors
 from foundation.webhook import Door, Reader
 from webhooks.petpooja import PetPoojaReader
 from webhooks.stripe import StripeDoor
@@ -13,7 +14,7 @@ from webhooks.stripe import StripeDoor
 @cache
 def doors() -> dict[str, Door]:
     """By the word in their URL."""
-    return {door.provider: door for door in (StripeDoor(),)}
+    return {door.provider: door for door in (StripeDoor(), *courier_doors.doors())}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Calls to courier companies: foundation.http's rules, a form where a company wants one, and people kept out of the log.
+"""Calls to courier companies: foundation.http's rules, forms where one wants them, and people kept out of the log.
 
 What is kept of a call (SPEC C8) leaves out names and notes under the companies' own field names as well, which no
 general rule could know.

@@ -1,8 +1,8 @@
 """A body as `JSON.stringify(JSON.parse(body))` writes it in ECMAScript: what COOCO's contract signs (SPEC W1).
 
-Numbers are doubles (ECMA-262, Number::toString): 12.0 → 12, 1e21, 1e-7, -0 → 0, beyond all doubles → null. Keys that are
-array indices come first, ascending; the others as written; of a key given twice the last value stands in the first's
-place. Texts escape quotes, backslashes, control characters and halves of surrogate pairs, and nothing else.
+Numbers are doubles (ECMA-262, Number::toString): 12.0 → 12, 1e21, 1e-7, -0 → 0, beyond all doubles → null. Keys that
+are array indices come first, ascending; the others as written; of a key given twice the last value stands in the
+first's place. Texts escape quotes, backslashes, control characters and halves of surrogate pairs, and nothing else.
 """
 
 import json

@@ -1,9 +1,10 @@
-"""What COOCO charges, by its contract: $3.00 and $0.50 for each kilometre, three tenths more of both when the pickup was
-asked for between 17:00 and 20:00 at the store, $5.00 for a cancellation once a driver is assigned (SPEC C6).
+"""What COOCO charges, by its contract (SPEC C6).
+
+$3.00 and $0.50 for each kilometre, both three tenths higher when the pickup is asked for between 17:00 and 20:00 at the
+store; $5.00 for a cancellation once a driver is assigned.
 
 Pure. US cents. The sum is exact and is rounded once, at the end, half a cent up. What counts is the clock on the
-store's wall at the requested pickup: on days when clocks change too, and an instant that the wall shows twice is judged
-by what it shows.
+store's wall at the requested pickup, on days when clocks change too.
 """
 
 from datetime import datetime, time

@@ -1,0 +1,69 @@
+"""Uber's access token: fetched by client credentials, kept by the process, renewed before it ends.
+
+A token lives for weeks and asking for many is throttled, so that one is shared by all threads: whoever finds it missing
+fetches it, the others wait for him.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from deliveries.couriers import calls
+from deliveries.couriers.base import QUOTE_TIMEOUT_S, Try
+from foundation.errors import Transient, Unknown
+
+SCOPE = "eats.deliveries"
+MARGIN_S = 60.0  # renewed so long before its end, but never before half of its life is over
+
+
+@dataclass(frozen=True)
+class Token:
+    value: str
+    account: tuple[str, ...]
+    renew_at: float  # by time.monotonic()
+
+
+class _OfThisProcess:
+    lock = threading.Lock()
+    token: Token | None = None
+
+
+def bearer(call: Try) -> str:
+    """A token that is valid now. Raises Permanent when our credentials are refused; Transient, never Unknown, when
+    there is no answer: what the token was for has not been sent."""
+    with _OfThisProcess.lock:
+        token = _OfThisProcess.token
+        if token is None or token.account != _account() or time.monotonic() >= token.renew_at:
+            token = _OfThisProcess.token = _fetch(call)
+        return token.value
+
+
+def forget(value: str) -> None:
+    """It was refused. Somebody may have renewed it meanwhile: that one stays."""
+    with _OfThisProcess.lock:
+        if _OfThisProcess.token is not None and _OfThisProcess.token.value == value:
+            _OfThisProcess.token = None
+
+
+def _account() -> tuple[str, ...]:
+    return settings.UBER_AUTH_BASE, settings.UBER_CLIENT_ID, settings.UBER_CLIENT_SECRET
+
+
+def _fetch(call: Try) -> Token:
+    form = {
+        "client_id": settings.UBER_CLIENT_ID,
+        "client_secret": settings.UBER_CLIENT_SECRET,
+        "grant_type": "client_credentials",
+        "scope": SCOPE,
+    }
+    url = f"{settings.UBER_AUTH_BASE.rstrip('/')}/oauth/v2/token"
+    try:
+        answer = calls.send("uber", "POST", url, purpose="token", call=call, timeout_s=QUOTE_TIMEOUT_S, form=form)
+    except Unknown as error:
+        raise Transient(f"no token: {error}", code=error.code, answer=error.answer) from error
+    value, life_s = answer.get("access_token"), answer.get("expires_in")
+    if not isinstance(value, str) or not value or not isinstance(life_s, int | float) or life_s <= 0:
+        raise Transient("no token: the answer holds none")
+    return Token(value, _account(), time.monotonic() + max(life_s - MARGIN_S, life_s / 2))
