@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from typing import Any
 
 from sandbox.engine.store import Transaction
@@ -45,7 +46,7 @@ def nearby(centre: Point, text: str) -> Point:
 def locate(tx: Transaction, address: str, given: Point | None) -> Point:
     """Where an address is: as given, else where it was the last time somebody gave its position, else somewhere near
     the last place anybody gave. Nobody here owns a map."""
-    key = " ".join(address.lower().split())
+    key = " ".join(re.findall(r"\w+", address.lower()))
     if given is not None:
         tx.put(PLACE, key, given)
         tx.put(PLACE, NEWEST, given)

@@ -56,8 +56,8 @@ def save(tx: Transaction, company: str, job: Job) -> None:
 
 def new(
     tx: Transaction,
-    company: str,
     *,
+    number: int,
     job_id: str,
     external_id: str,
     pickup: Point,
@@ -68,7 +68,7 @@ def new(
     """Not yet saved: `timeline.begin` does that."""
     return {
         "id": job_id,
-        "number": next_number(tx, company),
+        "number": number,
         "external_id": external_id,
         "stage": Stage.WAITING,
         "history": [],

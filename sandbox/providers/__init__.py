@@ -2,6 +2,7 @@
 
 from sandbox.engine.provider import Provider
 from sandbox.providers.cooco import Cooco
+from sandbox.providers.doordash import DoorDash
 from sandbox.providers.fcm import Fcm
 from sandbox.providers.petpooja import PetPooja
 from sandbox.providers.sendgrid import SendGrid
@@ -14,6 +15,7 @@ PROVIDERS: list[Provider] = [
     PetPooja(),
     Cooco(),
     Uber(),
+    DoorDash(),
     Fcm(),
     SendGrid(),
     Twilio(),

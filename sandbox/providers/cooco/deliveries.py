@@ -77,7 +77,7 @@ def cancel(request: HttpRequest, delivery_id: str) -> HttpResponse:
             return _unknown()
         if job["stage"] != Stage.CANCELLED:
             if not jobs.is_live(job) or jobs.has_goods(job) or mood.behaviour(tx, "cooco")["refuse_cancel"]:
-                return failed(409, "cannot_cancel", f"A delivery that is {status_of(job['stage'])} goes on.")
+                return failed(409, "cannot_cancel", f"A delivery that is {company().word(job)} goes on.")
             job["asked"]["cancellation_fee"] = tariff.cancellation_fee(job)
             timeline.move(tx, company(), job, Stage.CANCELLED, body["reason"] or "cancelled_by_partner")
         fee = job["asked"].get("cancellation_fee", 0)
@@ -95,10 +95,11 @@ def _new(tx: Transaction, body: dict[str, Any]) -> Job:
     ends = {}
     for end in ("pickup", "dropoff"):
         ends[end] = ground.locate(tx, body[end]["address"], point_of(body[end]))
-    job = jobs.new(
+    number = jobs.next_number(tx, "cooco")
+    return jobs.new(
         tx,
-        "cooco",
-        job_id="",
+        number=number,
+        job_id=f"cooco-delivery-{10_000 + number}",
         external_id=body["external_id"],
         **ends,
         ready_at=window_of(body["delivery_window"])[0],
@@ -109,8 +110,6 @@ def _new(tx: Transaction, body: dict[str, Any]) -> Job:
             "metadata": body.get("metadata") or {},
         },
     )
-    job["id"] = f"cooco-delivery-{10_000 + job['number']}"
-    return job
 
 
 def _created(tx: Transaction, job: Job) -> dict[str, Any]:

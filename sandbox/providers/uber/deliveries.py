@@ -103,7 +103,7 @@ def _same(tx: Transaction, body: orders.Body) -> Job | None:
 def _new(tx: Transaction, body: orders.Body) -> Job:
     pickup, dropoff = orders.place(tx, body, "pickup"), orders.place(tx, body, "dropoff")
     quotes.check_reach(tx, pickup, dropoff)
-    quoted = quotes.spend(tx, body["quote_id"]) if body.get("quote_id") else None
+    quoted = quotes.spend(tx, body) if body.get("quote_id") else None
     asked = {
         **body,
         "uuid": str(uuid.uuid4()),
@@ -111,7 +111,7 @@ def _new(tx: Transaction, body: orders.Body) -> Job:
     }
     job = jobs.new(
         tx,
-        "uber",
+        number=jobs.next_number(tx, "uber"),
         job_id=f"del_{secrets.token_urlsafe(16)}",
         external_id=body.get("external_id") or "",
         pickup=pickup,

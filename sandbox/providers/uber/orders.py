@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 from django.http import HttpRequest
@@ -12,13 +13,15 @@ from sandbox.engine.http import json_object
 from sandbox.engine.store import Transaction
 from sandbox.fleet import ground, jobs
 from sandbox.fleet.ground import Point
-from sandbox.providers.uber.errors import invalid
+from sandbox.providers.uber.errors import UberError, invalid
 
 PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 SIZES = ("small", "medium", "large", "xlarge")
 UNDELIVERABLE = ("leave_at_door", "return", "discard")
 DELIVERABLE = ("deliverable_action_meet_at_door", "deliverable_action_leave_at_door", "meet_at_door", "leave_at_door")
 LONGEST_NOTES = 280
+MINUTE_S = 60
+CLOCK_SKEW_S = 30
 TIMES = ("pickup_ready_dt", "pickup_deadline_dt", "dropoff_ready_dt", "dropoff_deadline_dt")
 AMOUNTS = ("manifest_total_value", "tip")
 
@@ -28,12 +31,14 @@ Body = dict[str, Any]
 def read_quote(request: HttpRequest) -> Body:
     body = _body(request)
     _refuse(_wrong_in_both(body))
+    _check_windows(body)
     return body
 
 
 def read_delivery(request: HttpRequest) -> Body:
     body = _body(request)
     _refuse({**_wrong_in_both(body), **_wrong_in_people(body), **_wrong_in_manifest(body), **_wrong_in_rest(body)})
+    _check_windows(body)
     return body
 
 
@@ -60,6 +65,18 @@ def _body(request: HttpRequest) -> Body:
 def _refuse(problems: dict[str, str]) -> None:
     if problems:
         raise invalid(**problems)
+
+
+def _check_windows(body: Body) -> None:
+    """Fetched within ten minutes of being ready or more, and not sooner than in twenty; brought within twenty."""
+    now = time.time()
+    ready, until, dropoff_ready, dropoff_until = (jobs.read_time(body.get(name)) for name in TIMES)
+    if until is not None and (until < (ready or now) + 10 * MINUTE_S or until < now + 20 * MINUTE_S - CLOCK_SKEW_S):
+        raise UberError(400, "pickup_window_too_small", "The pickup window needs to be at least 10 minutes long.")
+    if dropoff_ready is not None and until is not None and dropoff_ready > until:
+        raise invalid(dropoff_ready_dt="must not be after pickup_deadline_dt")
+    if dropoff_until is not None and dropoff_until < (dropoff_ready or now) + 20 * MINUTE_S - CLOCK_SKEW_S:
+        raise UberError(400, "dropoff_window_too_small", "The dropoff window needs to be at least 20 minutes long.")
 
 
 def _wrong_in_both(body: Body) -> dict[str, str]:

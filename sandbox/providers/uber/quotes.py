@@ -13,7 +13,7 @@ from sandbox.engine.store import Transaction
 from sandbox.fleet import forecast, ground, jobs, mood
 from sandbox.fleet.stages import Stage
 from sandbox.providers.uber import orders
-from sandbox.providers.uber.errors import UberError, answering
+from sandbox.providers.uber.errors import UberError, answering, invalid
 
 KIND = "uber.quote"
 GOOD_FOR_S = 15 * 60
@@ -34,7 +34,9 @@ def create(request: HttpRequest, customer_id: str) -> HttpResponse:
         pickup, dropoff = orders.place(tx, body, "pickup"), orders.place(tx, body, "dropoff")
         check_reach(tx, pickup, dropoff)
         quote = _quote(tx, body, pickup, dropoff)
-        tx.put(KIND, quote["id"], {"quote": quote, "expires_at": tx.now + GOOD_FOR_S, "used": False})
+        tx.put(
+            KIND, quote["id"], {"quote": quote, "expires_at": tx.now + GOOD_FOR_S, "used": False, "store": _store(body)}
+        )
     return json_answer(quote)
 
 
@@ -46,18 +48,26 @@ def check_reach(tx: Transaction, pickup: ground.Point, dropoff: ground.Point) ->
         raise UberError(400, "address_undeliverable", "The specified location is not in a deliverable area.")
 
 
-def spend(tx: Transaction, quote_id: str) -> dict[str, Any]:
-    """The quote, used from now on. Raises where it is unknown, too old or used."""
+def spend(tx: Transaction, body: orders.Body) -> dict[str, Any]:
+    """The quote that a delivery names, used from now on. Raises where it is unknown, used, too old, or was for another
+    store."""
+    quote_id = body["quote_id"]
     found = tx.get(KIND, quote_id)
     if found is None:
-        raise UberError(400, "invalid_params", "The quote does not exist.", {"quote_id": "unknown"})
+        raise invalid(quote_id="unknown")
     if found["used"]:
         raise UberError(400, "used_quote", "The price quote specified has already been used.")
     if tx.now >= found["expires_at"]:
         raise UberError(400, "expired_quote", "The price quote specified has expired.")
+    if _store(body) != found["store"]:
+        raise invalid(external_store_id="must be the one of the quote")
     tx.put(KIND, quote_id, found | {"used": True})
     quote: dict[str, Any] = found["quote"]
     return quote
+
+
+def _store(body: orders.Body) -> str:
+    return str(body.get("external_store_id") or "")
 
 
 def _quote(tx: Transaction, body: orders.Body, pickup: ground.Point, dropoff: ground.Point) -> dict[str, Any]:

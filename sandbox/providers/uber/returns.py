@@ -34,7 +34,7 @@ def begin(company: Company, tx: Transaction, job: Job) -> None:
     asked = job["asked"]
     back = jobs.new(
         tx,
-        company.name,
+        number=jobs.next_number(tx, company.name),
         job_id=f"ret_{secrets.token_urlsafe(16)}",
         external_id="",
         pickup=job["dropoff"],
