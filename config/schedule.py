@@ -50,6 +50,7 @@ PERIODIC: list[Periodic] = [
     Periodic("watch the lanes", "config.watch_lanes", every_s=30, expires_s=30),
     Periodic("take silent riders offline", "config.retire_silent_riders", every_s=60, expires_s=60),
     Periodic("pay the stores", "config.pay_stores", cron="0 2 * * *"),
+    Periodic("watch the courier invoices", "config.watch_courier_invoices", cron="30 2 * * *"),
     Periodic("prove the books", "config.prove_books", cron="0 3 * * *"),
     Periodic("forget old rows", "config.forget_old_rows", cron="0 4 * * *"),
 ]

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from config import monitoring, retention
 from foundation import clock
-from payouts import books, payouts
+from payouts import books, invoices, payouts
 from riders import availability
 
 
@@ -23,6 +23,12 @@ def retire_silent_riders() -> None:
 def pay_stores() -> None:
     """SPEC M2: the payable balance of every store, once per day however often this runs."""
     payouts.run_stores(clock.now().date())
+
+
+@shared_task(name="config.watch_courier_invoices", ignore_result=True)
+def watch_courier_invoices() -> None:
+    """SPEC C6: what courier companies ask and took, beside what is true of their deliveries by now."""
+    invoices.watch()
 
 
 @shared_task(name="config.prove_books", ignore_result=True)

@@ -8,17 +8,18 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from foundation import clock, money
 from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
 from foundation.events import subject_of
 from foundation.models import Event
-from payouts import evidence, payouts
+from payouts import evidence, invoice_admin, payouts
 from payouts.models import AccountKind, BankPayout, ConnectAccount, LedgerAccount, LedgerEntry, Payout
+from payouts.pages import table
 
 SHOWN_ENTRIES = 50
+__all__ = ["invoice_admin"]  # the pages of courier companies' invoices register themselves there
 
 
 @admin.register(Payout)
@@ -57,7 +58,7 @@ class PayoutAdmin(ReadOnlyAdmin):
         rows = (
             (clock.wire(e.occurred_at), e.name, e.data.get("to", ""), e.data.get("why", ""), e.actor) for e in events
         )
-        return _table(("when", "what", "to", "why", "who"), rows)
+        return table(("when", "what", "to", "why", "who"), rows)
 
     @reasoned_action("Approve: send it (again)", permission="approve", preview=lambda payout: payout.failure)
     def approve(self, payout: Payout, decision: Decision) -> str:
@@ -132,7 +133,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
             )
             for entry in entries
         )
-        return _table(("no.", "when", "kind", "fact", "amount", "balance", "note"), rows)
+        return table(("no.", "when", "kind", "fact", "amount", "balance", "note"), rows)
 
 
 @admin.register(LedgerEntry)
@@ -163,11 +164,3 @@ class BankPayoutAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("stripe_payout__exact", "stripe_account__exact")
     search_help_text = "An exact id of Stripe's payout or account"
-
-
-def _table(heads: tuple[str, ...], rows: Any) -> SafeString:
-    head = format_html_join("", "<th>{}</th>", ((name,) for name in heads))
-    cells = format_html_join(
-        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((c,) for c in row)),) for row in rows)
-    )
-    return format_html("<table><tr>{}</tr>{}</table>", head, cells)

@@ -12,6 +12,9 @@ flag about it is open. A flag raised later moves them to `held`, unless a payout
 dismissed, they are released. One flag upheld, they are reversed where they stand, also when they were paid: the rider
 then owes them.
 
+A courier company's job. What the company earns of it comes in on its `payable` account: the fee of a delivery, or that
+of a cancellation. When the end is overruled, or the company says another figure, the difference is another entry.
+
 Times are when it happened in the world, `now` where nobody told us.
 """
 
@@ -157,4 +160,25 @@ def of_delivery(facts: DeliveryFacts, entries: Iterable[Booked], now: datetime) 
             d.move(PAYABLE, EntryKind.HOLD, now, "fraud flag open")
     else:
         d.move(HELD, EntryKind.RELEASE, now, "fraud flags dismissed")
+    return d.bookings
+
+
+@dataclass(frozen=True)
+class CourierFacts:
+    """What is true of a courier company's job. `kind` is DELIVERY_FEE, CANCELLATION_FEE, or None: nothing is earned by
+    it as it stands."""
+
+    fact: str
+    kind: EntryKind | None = None
+    amount_minor: int = 0
+    ended_at: datetime | None = None
+
+
+def of_courier(facts: CourierFacts, entries: Iterable[Booked], now: datetime) -> list[Booking]:
+    d = draft(facts.fact, entries)
+    due_minor = facts.amount_minor if facts.kind else 0
+    if facts.kind and not d.has(facts.kind):
+        d.book(PAYABLE, facts.kind, due_minor, facts.ended_at or now)
+    note = f"it ended as {facts.kind} of {due_minor}" if facts.kind else "it earns nothing after all"
+    d.correct(PAYABLE, EntryKind.REVERSAL, due_minor - d.money(PAYABLE), now, note)
     return d.bookings

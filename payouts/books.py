@@ -5,6 +5,7 @@
   amount.
 * What moves between a payee's two accounts adds up to nothing.
 * Every payout has taken exactly what its status and its reversals say.
+* Every debit of a courier company is booked, and nothing else as one.
 * Every order and every delivery is booked as the reactions would book it now: the same functions say so.
 
 A difference is a sentence about one subject. What is not booked because its job has not run yet is no difference: the
@@ -19,22 +20,23 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from deliveries.lifecycle import DeliveryStatus
+from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import IN_HOUSE, Delivery
 from foundation import clock
 from foundation.events import subject_of
 from foundation.models import Job
 from foundation.work import OPEN
 from orders.models import Order, Payment
-from payouts import booking, moves, selectors
+from payouts import booking, courier_costs, moves, selectors
 from payouts.booking import Booking
-from payouts.models import EntryKind, LedgerAccount, LedgerEntry, PayeeKind, Payout
+from payouts.models import CourierDebit, CourierPayee, EntryKind, LedgerAccount, LedgerEntry, PayeeKind, Payout
 
 PAIRED = (EntryKind.RELEASE, EntryKind.HOLD, EntryKind.CANCELLATION_FEE)
 BATCH = 500
 GUARDS = {
     "payouts_ledgerentry": ("number_entry", "balance_account", "keep_entry", "keep_entries"),
     "payouts_ledgeraccount": ("guard_account", "keep_accounts"),
+    "payouts_payout": ("push_nothing",),
 }
 
 
@@ -46,7 +48,8 @@ class Failure:
 
 @dataclass
 class Report:
-    """`totals`: per currency, minor units: what stores and riders have on each account, and what payouts took."""
+    """`totals`: per currency, minor units: what payees have on each account, what payouts took, and what
+    courier companies took themselves."""
 
     failures: list[dict[str, str]] = field(default_factory=list)
     waiting: int = 0
@@ -142,7 +145,7 @@ def _pairs() -> Checked:
             """
             SELECT a.payee_kind || ':' || a.payee_id, e.kind, e.reference, sum(e.amount_minor)
             FROM payouts_ledgerentry e JOIN payouts_ledgeraccount a ON a.id = e.account_id
-            WHERE e.kind = ANY(%s)
+            WHERE e.kind = ANY(%s) AND a.payee_kind <> 'provider' -- its cancellation fees come from outside
             GROUP BY a.payee_kind, a.payee_id, a.currency, e.kind, e.reference
             """,
             [[str(kind) for kind in PAIRED]],
@@ -162,6 +165,16 @@ def _payouts() -> Checked:
         yield subject_of(payout), [f"{payout.status}: {booked} booked, {gone} gone"] if booked != gone else []
     for payout_id, amount_minor in taken.items():
         yield f"payout:{payout_id}", [f"{amount_minor} booked for a payout that is not there"]
+
+
+def _debits() -> Checked:
+    taken = dict(LedgerEntry.objects.filter(kind=EntryKind.DEBIT).values_list("reference", "amount_minor"))
+    for debit in CourierDebit.objects.order_by("pk").iterator():
+        booked = -taken.pop(subject_of(debit), 0)
+        wrong = booked != debit.amount_minor
+        yield subject_of(debit), [f"{booked} booked, {debit.amount_minor} taken"] if wrong else []
+    for reference, amount_minor in taken.items():
+        yield reference, [f"{-amount_minor} booked for a debit that is not there"]
 
 
 # ── the ledger against the rooms below ───────────────────────────────────────────────────────────────────────────
@@ -185,6 +198,18 @@ def _deliveries() -> Checked:
         for delivery in batch:
             stands = selectors.booked(theirs[delivery.pk])
             yield subject_of(delivery), _undone(booking.of_delivery(facts[delivery.pk], stands, clock.now()))
+
+
+def _courier_deliveries() -> Checked:
+    """Every job of a courier company that is over, also those that earn nothing."""
+    ended = Delivery.objects.exclude(courier=IN_HOUSE).exclude(status__in=LIVE)
+    payees = dict(CourierPayee.objects.values_list("courier", "pk"))
+    for batch in _batches(ended.select_related("order__store")):
+        entries = _entries(PayeeKind.PROVIDER, {delivery.order.public_id for delivery in batch})
+        for delivery in batch:
+            theirs = entries.get((payees.get(delivery.courier, 0), delivery.order.public_id), [])
+            facts = courier_costs.facts_of(delivery, theirs)
+            yield subject_of(delivery), _undone(booking.of_courier(facts, selectors.booked(theirs), clock.now()))
 
 
 def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
@@ -214,6 +239,8 @@ def _totals() -> dict[str, dict[str, int]]:
         totals[account.currency][f"{account.payee_kind}_{account.kind}"] += account.balance_minor
     for payout in Payout.objects.select_related("account"):
         totals[payout.currency][f"{payout.account.payee_kind}_paid_out"] += moves.gone_minor(payout)
+    for entry in LedgerEntry.objects.filter(kind=EntryKind.DEBIT).select_related("account"):
+        totals[entry.account.currency][f"{entry.account.payee_kind}_debited"] -= entry.amount_minor
     return {currency: dict(sorted(sums.items())) for currency, sums in sorted(totals.items())}
 
 
@@ -222,6 +249,8 @@ CHECKS: dict[str, Callable[[], Checked]] = {
     "accounts": _accounts,
     "pairs": _pairs,
     "payouts": _payouts,
+    "debits": _debits,
     "orders": _orders,
     "deliveries": _deliveries,
+    "courier_deliveries": _courier_deliveries,
 }

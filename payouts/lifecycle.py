@@ -1,4 +1,5 @@
-"""A payout's life: frozen, sent, settled. "Refused" and "nobody knows" end differently (SPEC M4)."""
+"""A payout's life: frozen, sent, settled. "Refused" and "nobody knows" end differently (SPEC M4). And that of a courier
+company's invoice, with what can be said of each of its lines (SPEC M6)."""
 
 from django.db import models
 
@@ -35,3 +36,21 @@ PAYOUT = LifeCycle(
 )
 # The books: in these the money has left `payable`; in the others it is back.
 GONE = (_P.PENDING, _P.SUBMITTING, _P.PROCESSING, _P.PAID, _P.REVIEW)
+
+
+class InvoiceStatus(models.TextChoices):
+    """Derived from the lines and the debits (payouts/invoice_matching.py), but for `replaced`, which is for good."""
+
+    IMPORTED = "imported"
+    MATCHED = "matched"  # every line is as we expected, or was accepted
+    DIFFERING = "differing"
+    SETTLED = "settled"  # matched, and the company has taken exactly its total
+    REPLACED = "replaced"  # a corrected version was imported
+
+
+class LineVerdict(models.TextChoices):
+    SAME = "same"
+    AMOUNT_DIFFERS = "amount_differs"
+    UNKNOWN = "unknown_to_us"
+    MISSING = "missing_in_invoice"
+    TWICE = "twice"

@@ -1,4 +1,5 @@
-"""Tables of the money room: LedgerAccount, LedgerEntry, ConnectAccount, Payout, BankPayout.
+"""Tables of the money room: LedgerAccount, LedgerEntry, ConnectAccount, Payout, BankPayout, CourierPayee,
+CourierInvoice, CourierInvoiceLine, CourierDebit.
 
 The ledger is append-only: triggers in the database refuse UPDATE, DELETE and TRUNCATE on entries, number them without
 gaps per account and are the only ones to move a balance (migration 0002_ledger_triggers).
@@ -10,9 +11,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from deliveries.models import Delivery
 from foundation.models import User
 from foundation.work import WorkItem
-from payouts.lifecycle import PayoutStatus
+from payouts.lifecycle import InvoiceStatus, LineVerdict, PayoutStatus
 
 
 class PayeeKind(models.TextChoices):
@@ -75,6 +77,7 @@ class EntryKind(models.TextChoices):
     REVERSAL = "reversal"
     PAYOUT = "payout"
     PAYOUT_RETURN = "payout_return"
+    DEBIT = "debit"  # a courier company took it from our Stripe balance itself
     ADJUSTMENT = "adjustment"
 
 
@@ -234,3 +237,111 @@ class BankPayout(models.Model):
 
     def __str__(self) -> str:
         return self.stripe_payout
+
+
+class CourierPayee(models.Model):
+    """Gives a courier company the number that its ledger accounts carry as `payee_id` ("provider:3").
+
+    Made when something is first booked for the company, so that adding one stays a line in deliveries/couriers.
+    """
+
+    courier = models.CharField(max_length=12, unique=True, help_text="As in Delivery.courier.")
+
+    def __str__(self) -> str:
+        return self.courier
+
+
+class CourierInvoice(models.Model):
+    """What a courier company asks for a period's deliveries (SPEC C6, M6). It takes the money itself: nothing is sent.
+
+    Both ends of the period are in it, as days in UTC. A corrected version `replaces` an earlier one; the same file
+    (`file_sha256`) is the same invoice. `due_at` is when the company may take the money.
+    """
+
+    courier = models.CharField(max_length=12)
+    number = models.CharField(max_length=60)
+    period_from = models.DateField()
+    period_to = models.DateField()
+    issued_on = models.DateField()
+    due_at = models.DateTimeField()
+    currency = models.CharField(max_length=3)
+    total_minor = models.PositiveBigIntegerField()
+    status = models.CharField(max_length=10, choices=InvoiceStatus.choices, default=InvoiceStatus.IMPORTED)
+    file_sha256 = models.CharField(max_length=64, editable=False)
+    replaces = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    imported_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["courier", "number"],
+                condition=~Q(status=InvoiceStatus.REPLACED),
+                name="courier_invoice_number_once",
+            ),
+            models.UniqueConstraint(fields=["courier", "file_sha256"], name="courier_invoice_file_once"),
+            models.UniqueConstraint(fields=["replaces"], name="courier_invoice_replaced_once"),
+            models.CheckConstraint(
+                condition=Q(period_from__lte=models.F("period_to")), name="courier_invoice_period_forward"
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "due_at"], name="courier_invoice_by_status")]
+
+    def __str__(self) -> str:
+        return f"{self.courier} invoice {self.number}"
+
+
+class CourierInvoiceLine(models.Model):
+    """One delivery on an invoice beside what we expected of it; or (`position` null) one that is not on it.
+
+    `position` is the line of the file. `expected_minor` is what our ledger says, null for what we do not know. Once
+    accepted, what the company asks stands, and the ledger follows it (payouts/invoice_matching.py).
+    """
+
+    invoice = models.ForeignKey(CourierInvoice, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField(null=True)
+    external_id = models.CharField(max_length=60)
+    courier_ref = models.CharField(max_length=80, blank=True, default="")
+    kind = models.CharField(max_length=20)
+    completed_at = models.DateTimeField(null=True)
+    amount_minor = models.PositiveBigIntegerField(null=True)
+    expected_minor = models.BigIntegerField(null=True)
+    verdict = models.CharField(max_length=18, choices=LineVerdict.choices, blank=True, default="")
+    delivery = models.ForeignKey(Delivery, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    accepted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    acceptance = models.CharField(max_length=300, blank=True, default="", help_text="Why it was accepted.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_position_once"),
+            models.UniqueConstraint(
+                fields=["invoice", "delivery"], condition=Q(position__isnull=True), name="invoice_line_missing_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["verdict", "-id"], name="invoice_line_by_verdict")]
+
+    def __str__(self) -> str:
+        where = "not on it" if self.position is None else f"line {self.position}"
+        return f"{self.external_id or self.courier_ref} ({where})"
+
+
+class CourierDebit(models.Model):
+    """Money that a courier company took from our Stripe balance for an invoice; negative: it gave some back."""
+
+    invoice = models.ForeignKey(CourierInvoice, on_delete=models.PROTECT, related_name="+")
+    courier = models.CharField(max_length=12)
+    amount_minor = models.BigIntegerField()
+    debited_on = models.DateField()
+    reference = models.CharField(max_length=80, help_text="Stripe's id of the balance transaction.")
+    recorded_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["courier", "reference"], name="courier_debit_once"),
+            models.CheckConstraint(condition=~Q(amount_minor=0), name="courier_debit_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"debit {self.reference}"

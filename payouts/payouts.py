@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 class Skip(StrEnum):
     """Why a run passed an account over. The balance stays and carries over to the next run."""
 
+    TAKES_ITSELF = "it takes what it is owed from our balance itself"
     NEGATIVE = "its balance is negative"
     BELOW_MINIMUM = "its balance is below the minimum"
     FROZEN_BEFORE = "it was paid in this period"
@@ -99,6 +100,8 @@ def freeze(account_id: int, period: str, *, by: Cause) -> Payout | Skipped:
 
 def obstacle(account: LedgerAccount, connection: ConnectAccount | None) -> Skip | None:
     """What stands between a `payable` account and its payout; None: nothing."""
+    if account.payee_kind == PayeeKind.PROVIDER:
+        return Skip.TAKES_ITSELF
     if account.balance_minor < 0:
         return Skip.NEGATIVE
     if account.balance_minor < settings.MIN_PAYOUT_MINOR:
@@ -126,7 +129,7 @@ def approve(payout: Payout, by: Cause, reason: str) -> None:
         row = moves.lock(payout.pk)
         if row.status != PayoutStatus.REVIEW:
             raise IllegalMove(f"Only a payout in review can be approved, this one is {row.status}")
-        moves.move(row, PayoutStatus.SUBMITTING, by=by, why=reason, approved_by_id=_person(by), failure="")
+        moves.move(row, PayoutStatus.SUBMITTING, by=by, why=reason, approved_by_id=person(by), failure="")
         _due_now(row)
         reports.right_again(row, f"approved: {reason}", reports.REVIEW)
 
@@ -158,7 +161,7 @@ def _due_now(row: Payout) -> None:
     )
 
 
-def _person(by: Cause) -> int | None:
+def person(by: Cause) -> int | None:
     """The id of the user behind a cause, None where it is not a person."""
     kind, _, number = by.actor.partition(":")
     return int(number) if kind == "user" and number.isdecimal() else None

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from deliveries.models import Delivery
+from deliveries.models import IN_HOUSE, Delivery
 from foundation import clock
 from foundation.events import subject_of
 from orders.models import Order
-from payouts import accounts, booking, ledger, selectors
+from payouts import accounts, booking, courier_costs, ledger, selectors
 from payouts.accounts import Pair
 from payouts.booking import Booking
-from payouts.models import AccountKind, EntryKind, PayeeKind
+from payouts.models import AccountKind, EntryKind, LedgerEntry, PayeeKind
 from riders import referrals
 from riders.models import Referral
 
@@ -34,8 +34,16 @@ def book_order(order_id: int) -> None:
 
 
 def book_delivery(delivery_id: int) -> None:
-    """The rider's side of a delivery: fee and tip once, held while a fraud flag is open (SPEC R6, R10, R11)."""
-    delivery = Delivery.objects.select_related("order", "rider").get(pk=delivery_id)
+    """What whoever carried a delivery earns of it."""
+    delivery = Delivery.objects.select_related("order__store", "rider").get(pk=delivery_id)
+    if delivery.courier == IN_HOUSE:
+        _book_rider(delivery)
+    else:
+        _book_courier(delivery)
+
+
+def _book_rider(delivery: Delivery) -> None:
+    """Fee and tip once, held while a fraud flag is open (SPEC R6, R10, R11)."""
     if delivery.rider is None or selectors.delivery_facts(delivery, ()).earned_at is None:
         return
     with transaction.atomic():
@@ -45,6 +53,20 @@ def book_delivery(delivery_id: int) -> None:
         entries = selectors.entries_of(PayeeKind.RIDER, delivery.rider.pk, delivery.currency, order_ref)
         facts = selectors.delivery_facts(delivery, entries)
         _carry_out(pair, booking.of_delivery(facts, selectors.booked(entries), clock.now()), order_ref)
+
+
+def _book_courier(delivery: Delivery) -> None:
+    """The company's fee, of a delivery or of a cancellation; overruled, it is corrected (SPEC C3, C6)."""
+    order_ref, currency = delivery.order.public_id, courier_costs.currency_of(delivery)
+    earns = courier_costs.facts_of(delivery, ()).kind is not None
+    if not earns and not LedgerEntry.objects.filter(order_ref=order_ref, reference=subject_of(delivery)).exists():
+        return
+    with transaction.atomic():
+        pair = courier_costs.pair(delivery.courier, currency)
+        delivery.refresh_from_db()
+        entries = selectors.entries_of(PayeeKind.PROVIDER, pair.payable.payee_id, currency, order_ref)
+        facts = courier_costs.facts_of(delivery, entries)
+        _carry_out(pair, booking.of_courier(facts, selectors.booked(entries), clock.now()), order_ref)
 
 
 def book_referral(referral_id: int) -> None:
