@@ -207,9 +207,17 @@ def settle(
         _record(order, delivery, by)
     if "courier_ref" in changed:
         carriage.handed_to(order, delivery.attempt, delivery.courier, delivery.courier_ref)
-    _tell_progress(order, delivery, set(facts) - set(old), facts, by)
+    _tell_progress(order, delivery, _news_to_the_order(old, facts), facts, by)
     _tell_end(order, delivery, before, old, by)
     return True
+
+
+def _news_to_the_order(old: courier_facts.Facts, facts: courier_facts.Facts) -> set[str]:
+    """Which steps the order has not been told of. When it ended before pickup, as we thought, they were taken back."""
+    taken_back = courier_facts.end(old) is not None and not courier_facts.was_carried(old)
+    if taken_back and courier_facts.was_carried(facts):
+        return set(facts)
+    return {stage for stage, at in facts.items() if old.get(stage) != at}
 
 
 def _record(order: Order, delivery: Delivery, by: Cause) -> None:
@@ -253,7 +261,11 @@ def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dic
     if delivery.status in LIVE:
         return
     carried = courier_facts.was_carried(delivery.courier_facts)
-    if delivery.status == before and carried == courier_facts.was_carried(old):
+    if (delivery.status, carried, delivery.ended_at) == (
+        before,
+        courier_facts.was_carried(old),
+        courier_facts.ended_at(old),
+    ):
         return
     overrule, at = before not in LIVE, delivery.ended_at
     tracks.clear(delivery)

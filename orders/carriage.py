@@ -160,7 +160,7 @@ def _see(
     if attempt < order.attempt:
         return Verdict.STALE
     known = order.carriage
+    moves.advance(order, carriage=state, attempt=attempt, by=by, occurred_at=occurred_at, why=why, overrule=overrule)
     if known == state:
         return Verdict.REPEATED
-    moves.advance(order, carriage=state, attempt=attempt, by=by, occurred_at=occurred_at, why=why, overrule=overrule)
     return Verdict.APPLIED if order.carriage == state else Verdict.STALE

@@ -49,6 +49,7 @@ STAMPS: dict[str, dict[str, str]] = {
 }
 # ... but for ends: an end that did not come about did not happen.
 ONLY_IF_MOVED = frozenset({"failed_at", "refunded_at"})
+CARRIAGE_PROGRESS = ("assigned_at", "picked_up_at", "in_transit_at")
 CARRIAGE_STAMPS = ("assigned_at", "picked_up_at", "in_transit_at", "delivered_at")
 AXES = ("payment", "preparation", "carriage")
 CALLED_OFF = frozenset({PreparationState.CANCELLED, PreparationState.REFUSED})
@@ -82,6 +83,8 @@ def advance(
     if carriage is not None and _concerns(order, attempt, touched):
         further = str(carriage) if overrule else CARRIAGE.further(order.carriage, carriage)
         _see(order, "carriage", further, carriage, moment, touched)
+        if overrule:
+            _replace_end(order, carriage, moment, touched)
     if touched:
         _settle(order, before, touched, by=by, occurred_at=moment, why=why)
     return _standing(order) != before
@@ -138,13 +141,25 @@ def _restart_carriage(order: Order, attempt: int) -> set[str]:
     return changed
 
 
+def _replace_end(order: Order, carriage: CarriageState, moment: datetime, touched: set[str]) -> None:
+    """One end of a delivery replaces the other, which did not come about; its time is the latest that was told."""
+    ends = ["delivered_at"] if _called_off(_standing(order)) else ["delivered_at", "failed_at"]
+    for column in ends:
+        value = moment if STAMPS["carriage"].get(carriage) == column else None
+        if getattr(order, column) != value:
+            setattr(order, column, value)
+            touched.add(column)
+
+
 def _see(order: Order, axis: str, further: str, seen: str, moment: datetime, touched: set[str]) -> None:
     moved = getattr(order, axis) != further
     if moved:
         setattr(order, axis, further)
         touched.add(axis)
     column = STAMPS[axis].get(seen)
-    if column and getattr(order, column) is None and (moved or column not in ONLY_IF_MOVED):
+    known = getattr(order, column) if column else None
+    earlier = column in CARRIAGE_PROGRESS and known is not None and moment < known  # couriers tell in any order
+    if column and (known is None or earlier) and (moved or column not in ONLY_IF_MOVED):
         setattr(order, column, moment)
         touched.add(column)
 

@@ -1,0 +1,130 @@
+"""A courier company for tests of the room: it answers from memory, remembers what it was asked, and fails on request.
+
+The real companies are tested against their contracts over HTTP (tests/deliveries/couriers, tests/flows).
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from deliveries import couriers
+from deliveries.couriers.base import Cancelled, Company, Handle, Parcel, Quote, Try
+from deliveries.evidence import CourierNews, Stage
+from foundation import clock
+from foundation.errors import Unknown
+from foundation.lanes import all_lanes
+from foundation.webhook import Knock, Notice, Seal
+from foundation.work import Exact
+
+T0 = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Job:
+    reference: str
+    external_id: str
+    created: int = 1
+    live: bool = True
+    stage: Stage = Stage.REQUESTED
+    requests: set[str] = field(default_factory=set)
+
+
+class Toy(Company):
+    """`fails`: what the next calls end with; an Unknown one is carried out all the same when `executes` is set."""
+
+    name, title = "toy", "Toy Couriers"
+    words = {stage.value: stage for stage in Stage}
+    create_retries = Exact((1, 2, 4, 8, 16))
+
+    def __init__(self, name: str = "toy", fee_minor: int = 7_000, minutes: int = 30) -> None:
+        self.name = name  # type: ignore[misc]
+        self.fee_minor, self.minutes = fee_minor, minutes
+        self.jobs: dict[str, Job] = {}
+        self.fails: deque[Exception] = deque()
+        self.always: Exception | None = None
+        self.executes = True
+        self.calls: list[tuple[str, Try]] = []
+
+    def enabled(self) -> bool:
+        return True
+
+    @property
+    def live(self) -> list[Job]:
+        return [job for job in self.jobs.values() if job.live]
+
+    # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────
+    @contextmanager
+    def _called(self, what: str, call: Try) -> Iterator[None]:
+        self.calls.append((what, call))
+        error = self.fails.popleft() if self.fails else self.always
+        if error is None or (isinstance(error, Unknown) and self.executes):
+            yield
+        if error is not None:
+            raise error
+
+    def quote(self, parcel: Parcel, call: Try) -> Quote:
+        with self._called("quote", call):
+            pass
+        now = clock.now()
+        arrival_at = now + timedelta(minutes=self.minutes)
+        return Quote(self.fee_minor, parcel.currency, arrival_at, now + timedelta(minutes=5), f"q-{parcel.external_id}")
+
+    def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
+        with self._called("create", call):
+            job = self.jobs.setdefault(parcel.external_id, Job(f"{self.name}-{len(self.jobs)}", parcel.external_id))
+            job.requests.add(str(call.request_id))
+        return self.news(job.external_id, Stage.REQUESTED, at=None)
+
+    def get(self, handle: Handle, call: Try) -> CourierNews:
+        with self._called("get", call):
+            pass
+        return self.news(handle.external_id, self.jobs[handle.external_id].stage, at=None)
+
+    def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+        with self._called("cancel", call):
+            self.jobs[handle.external_id].live = False
+        return Cancelled(500, "USD")
+
+    # ── its door ─────────────────────────────────────────────────────────────────────────────────────────────
+    def verify(self, knock: Knock) -> Seal:
+        return Seal()
+
+    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
+        return [Notice(payload["stage"], payload["id"], payload)]
+
+    def read(self, event_type: str, payload: Any) -> CourierNews | None:
+        return self.news(payload["external_id"], Stage(payload["stage"]), at=payload.get("minute"))
+
+    def news(self, external_id: str, stage: Stage | None, *, at: float | None, **facts: Any) -> CourierNews:
+        """What it says of a job; `at` in minutes after T0."""
+        job = self.jobs.get(external_id)
+        return CourierNews(
+            courier=self.name,
+            external_id=external_id,
+            courier_ref=job.reference if job else "",
+            word=str(stage),
+            stage=stage,
+            occurred_at=None if at is None else T0 + timedelta(minutes=at),
+            **facts,
+        )
+
+
+def drain(rounds: int = 50) -> None:
+    """Courier calls, jobs and dispatch until nothing of them is due, one by one in this thread's transaction."""
+    lanes = [replace(all_lanes()[name], batch=1) for name in ("couriers", "jobs", "dispatch")]
+    for _ in range(rounds):
+        if not sum(lane.drain_once() for lane in lanes):
+            return
+    raise AssertionError("it never came to rest")
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    made = Toy()
+    monkeypatch.setattr(couriers, "companies", lambda: {made.name: made})
+    return made
