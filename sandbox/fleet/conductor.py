@@ -12,7 +12,7 @@ from sandbox.engine.control import MOST_ROWS, body_of, control
 from sandbox.engine.http import BadRequest, query_number
 from sandbox.engine.provider import Route
 from sandbox.engine.store import Transaction
-from sandbox.fleet import jobs, mood, timeline
+from sandbox.fleet import ground, jobs, mood, timeline
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage, may_follow
 
@@ -31,6 +31,7 @@ class Conductor:
             Route("POST", "pace", control(self.set_pace)),
             Route("POST", "behaviour", control(self.set_behaviour)),
             Route("POST", "webhooks", control(self.drop_webhooks)),
+            Route("POST", "places", control(self.learn_place)),
         )
 
     def list_jobs(self, request: HttpRequest) -> dict[str, Any]:
@@ -75,6 +76,15 @@ class Conductor:
         """{"drop": share}: a short word for that part of the behaviour."""
         with runtime.current().store.transaction() as tx:
             return mood.set_behaviour(tx, self._company.name, {"drop_webhooks": body_of(request).get("drop")})
+
+    def learn_place(self, request: HttpRequest) -> dict[str, Any]:
+        """{"address", "lat", "lng"}: where an address is, for companies that are only told addresses."""
+        body = body_of(request)
+        place = ground.read_point(body.get("lat"), body.get("lng"))
+        if place is None:
+            raise BadRequest("lat", "lat and lng must be degrees")
+        with runtime.current().store.transaction() as tx:
+            return ground.locate(tx, str(body.get("address", "")), place)
 
     def _shown(self, tx: Transaction, job: Job) -> dict[str, Any]:
         return {

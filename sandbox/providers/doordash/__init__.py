@@ -20,7 +20,7 @@ from sandbox.fleet import jobs
 from sandbox.fleet.company import Company
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
-from sandbox.providers.doordash import deliveries, notices, quotes, tokens
+from sandbox.providers.doordash import asking, deliveries, notices, tokens
 from sandbox.providers.doordash.errors import failed
 
 CODES = {404: "not_found", 405: "method_not_allowed", 503: "service_unavailable"}
@@ -53,10 +53,10 @@ class DoorDash(Company):
     def routes(self) -> Iterable[Route]:
         one = "drive/v2/deliveries/<str:external_id>"
         return (
-            Route("POST", "drive/v2/quotes", quotes.create),
-            Route("POST", "drive/v2/quotes/<str:external_id>/accept", quotes.accept),
-            Route("POST", "drive/v2/deliveries", deliveries.create),
-            Route("GET", one, deliveries.retrieve),
+            Route("POST", "drive/v2/quotes", asking.quote),
+            Route("POST", "drive/v2/quotes/<str:external_id>/accept", asking.accept),
+            Route("POST", "drive/v2/deliveries", asking.create),
+            Route("GET", one, asking.retrieve),
             Route("PATCH", one, deliveries.update),
             Route("PUT", f"{one}/cancel", deliveries.cancel),
         )

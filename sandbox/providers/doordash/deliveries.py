@@ -1,4 +1,4 @@
-"""DoorDash's deliveries: create, look at one, change it until pickup, cancel it until a Dasher is assigned."""
+"""DoorDash's deliveries: change one until pickup, cancel it until a Dasher is assigned."""
 
 from __future__ import annotations
 
@@ -14,33 +14,15 @@ from sandbox.fleet.company import running
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
 from sandbox.providers.doordash import orders
-from sandbox.providers.doordash.errors import DoorDashError, answering, duplicate, unknown
+from sandbox.providers.doordash.errors import DoorDashError, answering, unknown
 from sandbox.providers.doordash.shapes import delivery
-
-
-@answering
-def create(request: HttpRequest) -> HttpResponse:
-    body = orders.read(request, "external_delivery_id", "dropoff_address", "dropoff_phone_number")
-    orders.check_pickup(body)
-    with runtime.current().store.transaction() as tx:
-        if not again(tx, body["external_delivery_id"]):
-            job = new(tx, body, number=jobs.next_number(tx, "doordash"))
-            timeline.begin(tx, running("doordash"), job)
-            return json_answer(delivery(running("doordash"), tx, job))
-    raise duplicate(body["external_delivery_id"])
-
-
-@answering
-def retrieve(request: HttpRequest, external_id: str) -> HttpResponse:
-    with runtime.current().store.transaction() as tx:
-        return json_answer(delivery(running("doordash"), tx, _find(tx, external_id)))
 
 
 @answering
 def update(request: HttpRequest, external_id: str) -> HttpResponse:
     changes = orders.read(request)
     with runtime.current().store.transaction() as tx:
-        job = _find(tx, external_id)
+        job = find(tx, external_id)
         if reason := _too_late(job):
             raise DoorDashError(409, "update_not_allowed", "The delivery cannot be updated", reason=reason)
         changes.pop("external_delivery_id", None)
@@ -56,7 +38,7 @@ def update(request: HttpRequest, external_id: str) -> HttpResponse:
 def cancel(request: HttpRequest, external_id: str) -> HttpResponse:
     orders.read(request)
     with runtime.current().store.transaction() as tx:
-        job = _find(tx, external_id)
+        job = find(tx, external_id)
         reason = _too_late(job)
         if not reason and (job["driver"] is not None or mood.behaviour(tx, "doordash")["refuse_cancel"]):
             reason = "cancellation_window_closed"
@@ -92,7 +74,8 @@ def new(tx: Transaction, body: orders.Body, *, number: int) -> Job:
     return job
 
 
-def _find(tx: Transaction, external_id: str) -> Job:
+def find(tx: Transaction, external_id: str) -> Job:
+    """Raises what DoorDash says of an id it does not know."""
     job = jobs.get(tx, "doordash", external_id)
     if job is None:
         raise unknown(external_id)

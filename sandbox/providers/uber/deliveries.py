@@ -104,11 +104,8 @@ def _new(tx: Transaction, body: orders.Body) -> Job:
     pickup, dropoff = orders.place(tx, body, "pickup"), orders.place(tx, body, "dropoff")
     quotes.check_reach(tx, pickup, dropoff)
     quoted = quotes.spend(tx, body) if body.get("quote_id") else None
-    asked = {
-        **body,
-        "uuid": str(uuid.uuid4()),
-        "fee": quoted["fee"] if quoted else quotes.fee(ground.distance_m(pickup, dropoff)),
-    }
+    fee = quoted["fee"] if quoted else quotes.fee(ground.distance_m(pickup, dropoff))
+    asked = {**body, "uuid": str(uuid.uuid4()), "fee": fee + (body.get("tip") or 0)}  # the tip is part of the fee
     job = jobs.new(
         tx,
         number=jobs.next_number(tx, "uber"),

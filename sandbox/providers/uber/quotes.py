@@ -34,9 +34,8 @@ def create(request: HttpRequest, customer_id: str) -> HttpResponse:
         pickup, dropoff = orders.place(tx, body, "pickup"), orders.place(tx, body, "dropoff")
         check_reach(tx, pickup, dropoff)
         quote = _quote(tx, body, pickup, dropoff)
-        tx.put(
-            KIND, quote["id"], {"quote": quote, "expires_at": tx.now + GOOD_FOR_S, "used": False, "store": _store(body)}
-        )
+        until = tx.now + GOOD_FOR_S
+        tx.put(KIND, quote["id"], {"quote": quote, "expires_at": until, "used": False, "store": _store(body)})
     return json_answer(quote)
 
 
