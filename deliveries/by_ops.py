@@ -40,7 +40,6 @@ def give_to(order_id: int, rider_id: UUID, *, by: Cause) -> Delivery:
     with transaction.atomic():
         order = rows.lock(order_id)
         delivery = _fetchable(order)
-        _require_own(delivery)
         if delivery.rider_id == wished.pk:
             return delivery
         rider = _lock_riders(delivery, wished)
@@ -60,7 +59,6 @@ def take_away(order_id: int, reason: str, *, by: Cause) -> Delivery:
     with transaction.atomic():
         order = rows.lock(order_id)
         delivery = _fetchable(order)
-        _require_own(delivery)
         if delivery.status != DeliveryStatus.ASSIGNED:
             raise Conflict("Nobody has accepted it: dispatch is looking already", code="NOT_ASSIGNED")
         carrying.lose(order, delivery, by=by, reason=reason)
@@ -71,6 +69,7 @@ def _fetchable(order: Order) -> Delivery:
     delivery = carrying.lock_live(order)
     if delivery is None:
         raise Conflict("No delivery of this order is under way", code="NO_LIVE_DELIVERY")
+    _require_own(delivery)
     if delivery.status not in FETCHABLE:
         raise Conflict(f"The delivery is {delivery.status}: it was fetched", code="ALREADY_FETCHED")
     return delivery

@@ -57,8 +57,8 @@ def over(order: Order, delivery: Delivery, reason: str, *, by: Cause, **details:
 
 def give_up(order: Order, delivery: Delivery, *, by: Cause) -> None:
     """Five minutes of the contract have passed since the first try that failed: our own riders carry it (SPEC C4)."""
-    if delivery.status != DeliveryStatus.REQUESTED or courier_facts.STOPPED in delivery.courier_facts:
-        return
+    if delivery.status != DeliveryStatus.REQUESTED or delivery.courier_ref:
+        return  # it ended, or has been taken after all
     calls = CourierCall.objects.filter(delivery=delivery, purpose=Purpose.CREATE)
     maybe_there = calls.filter(maybe_sent=True).exists()
     calls.filter(state=WorkState.PENDING).update(

@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from deliveries.couriers import base
 from deliveries.couriers.base import Try
 from foundation import http
 from foundation.errors import Permanent, Transient, Unknown
@@ -32,15 +33,16 @@ def send(
     *,
     purpose: str,
     call: Try,
-    timeout_s: float,
+    timeout_s: float | None = None,
     headers: Mapping[str, str] | None = None,
     json: Any = None,
     form: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Make one try and return the JSON object of a 2xx answer, {} when it has no body.
+    """Make one try, of at most base.TIMEOUT_S, and return the JSON object of a 2xx answer, {} when it has no body.
 
     Raises as foundation.http.request does; Unknown also for an answer that is no object.
     """
+    limit_s = base.TIMEOUT_S if timeout_s is None else timeout_s
     record = CallRecord(company, purpose, call.reference, method, url, call.attempt, _without_people(json or form))
     with http.recorded(record):
         try:
@@ -50,7 +52,7 @@ def send(
                 json=json,
                 data=form,
                 headers=dict(headers or {}),
-                timeout=(min(5.0, timeout_s), timeout_s),
+                timeout=(min(5.0, limit_s), limit_s),
                 allow_redirects=False,
             )
         except requests.RequestException as error:

@@ -21,7 +21,6 @@ from django.conf import settings
 
 from deliveries.couriers import calls, cooco_json, cooco_tariff, reading, signatures
 from deliveries.couriers.base import (
-    TIMEOUT_S,
     Cancelled,
     CannotCancel,
     Company,
@@ -125,7 +124,6 @@ class Cooco(Company):
             f"{settings.COOCO_API_BASE.rstrip('/')}/{path}",
             purpose=f"delivery.{purpose}",
             call=call,
-            timeout_s=TIMEOUT_S,
             headers={
                 "Authorization": f"Bearer {settings.COOCO_API_KEY}",
                 "X-RideNDine-Request-ID": str(call.request_id),
@@ -187,8 +185,8 @@ def create_body(parcel: Parcel) -> dict[str, Any]:
     count = sum(item.quantity for item in parcel.items)
     return {
         "external_id": parcel.external_id,
-        "pickup": _stop(parcel.pickup),
-        "dropoff": _stop(parcel.dropoff),
+        "pickup": _stop(parcel.pickup, "Store"),
+        "dropoff": _stop(parcel.dropoff, "Customer"),
         "delivery_window": {"pickup_after": _wire(parcel.ready_at), "deliver_by": _wire(parcel.deliver_by)},
         "package": {
             "description": f"Food order ({count} item{'' if count == 1 else 's'})",
@@ -204,12 +202,12 @@ def create_body(parcel: Parcel) -> dict[str, Any]:
     }
 
 
-def _stop(stop: Stop) -> dict[str, Any]:
+def _stop(stop: Stop, nameless: str) -> dict[str, Any]:
     return {
         "address": stop.address,
         "latitude": stop.point.lat,
         "longitude": stop.point.lng,
-        "contact_name": stop.name,
+        "contact_name": stop.name or nameless,
         "contact_phone": stop.phone,
         "instructions": stop.instructions,
     }

@@ -21,7 +21,6 @@ from django.conf import settings
 from deliveries.couriers import calls, doordash_bodies, doordash_token, reading, signatures
 from deliveries.couriers.base import (
     QUOTE_TIMEOUT_S,
-    TIMEOUT_S,
     Cancelled,
     CannotCancel,
     Company,
@@ -162,11 +161,11 @@ class DoorDash(Company):
         with calls.about_a_job():
             return _of_answer(self._call("PATCH", f"deliveries/{parcel.external_id}", "update", call, body))
 
-    def _look_up(self, external_id: str, call: Try, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def _look_up(self, external_id: str, call: Try, timeout_s: float | None = None) -> dict[str, Any]:
         return self._call("GET", f"deliveries/{external_id}", "get", call, timeout_s=timeout_s)
 
     def _call(
-        self, method: str, path: str, purpose: str, call: Try, body: Any = None, timeout_s: float = TIMEOUT_S
+        self, method: str, path: str, purpose: str, call: Try, body: Any = None, timeout_s: float | None = None
     ) -> dict[str, Any]:
         return calls.send(
             self.name,

@@ -23,7 +23,6 @@ from django.conf import settings
 from deliveries.couriers import calls, reading, signatures, uber_bodies, uber_token
 from deliveries.couriers.base import (
     QUOTE_TIMEOUT_S,
-    TIMEOUT_S,
     Cancelled,
     CannotCancel,
     Company,
@@ -126,7 +125,7 @@ class Uber(Company):
         raise CannotCancel(f"Uber goes on: {status}", answer=answer)
 
     def _call(
-        self, method: str, path: str, purpose: str, call: Try, body: Any = None, timeout_s: float = TIMEOUT_S
+        self, method: str, path: str, purpose: str, call: Try, body: Any = None, timeout_s: float | None = None
     ) -> dict[str, Any]:
         """One call with a token; when that is refused, once more with a new one."""
         token = uber_token.bearer(call)
@@ -139,7 +138,7 @@ class Uber(Company):
         return self._send(method, path, purpose, call, body, timeout_s, uber_token.bearer(call))
 
     def _send(
-        self, method: str, path: str, purpose: str, call: Try, body: Any, timeout_s: float, token: str
+        self, method: str, path: str, purpose: str, call: Try, body: Any, timeout_s: float | None, token: str
     ) -> dict[str, Any]:
         base = f"{settings.UBER_API_BASE.rstrip('/')}/customers/{quoted(settings.UBER_CUSTOMER_ID, safe='')}"
         headers = {"Authorization": f"Bearer {token}"}

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from deliveries import couriers
-from deliveries.couriers.base import Cancelled, Company, Handle, Parcel, Quote, Try
+from deliveries.couriers.base import Cancelled, Company, Handle, NotAsked, Parcel, Quote, Try
 from deliveries.evidence import CourierNews, Stage
 from foundation import clock
-from foundation.errors import Unknown
+from foundation.errors import Permanent, Unknown
 from foundation.lanes import all_lanes
 from foundation.webhook import Knock, Notice, Seal
 from foundation.work import Exact
@@ -80,14 +80,24 @@ class Toy(Company):
             job.requests.add(str(call.request_id))
         return self.news(job.external_id, Stage.REQUESTED, at=None)
 
+    def _known(self, handle: Handle) -> Job:
+        """Like COOCO it looks nothing up by our id."""
+        if not handle.courier_ref:
+            raise NotAsked("known by our id alone")
+        if handle.external_id not in self.jobs:
+            raise Permanent("no such job", code="404")
+        return self.jobs[handle.external_id]
+
     def get(self, handle: Handle, call: Try) -> CourierNews:
+        self._known(handle)
         with self._called("get", call):
             pass
         return self.news(handle.external_id, self.jobs[handle.external_id].stage, at=None)
 
     def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+        job = self._known(handle)
         with self._called("cancel", call):
-            self.jobs[handle.external_id].live = False
+            job.live = False
         return Cancelled(500, "USD")
 
     # ── its door ─────────────────────────────────────────────────────────────────────────────────────────────

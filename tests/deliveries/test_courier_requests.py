@@ -1,0 +1,395 @@
+"""Asking courier companies: the contract's clock, outages, unknown answers, never two carriers (SPEC C2, C4, O7)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.db.models import F
+
+from deliveries import by_ops, carrying, courier_news, requesting
+from deliveries.evidence import Stage
+from deliveries.lifecycle import LIVE, DeliveryStatus
+from deliveries.models import Breaker, CourierCall, CourierQuote, Decision, Delivery
+from foundation import clock
+from foundation.errors import Conflict, Permanent, Transient, Unknown
+from foundation.models import Job
+from foundation.work import WorkState
+from notifications.models import Incident
+from orders import cancelling, rows
+from orders.models import Order, Store
+from tests.builders import TEST, near, ready, rider, searching, store, user
+from tests.builders import paid_order as paid
+from tests.deliveries.toy_courier import Toy, drain, toy
+
+__all__ = ["toy"]
+pytestmark = pytest.mark.django_db
+OUTAGE = Unknown("no answer")
+
+
+def pass_time(seconds: float) -> None:
+    """Everything that is waited for comes so much nearer, everything that was is so much longer ago."""
+    by = timedelta(seconds=seconds)
+    columns: dict[Any, list[str]] = {
+        CourierCall: ["due_at", "first_failed_at", "created_at"],
+        Job: ["due_at"],
+        Breaker: ["probe_at", "failing_since", "opened_at", "last_success_at"],
+        Delivery: ["due_at", "search_started_at", "courier_heard_at", "alerted_at"],
+        CourierQuote: ["expires_at"],
+    }
+    for model, names in columns.items():
+        for name in names:
+            model.objects.filter(**{f"{name}__isnull": False}).update(**{name: F(name) - by})
+
+
+def asked(toy: Toy) -> Delivery:
+    """A delivery for which the toy company shall be asked."""
+    delivery = searching()
+    with transaction.atomic():
+        carrying.request(rows.lock(delivery.order_id), courier_news.lock(delivery.pk), toy.name, None, by=TEST)
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+def create_call(delivery: Delivery) -> CourierCall:
+    return CourierCall.objects.filter(delivery=delivery, purpose="create").latest("pk")
+
+
+def live(order_id: int) -> list[Delivery]:
+    return list(Delivery.objects.filter(order_id=order_id, status__in=LIVE))
+
+
+# ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# spec: C2
+def test_a_create_makes_one_job_and_the_order_shows_who_has_it(toy: Toy):
+    delivery = asked(toy)
+    drain()
+    delivery.refresh_from_db()
+    order = Order.objects.get(pk=delivery.order_id)
+    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.REQUESTED, "toy-0")
+    assert order.external_delivery_provider == "toy"
+    assert len(toy.live) == 1
+
+
+# spec: C2, C4
+def test_the_contracts_clock_to_the_second(toy: Toy):
+    """Quick retries after exactly 1, 2, 4, 8, 16 s, then every 30 s, one more just before five minutes are over."""
+    delivery = asked(toy)
+    toy.always, toy.executes = OUTAGE, False
+    began, tries = clock.database_now(), []
+    passed = 0.0
+    while True:
+        drain()
+        call = create_call(delivery)
+        if call.state != WorkState.PENDING:
+            break
+        tries.append(round(passed))
+        wait_s = max((call.due_at - clock.database_now()).total_seconds(), 0.0)
+        left_s = 300 - passed
+        if wait_s > left_s:
+            pass_time(left_s)
+            passed += left_s
+        else:
+            pass_time(wait_s)
+            passed += wait_s
+    assert tries == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181, 211, 241, 271, 295]
+    assert (clock.database_now() - began).total_seconds() < 60
+    assert {str(one.request_id) for what, one in toy.calls if what == "create"} == {str(call.request_id)}
+    assert [one.attempt for what, one in toy.calls if what == "create"] == list(range(1, len(tries) + 1))
+
+
+# ── outages ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def outage(toy: Toy, delivery: Delivery, *, seconds: float) -> None:
+    """The company does not answer for so long; then time goes on to five and a half minutes."""
+    toy.always, toy.executes, passed = OUTAGE, False, 0.0
+    while passed < 330:
+        if passed >= seconds:
+            toy.always = None
+        drain()
+        pass_time(1.0)
+        passed += 1.0
+
+
+# spec: C4
+def test_an_outage_of_4_50_changes_nothing_but_the_time(toy: Toy):
+    delivery = asked(toy)
+    outage(toy, delivery, seconds=290)
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.REQUESTED, "toy-0")
+    assert [one.pk for one in live(delivery.order_id)] == [delivery.pk]
+    assert len(toy.live) == 1
+
+
+# spec: C4
+def test_an_outage_of_5_10_sends_it_to_our_own_riders_and_tells_ops(toy: Toy):
+    ravi = rider("Ravi")
+    delivery = asked(toy)
+    outage(toy, delivery, seconds=310)
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.CANCELLED
+    [following] = live(delivery.order_id)
+    assert (following.attempt, following.courier, following.previous_id) == (2, "in_house", delivery.pk)
+    kinds = set(Incident.objects.values_list("kind", flat=True))
+    assert {"courier_given_up", "courier_outage"} <= kinds
+    decision = Decision.objects.filter(delivery=following).latest("pk")
+    assert decision.candidates[0]["name"] == ravi.name
+    assert not toy.live
+
+
+# spec: C4
+def test_the_late_answer_of_a_request_that_was_given_up_is_cancelled(toy: Toy):
+    delivery = asked(toy)
+    toy.always, toy.executes = OUTAGE, True  # it is carried out, only the answers are lost
+    for _ in range(310):
+        drain()
+        pass_time(1.0)
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.CANCELLED
+    assert len(toy.live) == 1
+    toy.always = None
+    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))  # its webhook reveals it
+    drain()
+    pass_time(60)
+    drain()
+    assert not toy.live
+    assert len(live(delivery.order_id)) == 1
+
+
+# spec: C2
+def test_a_lost_answer_is_asked_for_again_and_never_makes_a_second_job(toy: Toy):
+    delivery = asked(toy)
+    toy.fails.extend([Unknown("lost"), Transient("not reached")])
+    for _ in range(5):
+        drain()
+        pass_time(2.0)
+    delivery.refresh_from_db()
+    assert delivery.courier_ref == "toy-0"
+    [job] = toy.jobs.values()
+    assert len(job.requests) == 1
+
+
+# spec: C3
+def test_a_webhook_may_be_faster_than_the_answer_to_our_create(toy: Toy):
+    delivery = asked(toy)
+    toy.fails.append(Unknown("lost"))
+    drain()
+    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.ASSIGNED, "toy-0")
+    pass_time(2.0)
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.ASSIGNED
+    assert len(toy.jobs) == 1
+
+
+# spec: D4
+def test_a_refusal_has_the_next_carrier_looked_for_at_once(toy: Toy):
+    delivery = asked(toy)
+    toy.fails.append(Permanent("not in our area"))
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.CANCELLED
+    assert "not in our area" in delivery.end_reason
+    [following] = live(delivery.order_id)
+    assert following.courier == "in_house"
+
+
+# ── the rule of one ──────────────────────────────────────────────────────────────────────────────────────────────
+def cancel_order(delivery: Delivery) -> None:
+    with transaction.atomic():
+        cancelling.cancel(rows.lock(delivery.order_id), by=TEST, reason="changed mind")
+
+
+# spec: O7
+def test_a_cancelled_order_is_live_until_the_courier_has_agreed(toy: Toy):
+    delivery = asked(toy)
+    drain()
+    cancel_order(delivery)
+    toy.fails.append(Transient("busy"))
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.REQUESTED
+    pass_time(5)
+    drain()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.courier_fee_minor) == (DeliveryStatus.CANCELLED, 500)
+    assert not toy.live
+    assert not live(delivery.order_id)
+
+
+# spec: O7
+def test_what_was_never_asked_is_simply_not_asked(toy: Toy):
+    delivery = asked(toy)
+    cancel_order(delivery)
+    drain_jobs_only()
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.CANCELLED
+    drain()
+    assert toy.calls == []
+
+
+def drain_jobs_only() -> None:
+    from foundation import jobs
+
+    while jobs.LANE.drain_once():
+        pass
+
+
+def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):
+    from deliveries.couriers.base import CannotCancel
+
+    delivery = asked(toy)
+    drain()
+    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    toy.fails.append(CannotCancel("a driver is on the way"))
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.stop_refused_at is not None
+    assert [one.pk for one in live(delivery.order_id)] == [delivery.pk]
+    assert Incident.objects.get(kind="courier_will_not_stop").status == "open"
+    lead = user()
+    by_ops.decide_stop(delivery.order_id, "double_cost", lead, by=TEST)
+    drain()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.stop_decision, delivery.stop_decided_by) == ("cancelled", "double_cost", lead)
+    assert [one.courier for one in live(delivery.order_id)] == ["in_house"]
+
+
+def test_kept_means_kept(toy: Toy):
+    from deliveries.couriers.base import CannotCancel
+
+    delivery = asked(toy)
+    drain()
+    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    toy.fails.append(CannotCancel("no"))
+    drain()
+    by_ops.decide_stop(delivery.order_id, "keep", user(), by=TEST)
+    courier_news.take(toy.news(delivery.external_id, Stage.DELIVERED, at=20))
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.DELIVERED
+
+
+def test_a_rider_cannot_be_given_what_a_company_carries(toy: Toy):
+    delivery = asked(toy)
+    with pytest.raises(Conflict) as refused:
+        by_ops.give_to(delivery.order_id, rider().public_id, by=TEST)
+    assert refused.value.code == "COURIER_HAS_IT"
+
+
+# ── polling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# spec: C5
+def test_a_job_that_fell_silent_is_asked_about_and_heals(toy: Toy):
+    delivery = asked(toy)
+    drain()
+    toy.jobs[delivery.external_id].stage = Stage.PICKED_UP
+    assert requesting.poll_silent(silent_s=120) == 0
+    pass_time(121)
+    assert requesting.poll_silent(silent_s=120) == 1
+    assert requesting.poll_silent(silent_s=120) == 1  # still silent, asked once
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.PICKED_UP
+    assert [what for what, _ in toy.calls] == ["create", "get"]
+    assert requesting.poll_silent(silent_s=120) == 0
+
+
+# ── the breaker ──────────────────────────────────────────────────────────────────────────────────────────────────
+# spec: C4
+def test_the_breaker_opens_probes_and_closes(toy: Toy):
+    from deliveries import breakers
+
+    for _ in range(breakers.FAILURES):
+        assert breakers.begin("toy")
+        breakers.failed("toy", "time-out")
+    assert "does not answer" in breakers.allows("toy")
+    assert not breakers.begin("toy")
+    pass_time(31)
+    assert breakers.allows("toy") == ""
+    assert breakers.begin("toy")
+    assert not breakers.begin("toy")  # one try at a time
+    breakers.failed("toy", "time-out")
+    assert not breakers.begin("toy")
+    pass_time(31)
+    assert breakers.begin("toy")
+    breakers.succeeded("toy")
+    assert breakers.begin("toy")
+    assert Incident.objects.get(kind="courier_outage").status == "resolved"
+
+
+def test_ops_overrules_the_breaker_both_ways():
+    from deliveries import breakers
+
+    breakers.overrule("toy", "open", "contract ended")
+    assert breakers.allows("toy") == "turned off by ops: contract ended"
+    breakers.overrule("toy", "closed", "they called")
+    for _ in range(9):
+        breakers.failed("toy", "time-out")
+    assert breakers.begin("toy")
+
+
+# ── choosing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def look(**policy: Any) -> Delivery:
+    """A delivery of a store with this policy, after dispatch has looked and quotes have come."""
+    delivery = searching(ready(paid(of=store(**policy))))
+    drain()
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+# spec: C7
+def test_own_riders_first_then_the_companies(toy: Toy):
+    delivery = look()
+    assert delivery.status == DeliveryStatus.SEARCHING
+    for _ in range(8):
+        pass_time(15)
+        drain()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.courier) == (DeliveryStatus.REQUESTED, "toy")
+    assert delivery.quote.fee_minor == 7_000
+    outcomes = list(Decision.objects.filter(delivery=delivery).order_by("pk").values_list("outcome", flat=True))
+    assert outcomes[-2:] == ["asked", "requested"]
+    chosen = Decision.objects.filter(delivery=delivery).latest("pk").couriers
+    assert [(one["courier"], one["verdict"]) for one in chosen] == [("toy", "chosen")]
+
+
+# spec: C7
+@pytest.mark.parametrize(
+    ("policy", "toy_fee", "carrier"),
+    [
+        ({"carried_by": Store.Carriers.CHEAPEST}, 4_000, "toy"),
+        ({"carried_by": Store.Carriers.CHEAPEST}, 6_000, "in_house"),
+        ({"carried_by": Store.Carriers.CHEAPEST, "max_courier_fee_minor": 3_000}, 4_000, "in_house"),
+        ({"carried_by": Store.Carriers.FASTEST}, 9_000, "toy"),
+        ({"carried_by": Store.Carriers.FASTEST, "max_courier_minutes": 0}, 9_000, "in_house"),
+        ({"carried_by": Store.Carriers.PREFERRED, "preferred_carriers": ["toy", "in_house"]}, 9_000, "toy"),
+        ({"carried_by": Store.Carriers.PREFERRED, "preferred_carriers": ["in_house", "toy"]}, 1, "in_house"),
+        ({"carried_by": Store.Carriers.IN_HOUSE_FIRST}, 1, "in_house"),
+    ],
+)
+def test_the_stores_policy_picks(policy: dict[str, Any], toy_fee: int, carrier: str, toy: Toy):
+    rider(at=near(north_m=100))
+    toy.fee_minor, toy.minutes = toy_fee, 1
+    delivery = look(**policy)
+    status = DeliveryStatus.SEARCHING if carrier == "in_house" else DeliveryStatus.REQUESTED
+    assert (delivery.status, delivery.courier) == (status, carrier)
+    last = Decision.objects.filter(delivery=delivery).latest("pk")
+    assert last.outcome == ("offered" if carrier == "in_house" else "requested")
+    assert last.couriers[0]["verdict"]
+
+
+def test_a_company_that_gives_no_quote_is_passed_over_and_says_why(toy: Toy):
+    toy.always = Permanent("not in our area")
+    rider(at=near(north_m=100))
+    delivery = look(carried_by=Store.Carriers.CHEAPEST)
+    last = Decision.objects.filter(delivery=delivery).latest("pk")
+    assert (last.outcome, last.couriers[0]["verdict"]) == ("offered", "refused: not in our area")
+
+
+def test_an_open_breaker_is_asked_by_the_selector(toy: Toy):
+    from deliveries import breakers
+
+    breakers.overrule("toy", "open", "strike")
+    rider(at=near(north_m=100))
+    delivery = look(carried_by=Store.Carriers.CHEAPEST)
+    last = Decision.objects.filter(delivery=delivery).latest("pk")
+    assert (last.outcome, last.couriers[0]["verdict"]) == ("offered", "turned off by ops: strike")
+    assert not CourierCall.objects.filter(delivery=delivery).exists()
