@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -35,7 +36,8 @@ COMPANIES = [(name, name) for name in sorted(invoices.READERS)]
 
 
 def _day(**options: Any) -> forms.DateField:
-    return forms.DateField(widget=forms.DateInput({"type": "date"}), **options)
+    sane = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))]
+    return forms.DateField(widget=forms.DateInput({"type": "date"}), validators=sane, **options)
 
 
 class ImportForm(forms.Form):
@@ -58,6 +60,12 @@ class PeriodForm(forms.Form):
     courier = forms.ChoiceField(choices=COMPANIES)
     period_from = _day()
     period_to = _day()
+
+    def clean_period_to(self) -> date:
+        first, last = self.cleaned_data.get("period_from"), self.cleaned_data["period_to"]
+        if first and not first <= last <= first + invoices.LONGEST_PERIOD:
+            raise forms.ValidationError("It must end after it begins, within three months")
+        return last
 
 
 def last_week(today: date) -> tuple[date, date]:

@@ -1,5 +1,6 @@
 """What money tests build and look at: orders that ended somehow, deliveries, and what stands on whose account."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from foundation.models import Role
 from orders import cancelling, carriage, payments, refunds, rows
 from orders.models import Order
 from payouts import accounts, ledger, reactions
-from payouts.models import AccountKind, EntryKind, LedgerAccount, LedgerEntry, PayeeKind
+from payouts.models import AccountKind, CourierPayee, EntryKind, LedgerAccount, LedgerEntry, PayeeKind
 from riders.models import Rider
 from tests import builders
 from tests.builders import TEST
@@ -89,6 +90,38 @@ def delivery(rider: Rider, *, order: Order | None = None, fee_minor: int = 5_000
     return Delivery.objects.create(
         order=of, external_id=f"{of.public_id}-1", fee_minor=fee_minor, currency=of.currency, **{**known, **facts}
     )
+
+
+def courier_delivery(
+    status: DeliveryStatus = DeliveryStatus.DELIVERED,
+    *,
+    ended_at: datetime | None = None,
+    ready_at: datetime | None = None,
+    time_zone: str = "America/Chicago",
+    **facts: Any,
+) -> Delivery:
+    """A courier company's job (default: COOCO's, 3.5 km, delivered), ready for pickup at noon UTC unless said."""
+    at = ended_at or clock.now()
+    of = builders.order(
+        of=builders.store(currency="USD", time_zone=time_zone), ready_at=ready_at or at.replace(hour=12, minute=0)
+    )
+    told = {"assigned": (at - timedelta(minutes=20)).isoformat(), str(status): at.isoformat()}
+    known = {"courier": "cooco", "courier_facts": told, "courier_ref": f"job-{of.pk}", "distance_m": 3_500}
+    return Delivery.objects.create(
+        order=of,
+        attempt=1,
+        external_id=f"{of.public_id}-1",
+        status=status,
+        ended_at=at,
+        fee_minor=5_000,
+        currency=of.currency,
+        **{**known, **facts},
+    )
+
+
+def of_courier(courier: str = "cooco", currency: str = "USD") -> tuple[int, int]:
+    known = CourierPayee.objects.filter(courier=courier).values_list("pk", flat=True).first()
+    return stands(PayeeKind.PROVIDER, known or 0, currency)
 
 
 def flag(of: Delivery, status: FlagStatus = FlagStatus.OPEN) -> FraudFlag:

@@ -49,7 +49,16 @@ def test_books_that_agree(order):
     reactions.book_delivery(delivery.pk)
     report = books.prove()
     assert report.proved
-    assert report.checked == {"guards": 2, "accounts": 4, "pairs": 1, "payouts": 0, "orders": 1, "deliveries": 1}
+    assert report.checked == {
+        "guards": 3,
+        "accounts": 4,
+        "pairs": 1,
+        "payouts": 0,
+        "debits": 0,
+        "orders": 1,
+        "deliveries": 1,
+        "courier_deliveries": 0,
+    }
     assert report.totals == {
         "INR": {"rider_held": 0, "rider_payable": 5_000, "store_held": 0, "store_payable": SHARE},
     }
