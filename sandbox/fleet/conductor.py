@@ -32,6 +32,7 @@ class Conductor:
             Route("POST", "behaviour", control(self.set_behaviour)),
             Route("POST", "webhooks", control(self.drop_webhooks)),
             Route("POST", "places", control(self.learn_place)),
+            Route("POST", "quotes/expire", control(self.expire_quotes)),
         )
 
     def list_jobs(self, request: HttpRequest) -> dict[str, Any]:
@@ -85,6 +86,15 @@ class Conductor:
             raise BadRequest("lat", "lat and lng must be degrees")
         with runtime.current().store.transaction() as tx:
             return ground.locate(tx, str(body.get("address", "")), place)
+
+    def expire_quotes(self, request: HttpRequest) -> dict[str, Any]:
+        """All that were given until now, "<company>.quote" with `expires_at`."""
+        with runtime.current().store.transaction() as tx:
+            ended = tx.sql.execute(
+                "UPDATE documents SET body = json_set(body, '$.expires_at', 0) WHERE kind = ?",
+                (f"{self._company.name}.quote",),
+            ).rowcount
+        return {"expired": ended}
 
     def _shown(self, tx: Transaction, job: Job) -> dict[str, Any]:
         return {
