@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from sandbox import keys
 from sandbox.city import proof, town
 from sandbox.city.casting import STAFF, Cast
@@ -38,6 +40,7 @@ PROGRAMS = {
 }
 PLAUSIBLE_M_PER_S = 50.0
 LEAD_MIN = 10.0
+COURIER_COMPANIES = ("cooco", "uber", "doordash")
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ class Demo:
         command = [sys.executable, "-m", "sandbox.serve", *outside, "--handoff-url", self.url("web")]
         self.processes.start("sandbox", command, cwd=HERE)
         self.processes.wait_until(lambda: answers(self.url("sandbox") + "/_control/health"), what="the sandbox")
+        self._let_couriers_go()
         self._seed()
         for name, line in PROGRAMS.items():
             program, *arguments = line.format(**self.ports).split()
@@ -179,6 +183,13 @@ class Demo:
             self.processes.start(name, [BIN / program, *arguments], env=environment, cwd=HERE)
         self.processes.wait_until(lambda: answers(self.url("web") + "/ready"), what="the web process")
         self.processes.wait_until(lambda: answers(self.url("sockets") + "/health"), what="the sockets process")
+
+    def _let_couriers_go(self) -> None:
+        """The courier companies' jobs move by themselves, as fast as the city."""
+        pace = {"speed": self.chosen.speed, "by_itself": True}
+        for company in COURIER_COMPANIES:
+            url = f"{self.url('sandbox')}/_control/{company}/pace"
+            requests.post(url, json=pace, timeout=10).raise_for_status()
 
     def _seed(self) -> None:
         file = self.chosen.home / "seed.json"

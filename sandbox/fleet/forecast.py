@@ -1,6 +1,7 @@
 """Where a driver is and when what will happen, by the straight line and a courier's speed.
 
-Everything a company does takes its time divided by the speed of its pace, waiting for the kitchen included.
+Everything a company does takes its time divided by the speed of its pace. When goods are ready is not its doing: that
+time is everybody's, and nothing is picked up before it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def times(job: Job, speed: float, now: float) -> dict[Stage, float]:
         at += stay_s(job, stage) / speed
         stage = FOLLOWING[stage]
         if stage is Stage.PICKED_UP and job["ready_at"] is not None:
-            at = max(at, job["created"] + (job["ready_at"] - job["created"]) / speed)
+            at = max(at, job["ready_at"])
         if not ahead:
             at = max(at, now)
         ahead[stage] = at

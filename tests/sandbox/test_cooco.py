@@ -13,7 +13,6 @@ import pytest
 import requests
 import stripe
 
-from sandbox.providers.cooco.javascript import stringify
 from tests.sandbox.courier_words import (
     HOME,
     STORE,
@@ -132,9 +131,8 @@ def test_five_events_by_hand(sandbox: Sandbox, handoff: Receiver):
 
 def test_a_whole_delivery_by_itself(sandbox: Sandbox, handoff: Receiver):
     let_go(sandbox, "cooco")
-    ready_at = datetime.now(UTC) + timedelta(minutes=20)  # at this pace, in two seconds
+    ready_at = datetime.now(UTC) + timedelta(seconds=2.5)
     window = {"pickup_after": ready_at.isoformat(), "deliver_by": (ready_at + timedelta(hours=1)).isoformat()}
-    started = datetime.now(UTC).timestamp()
     job = create(sandbox, delivery_window=window)
     ended(sandbox, "cooco")
     handoff.at(DOOR, 4)
@@ -146,7 +144,7 @@ def test_a_whole_delivery_by_itself(sandbox: Sandbox, handoff: Receiver):
         "delivery.in_transit",
         "delivery.completed",
     ]
-    assert arrived["delivery.picked_up"] - started >= 1.9
+    assert arrived["delivery.picked_up"] >= ready_at.timestamp()
     seen = call(sandbox, "GET", f"/deliveries/{job}").json()
     assert [step["status"] for step in seen["timeline"]] == [
         "pending",
@@ -385,19 +383,3 @@ def test_the_desk_shows_jobs(sandbox: Sandbox):
     page = requests.get(sandbox.url, timeout=5).text
     assert "COOCO jobs" in page
     assert job in page
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),  # the right column is what Node 20 prints
-    [
-        (12.0, "12"),
-        (1e-7, "1e-7"),
-        (0.00001, "0.00001"),
-        (-1.5e-6, "-0.0000015"),
-        (1e21, "1e+21"),
-        (-97.7431, "-97.7431"),
-        ({"a": [True, None, "é\n\u2028"]}, '{"a":[true,null,"é\\n\u2028"]}'),
-    ],
-)
-def test_json_as_javascript_writes_it(value, text):
-    assert stringify(value) == text

@@ -226,11 +226,11 @@ def test_webhooks_by_hand(sandbox: Sandbox, handoff: Receiver, token: str):
 
 def test_a_whole_delivery_by_itself(sandbox: Sandbox, handoff: Receiver, token: str):
     let_go(sandbox, "uber")
-    create(sandbox, token, pickup_ready_dt=in_minutes(20), pickup_deadline_dt=in_minutes(50))
+    create(sandbox, token, pickup_ready_dt=in_minutes(0.05), pickup_deadline_dt=in_minutes(50))
     (job,) = ended(sandbox, "uber")
     when = {past["stage"]: datetime.fromisoformat(past["at"]) for past in job["history"]}
     assert job["status"] == "delivered"
-    assert when["picked_up"] - when["waiting"] >= timedelta(seconds=1)
+    assert when["picked_up"] - when["waiting"] >= timedelta(seconds=2)
     until(lambda: "pending" not in states_of_webhooks(sandbox, "uber"), "the last webhook")
     told = bodies(handoff, "uber", 6)
     assert {one["status"] for one in told if one["kind"] == "event.delivery_status"} == {
