@@ -14,7 +14,7 @@ import requests
 from deliveries.couriers import base
 from deliveries.couriers.base import Try
 from foundation import http
-from foundation.errors import Permanent, Transient, Unknown
+from foundation.errors import CallFailed, Permanent, Transient, Unknown
 from foundation.http import CallRecord
 from foundation.masking import MASK
 
@@ -60,7 +60,11 @@ def send(
         record.status_code = answer.status_code
         said = _json(answer)
         record.answer = _without_people(said)
-        http.raise_for_status(answer.status_code, said, retry_after="Retry-After" in answer.headers)
+        try:
+            http.raise_for_status(answer.status_code, record.answer, retry_after="Retry-After" in answer.headers)
+        except CallFailed as failure:
+            failure.answer = said  # whole, for the module that reads it; what is said of it names nobody
+            raise
         if answer.content and not isinstance(said, dict):
             raise Unknown(f"{company} answered {answer.status_code} with something that is not a JSON object")
         return said or {}

@@ -267,7 +267,7 @@ def _proofs(delivery: Fields) -> dict[str, str]:
 
 
 def _currency(answer: Fields) -> str:
-    return reading.text(answer, "currency", 3).upper()
+    return reading.currency(answer.get("currency"))
 
 
 def _is_duplicate(refusal: Permanent) -> bool:

@@ -92,6 +92,10 @@ def amount(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_MINOR else None
 
 
+def currency(value: Any) -> str:
+    return value.upper() if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() else ""
+
+
 def url(value: Any) -> str:
     """An address that people may be given to click on; it is never fetched here (SPEC S3)."""
     if not isinstance(value, str) or len(value) > URL_LENGTH or not value.isprintable():

@@ -284,7 +284,7 @@ def _proofs(delivery: Fields) -> dict[str, str]:
 
 
 def _currency(answer: Fields) -> str:
-    return (reading.text(answer, "currency_type", 3) or reading.text(answer, "currency", 3)).upper()
+    return reading.currency(answer.get("currency_type")) or reading.currency(answer.get("currency"))
 
 
 def _path(handle: Handle) -> str:

@@ -47,12 +47,6 @@ def forget(value: str) -> None:
             _OfThisProcess.token = None
 
 
-def forget_all() -> None:
-    """For tests, which bring a Uber of their own."""
-    with _OfThisProcess.lock:
-        _OfThisProcess.token = None
-
-
 def _account() -> tuple[str, ...]:
     return settings.UBER_AUTH_BASE, settings.UBER_CLIENT_ID, settings.UBER_CLIENT_SECRET
 

@@ -1,20 +1,15 @@
-"""Fixtures of the couriers' tests: a provider that says what a test wants, and no token kept from the test before."""
+"""Fixtures of the couriers' tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from deliveries.couriers import uber_token
 from tests.deliveries.couriers import provider as providers
 from tests.deliveries.couriers.provider import Provider
 
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
+    """A courier company that answers what the test says."""
     with providers.running() as one:
         yield one
-
-
-@pytest.fixture(autouse=True)
-def no_token_kept() -> None:
-    uber_token.forget_all()

@@ -207,7 +207,8 @@ class DoorCases:
         try:
             return list(self.door.notices(payload, Seal()))
         except Refused as refusal:
-            assert refusal.status == 400
+            if refusal.status != 400:
+                raise
             return []
 
 
@@ -252,7 +253,9 @@ def sane(news: CourierNews) -> bool:
         and len(news.reason) <= 300
         and len(news.driver_notes) <= 500
         and (news.stage is None or news.stage in Stage)
-        and all(isinstance(value, str) and len(value) <= 500 for value in (*news.driver.values(), *news.proofs.values()))
+        and all(
+            isinstance(value, str) and len(value) <= 500 for value in (*news.driver.values(), *news.proofs.values())
+        )
         and (news.fee_minor is None or 0 <= news.fee_minor < 2**63)
         and len(news.currency) in (0, 3)
     )

@@ -1,0 +1,12 @@
+"""What every courier company must do: `class TestCooco(CourierContract)` inherits all of it."""
+
+from tests.deliveries.couriers.call_cases import CallCases
+from tests.deliveries.couriers.door_cases import DoorCases
+
+
+class CourierContract(DoorCases, CallCases):
+    """Its webhooks (door_cases.py) and our calls to it (call_cases.py). The subclass gives the facts both ask for."""
+
+    def event_type(self, payload):
+        (notice,) = self.company.notices(payload, None)
+        return notice.event_type
