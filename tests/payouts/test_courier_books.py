@@ -1,20 +1,22 @@
 """What a courier company's accounts say of its deliveries, and that nothing is ever sent to it (SPEC C3, C6, M1)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from config.reactions import REACTIONS
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
-from foundation import clock
+from foundation import clock, events, jobs
 from foundation.http import CallRecord, recorded
 from foundation.models import Job
 from payouts import books, payouts, reactions
 from payouts.models import ConnectAccount, CourierPayee, LedgerAccount, LedgerEntry, PayeeKind, Payout
 from payouts.payouts import Skip
+from tests.builders import TEST
 from tests.payouts import money
 from tests.payouts.money import of_courier
 
@@ -194,9 +196,6 @@ def test_a_courier_delivery_that_nobody_booked_is_missing():
 def test_the_end_of_a_delivery_leads_here():
     assert "payouts.book_delivery" in REACTIONS["delivery.ended"]
     delivery = money.courier_delivery()
-    from foundation import events, jobs
-    from tests.builders import TEST
-
     with transaction.atomic():
         events.record("delivery.ended", delivery, by=TEST)
     job = Job.objects.get(handler="payouts.book_delivery")
@@ -227,3 +226,19 @@ def test_the_database_refuses_a_payout_to_a_courier_company():
     with pytest.raises(IntegrityError, match="not paid by transfer"), transaction.atomic():
         Payout.objects.create(account=account, period="x", amount_minor=1, currency="USD", destination="acct_1")
     assert not Payout.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bookings_of_one_courier_delivery_at_once_are_one_booking():
+    delivery = money.courier_delivery()
+
+    def work(_: int) -> None:
+        try:
+            reactions.book_delivery(delivery.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(16)))
+    assert statement() == [("payable", "delivery_fee", FEE)]
+    assert CourierPayee.objects.count() == 1

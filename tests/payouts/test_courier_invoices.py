@@ -1,8 +1,10 @@
 """A courier company's invoice beside our own deliveries: what differs is found, decided and settled (SPEC C6, M6)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
+from django.db import connection
 
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
@@ -332,3 +334,18 @@ def test_an_account_that_nobody_needed_is_no_difference():
     invoice = take(line())
     assert verdicts(invoice) == {"line 2": ("unknown_to_us", FEE, None)}
     assert money.of_courier() == (0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_file_imported_by_several_at_once_is_one_invoice():
+    raw, by = file(line(carried(), 575)), by_finance()
+
+    def work(number: int) -> bool:
+        try:
+            return invoices.take(heading(number=f"C-{number}"), raw, by=by)[1]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(work, range(6))) == [False] * 5 + [True]
+    assert (CourierInvoice.objects.count(), len(standing())) == (1, 1)
