@@ -162,6 +162,7 @@ GROUPS: dict[str, list[Variable]] = {
         ),
         Variable("MAX_FAKE_ATTEMPTS", "count", 3, "More fake confirmations than these suspend the rider (R4)."),
         Variable("POSITION_FRESH_SECONDS", "count", 120, "Older positions make a rider no candidate (D1)."),
+        Variable("COURIER_SILENT_SECONDS", "count", 120, "Courier jobs not heard of for so long are asked about (C5)."),
         Variable("MIN_PAYOUT_MINOR", "count", 100, "Smaller balances wait for the next payout (M2)."),
         Variable(
             "PAYOUT_LOOKUP_AFTER_HOURS", "count", 20, "Older attempts are looked up before they are sent again (M4)."

@@ -1,8 +1,10 @@
 """What beat starts besides the drains; each is a thin call, idempotent by a business key."""
 
 from celery import shared_task
+from django.conf import settings
 
 from config import monitoring, retention
+from deliveries import requesting
 from foundation import clock
 from payouts import books, invoices, payouts
 from riders import availability
@@ -17,6 +19,12 @@ def watch_lanes() -> None:
 def retire_silent_riders() -> None:
     """Phones that fell silent are taken offline: no offer is wasted on them (SPEC D1)."""
     availability.retire_silent()
+
+
+@shared_task(name="config.poll_couriers", ignore_result=True)
+def poll_couriers() -> None:
+    """Jobs that courier companies have not mentioned for long are asked about (SPEC C5)."""
+    requesting.poll_silent(silent_s=settings.COURIER_SILENT_SECONDS)
 
 
 @shared_task(name="config.pay_stores", ignore_result=True)

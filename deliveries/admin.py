@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
@@ -12,14 +13,20 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from deliveries import by_ops, fraud
+from deliveries import by_ops, courier_admin, couriers, fraud, stopping
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import Decision, Delivery, FraudFlag, Offer
 from foundation import money
 from foundation.console import Decision as Decided
-from foundation.console import ReadOnlyAdmin, may, reasoned_action
+from foundation.console import ReadOnlyAdmin, may, reasoned_action, table
 from foundation.errors import Conflict
+from foundation.models import User
 from riders import riders
+
+STOP_CHOICES = [
+    (stopping.KEEP, "Keep it: the courier carries it after all"),
+    (stopping.DOUBLE_COST, "Pay for two: somebody else is sent as well"),
+]
 
 
 class QueueFilter(SimpleListFilter):
@@ -30,7 +37,8 @@ class QueueFilter(SimpleListFilter):
     queues = {
         "live": ("Under way", [str(status) for status in LIVE]),
         "failed": ("Failed", [str(DeliveryStatus.FAILED)]),
-        "searching": ("Looking for a rider", [str(DeliveryStatus.SEARCHING)]),
+        "searching": ("Looking for a carrier", [str(DeliveryStatus.SEARCHING)]),
+        "with_courier": ("Asked of a courier company", [str(DeliveryStatus.REQUESTED)]),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -48,18 +56,29 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "status",
         "shown_order",
         "shown_store",
+        "courier",
         "rider",
         "attempt",
         "end_reason",
         "created_at",
     )
-    list_filter = (QueueFilter, "status")
+    list_filter = (QueueFilter, "status", "courier")
     list_select_related = ("order__store", "rider")
     ordering = ("-created_at",)
     search_fields = ("external_id",)
-    search_help_text = "An order's id (ours), a delivery's external id, or rider:<phone>"
-    actions = ("try_again", "look_again", "refund", "close", "give_up", "confirm_delivered")
-    readonly_fields = ("why", "offers_made", "flags")
+    search_help_text = "An order's id (ours), a delivery's external id, ext:<a courier's id>, or rider:<phone>"
+    actions = (
+        "try_again",
+        "send_to_courier",
+        "stop_courier",
+        "decide_stop",
+        "look_again",
+        "refund",
+        "close",
+        "give_up",
+        "confirm_delivered",
+    )
+    readonly_fields = ("why", "offers_made", "quotes_given", "calls_and_events", "flags")
     has_reassign_permission = may("deliveries.reassign_delivery")
     has_refund_permission = may("orders.refund_order")
     has_decide_permission = may("deliveries.decide_delivery")
@@ -73,6 +92,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
             return queryset, False
         if text.startswith("rider:"):
             return queryset.filter(rider__phone=text.removeprefix("rider:")), False
+        if text.startswith("ext:"):
+            return queryset.filter(courier_ref=text.removeprefix("ext:")), False
         by_order, by_courier = queryset.filter(order__public_id=text), queryset.filter(external_id=text)
         return (by_order if by_order.exists() else by_courier), False
 
@@ -93,18 +114,35 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def offers_made(self, delivery: Delivery) -> SafeString:
         offers = Offer.objects.filter(delivery=delivery).select_related("rider").order_by("created_at")
         lines = ((o.created_at, o.rider.name, o.status, f"{o.distance_m} m", o.reason) for o in offers)
-        return _table(("made", "rider", "outcome", "distance", "reason"), lines)
+        return table(("made", "rider", "outcome", "distance", "reason"), lines)
+
+    @admin.display(description="quotes")
+    def quotes_given(self, delivery: Delivery) -> SafeString:
+        return courier_admin.quotes(delivery)
+
+    @admin.display(description="calls and events")
+    def calls_and_events(self, delivery: Delivery) -> SafeString:
+        return courier_admin.story(delivery)
 
     @admin.display(description="fraud flags")
     def flags(self, delivery: Delivery) -> SafeString:
         found = FraudFlag.objects.filter(delivery=delivery).order_by("created_at")
-        return _table(("raised", "kind", "status"), ((f.created_at, f.kind, f.status) for f in found))
+        return table(("raised", "kind", "status"), ((f.created_at, f.kind, f.status) for f in found))
 
     # ── failed ───────────────────────────────────────────────────────────────────────────────────────────────
     @reasoned_action("Try again with another rider", permission="reassign")
     def try_again(self, delivery: Delivery, decided: Decided) -> str:
         _require(delivery, DeliveryStatus.FAILED)
         return f"attempt {by_ops.try_again(delivery.order_id, by=decided.by).attempt} looks for a rider"
+
+    @reasoned_action(
+        "Send to a courier company",
+        permission="reassign",
+        fields={"courier": lambda: forms.ChoiceField(choices=[(c.name, c.title) for c in couriers.enabled()])},
+    )
+    def send_to_courier(self, delivery: Delivery, decided: Decided) -> str:
+        sent = by_ops.send_to(delivery.order_id, decided.fields["courier"], decided.reason, by=decided.by)
+        return f"{sent.courier} is asked as attempt {sent.attempt}"
 
     @reasoned_action("Refund the customer now", permission="refund")
     def refund(self, delivery: Delivery, decided: Decided) -> str:
@@ -121,6 +159,20 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def look_again(self, delivery: Delivery, decided: Decided) -> str:
         by_ops.take_away(delivery.order_id, decided.reason, by=decided.by)
         return "looks for another rider"
+
+    @reasoned_action("Have the courier company stop, and look again", permission="reassign")
+    def stop_courier(self, delivery: Delivery, decided: Decided) -> str:
+        return f"{by_ops.stop_courier(delivery.order_id, decided.reason, by=decided.by).courier} is asked to stop"
+
+    @reasoned_action(
+        "The courier will not stop: decide",
+        permission="decide",
+        fields={"choice": lambda: forms.ChoiceField(choices=STOP_CHOICES, widget=forms.RadioSelect)},
+    )
+    def decide_stop(self, delivery: Delivery, decided: Decided) -> str:
+        user = User.objects.get(pk=int(decided.by.actor.partition(":")[2]))
+        by_ops.decide_stop(delivery.order_id, decided.fields["choice"], user, by=decided.by)
+        return dict(STOP_CHOICES)[decided.fields["choice"]]
 
     @reasoned_action("Give up: delivery failed", permission="decide")
     def give_up(self, delivery: Delivery, decided: Decided) -> str:
@@ -162,7 +214,7 @@ class FraudFlagAdmin(ReadOnlyAdmin):
     def evidence_shown(self, flag: FraudFlag) -> SafeString:
         sightings = flag.evidence.get("sightings", [])
         heads = tuple(dict.fromkeys(name for sighting in sightings for name in sighting))
-        return _table(heads, (tuple(str(sighting.get(name, "")) for name in heads) for sighting in sightings))
+        return table(heads, (tuple(str(sighting.get(name, "")) for name in heads) for sighting in sightings))
 
     @reasoned_action("Uphold: it was fraud, the earning stays held", permission="decide")
     def uphold(self, flag: FraudFlag, decided: Decided) -> str:
@@ -201,7 +253,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     list_filter = ("outcome",)
     ordering = ("-id",)
     search_fields = ("delivery__external_id__exact",)
-    exclude = ("candidates", "exclusions")
+    exclude = ("candidates", "exclusions", "couriers")
     readonly_fields = ("explained",)
 
     @admin.display(description="why")
@@ -214,12 +266,12 @@ def explained(decision: Decision) -> SafeString:
     heads = tuple(dict.fromkeys(name for candidate in decision.candidates for name in candidate))
     rows = (tuple(str(candidate.get(name, "")) for name in heads) for candidate in decision.candidates)
     counts = ", ".join(f"{reason}: {count}" for reason, count in decision.exclusions.items())
-    return format_html("{}<p>{}</p>", _table(heads, rows), counts)
-
-
-def _table(heads: tuple[str, ...], rows: Any) -> SafeString:
-    head = format_html_join("", "<th>{}</th>", ((name,) for name in heads))
-    body = format_html_join(
-        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((c,) for c in r)),) for r in rows)
+    companies = table(
+        ("courier", "verdict", "fee", "arrives"),
+        ((one["courier"], one["verdict"], _fee(one), one["arrival_at"] or "–") for one in decision.couriers),
     )
-    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
+    return format_html("{}<p>{}</p>{}", table(heads, rows), counts, companies if decision.couriers else "")
+
+
+def _fee(weighed: dict[str, Any]) -> str:
+    return "–" if weighed["fee_minor"] is None else money.show(weighed["fee_minor"], weighed["currency"])

@@ -6,7 +6,7 @@ Rows are read in the console and changed by verbs; nothing is added, edited or d
 
 import functools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -19,6 +19,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from foundation.errors import Problem
 from foundation.events import Cause
@@ -64,6 +66,15 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             )
             return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, queryset, *more)
+
+
+def table(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> SafeString:
+    """A table on a page; every cell is escaped."""
+    head = format_html_join("", "<th>{}</th>", ((name,) for name in heads))
+    body = format_html_join(
+        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((c,) for c in row)),) for row in rows)
+    )
+    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 
-from config.console import figures
+from config.console import couriers, figures
 from foundation import clock
 
 
@@ -20,7 +20,11 @@ class ConsoleSite(admin.AdminSite):
     site_url = None  # there is no site beside the console
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        return [path("home", self.admin_view(self.home), name="home"), *super().get_urls()]
+        return [
+            path("home", self.admin_view(self.home), name="home"),
+            path("couriers", self.admin_view(self.couriers), name="couriers"),
+            *super().get_urls(),
+        ]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {**(extra_context or {}), **home_context()})
@@ -32,6 +36,11 @@ class ConsoleSite(admin.AdminSite):
         if "charts" in request.GET:
             return JsonResponse({"charts": [asdict(chart) for chart in figures.charts(clock.now())]})
         return TemplateResponse(request, "admin/home_figures.html", home_context())
+
+    def couriers(self, request: HttpRequest) -> HttpResponse:
+        """How each courier company has done (SPEC C9)."""
+        context = {**self.each_context(request), "title": "Courier companies", "lines": couriers.lines(clock.now())}
+        return TemplateResponse(request, "admin/couriers.html", context)
 
 
 def home_context() -> dict[str, Any]:

@@ -209,7 +209,13 @@ def _of_delivery(delivery: Fields) -> CourierNews:
     original = _original(delivery)
     if original:  # the way back
         stage = Stage.RETURNED if word == "delivered" else None
-        return CourierNews(courier=Uber.name, courier_ref=original, word=f"return {word}", stage=stage, occurred_at=at)
+        return CourierNews(
+            courier=Uber.name,
+            courier_ref=original,
+            word=f"return {word}"[: reading.WORD_LENGTH],
+            stage=stage,
+            occurred_at=at,
+        )
     courier = reading.part(delivery, "courier")
     fee_minor = reading.amount(delivery.get("fee"))
     return CourierNews(

@@ -191,6 +191,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='delivery',
+            index=models.Index(condition=models.Q(('courier_ref', ''), _negated=True), fields=['courier_ref'], name='delivery_by_courier_ref'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
             index=models.Index(condition=models.Q(('status__in', ('searching', 'requested', 'assigned', 'picked_up', 'in_transit')), models.Q(('courier', 'in_house'), _negated=True)), fields=['courier_heard_at'], name='delivery_courier_silent'),
         ),
         migrations.AddConstraint(

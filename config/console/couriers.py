@@ -1,0 +1,123 @@
+"""The couriers' page: how each courier company has done in the last seven days (SPEC C9).
+
+All of it from our own rows, by indexes that end in a time.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from config.console.figures import listed
+from deliveries import breakers, couriers
+from deliveries.couriers.base import Company
+from deliveries.models import Breaker
+from foundation import money
+
+WINDOW = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One company. Shares are of the jobs that ended; times are medians in seconds, `lag_p95_s` of its webhooks."""
+
+    name: str
+    title: str
+    enabled: bool
+    breaker: str
+    unavailable: str
+    requested: int
+    delivered: int
+    success: float | None
+    cancelled: float | None
+    quote_s: float | None
+    assigned_s: float | None
+    calls: int
+    failed_calls: int
+    lag_p95_s: float | None
+    spend: str
+    deliveries_link: str
+    webhooks_link: str
+
+    @property
+    def success_percent(self) -> int:
+        return round(100 * (self.success or 0))
+
+    @property
+    def cancelled_percent(self) -> int:
+        return round(100 * (self.cancelled or 0))
+
+
+def lines(now: datetime) -> list[Line]:
+    since = now - WINDOW
+    states = {breaker.courier: breaker for breaker in Breaker.objects.all()}
+    return [_line(company, states.get(company.name), since) for company in couriers.companies().values()]
+
+
+def _line(company: Company, breaker: Breaker | None, since: datetime) -> Line:
+    requested, delivered, failed, cancelled, assigned_s = _row(
+        """
+        SELECT count(*), count(*) FILTER (WHERE status = 'delivered'),
+               count(*) FILTER (WHERE status IN ('failed', 'returned')), count(*) FILTER (WHERE status = 'cancelled'),
+               percentile_cont(0.5) WITHIN GROUP (
+                   ORDER BY extract(epoch FROM assigned_at - created_at)) FILTER (WHERE assigned_at > created_at)
+        FROM deliveries_delivery WHERE courier = %s AND created_at >= %s
+        """,
+        [company.name, since],
+    )
+    calls, failed_calls, quote_ms = _row(
+        """
+        SELECT count(*), count(*) FILTER (WHERE outcome IN ('transient', 'unknown')),
+               percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE purpose LIKE '%%quote%%')
+        FROM foundation_outboundcall WHERE provider = %s AND created_at >= %s
+        """,
+        [company.name, since],
+    )
+    [lag] = _row(
+        """
+        SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM processed_at - created_at))
+        FROM webhook_events WHERE provider = %s AND created_at >= %s
+        """,
+        [company.name, since],
+    )
+    ended = delivered + failed + cancelled
+    return Line(
+        name=company.name,
+        title=company.title,
+        enabled=company.enabled(),
+        breaker=breaker.get_state_display() if breaker else "Closed: never asked",
+        unavailable=breakers.allows(company.name),
+        requested=requested,
+        delivered=delivered,
+        success=delivered / ended if ended else None,
+        cancelled=cancelled / ended if ended else None,
+        quote_s=None if quote_ms is None else float(quote_ms) / 1000,
+        assigned_s=assigned_s,
+        calls=calls,
+        failed_calls=failed_calls,
+        lag_p95_s=lag,
+        spend=_spend(company.name, since),
+        deliveries_link=listed("deliveries_delivery", courier=company.name),
+        webhooks_link=listed("webhooks_webhookevent", provider=company.name),
+    )
+
+
+def _spend(courier: str, since: datetime) -> str:
+    """What it earned of us, by the ledger."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT a.currency, sum(e.amount_minor) FROM payouts_ledgerentry e
+            JOIN payouts_ledgeraccount a ON a.id = e.account_id
+            WHERE a.payee_kind = 'provider' AND a.payee_name = %s AND e.occurred_at >= %s AND e.kind <> 'debit'
+            GROUP BY a.currency ORDER BY a.currency
+            """,
+            [courier, since],
+        )
+        return ", ".join(money.show(int(amount), currency) for currency, amount in cursor.fetchall()) or "–"
+
+
+def _row(query: str, params: list[object]) -> tuple:
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        return cursor.fetchone()

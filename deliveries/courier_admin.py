@@ -1,0 +1,105 @@
+"""The console's pages about courier companies (SPEC A3, C7-C9): breakers, quotes, and what we asked them.
+
+What companies said and what we called, side by side, is on the delivery's page (`story`).
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from deliveries import breakers
+from deliveries.models import Breaker, CourierCall, CourierQuote, Delivery
+from foundation import clock, money
+from foundation.console import Decision as Decided
+from foundation.console import ReadOnlyAdmin, may, reasoned_action, table
+from foundation.events import subject_of
+from foundation.models import Event, OutboundCall
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin):
+    list_display = ("courier", "state", "failures", "failing_since", "last_success_at", "override", "override_reason")
+    ordering = ("courier",)
+    actions = ("overrule",)
+    has_overrule_permission = may("deliveries.overrule_breaker")
+
+    @reasoned_action(
+        "Overrule the breaker",
+        permission="overrule",
+        fields={"override": lambda: forms.ChoiceField(choices=Breaker.Override.choices, required=False)},
+    )
+    def overrule(self, breaker: Breaker, decided: Decided) -> str:
+        made = breakers.overrule(breaker.courier, decided.fields["override"], decided.reason)
+        return made.get_override_display()
+
+
+@admin.register(CourierQuote)
+class CourierQuoteAdmin(ReadOnlyAdmin):
+    list_display = ("delivery", "courier", "outcome", "fee", "arrival_at", "expires_at", "reason", "created_at")
+    list_filter = ("courier", "outcome")
+    list_select_related = ("delivery",)
+    ordering = ("-id",)
+    search_fields = ("delivery__external_id__exact",)
+
+    @admin.display(description="fee")
+    def fee(self, quote: CourierQuote) -> str:
+        return "–" if quote.fee_minor is None else money.show(quote.fee_minor, quote.currency)
+
+
+@admin.register(CourierCall)
+class CourierCallAdmin(ReadOnlyAdmin):
+    list_display = ("delivery", "courier", "purpose", "state", "retry_count", "due_at", "error_message", "created_at")
+    list_filter = ("state", "purpose", "courier")
+    list_select_related = ("delivery",)
+    ordering = ("-id",)
+    search_fields = ("delivery__external_id__exact",)
+    actions = ("replay",)
+    has_replay_permission = may("deliveries.reassign_delivery")
+
+    @reasoned_action("Try again", permission="replay")
+    def replay(self, call: CourierCall, decided: Decided) -> str:
+        return "due now" if CourierCall.replay([call.pk]) else f"nothing to do: it is {call.state}"
+
+
+def story(delivery: Delivery) -> SafeString:
+    """What we called and what was said, in one list by time."""
+    reference = subject_of(delivery)
+    calls = OutboundCall.objects.filter(reference=reference).order_by("created_at")[:200]
+    events = Event.objects.filter(subject=reference).order_by("recorded_at")[:200]
+    lines: list[tuple[Any, ...]] = [
+        (call.created_at, f"{call.purpose}, try {call.attempt}", _answer(call), f"{call.latency_ms} ms", call.error)
+        for call in calls
+    ]
+    lines += [(event.recorded_at, event.name, event.cause or event.actor, "", _said(event)) for event in events]
+    return table(
+        ("when", "what", "answer or cause", "took", "said"),
+        ((clock.wire(line[0]), *line[1:]) for line in sorted(lines, key=lambda line: line[0])),
+    )
+
+
+def _answer(call: OutboundCall) -> str:
+    return f"{call.outcome} {call.status_code or ''}".strip()
+
+
+def _said(event: Event) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in event.data.items() if value not in ("", None))
+
+
+def quotes(delivery: Delivery) -> SafeString:
+    found = CourierQuote.objects.filter(delivery=delivery).order_by("id")
+    return table(
+        ("asked", "courier", "outcome", "fee", "arrives", "why not"),
+        (
+            (
+                clock.wire(q.created_at),
+                q.courier,
+                q.outcome,
+                "–" if q.fee_minor is None else money.show(q.fee_minor, q.currency),
+                clock.wire(q.arrival_at) or "–",
+                q.reason,
+            )
+            for q in found
+        ),
+    )
