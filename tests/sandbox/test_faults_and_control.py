@@ -87,6 +87,7 @@ def test_path_times_and_share(client, sandbox: Sandbox):
         ({"share": 2}, "share"),
         ({"times": 0}, "times"),
         ({"seconds": "long"}, "seconds"),
+        ({"kind": "error_500", "status": 200}, "status"),
     ],
 )
 def test_senseless_faults_are_named(sandbox: Sandbox, changes, field):
