@@ -8,8 +8,10 @@ difference for people to look at.
 A company is the payee "provider:<id>", numbered by its CourierPayee row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+
+from django.db.models import QuerySet
 
 from deliveries import couriers, eta
 from deliveries.couriers import cooco_tariff
@@ -48,7 +50,7 @@ def pair(courier: str, currency: str) -> Pair:
     return accounts.pair(PayeeKind.PROVIDER, payee_id(courier), title(courier), currency)
 
 
-def accounts_of(courier: str) -> Iterable[LedgerAccount]:
+def accounts_of(courier: str) -> QuerySet[LedgerAccount]:
     number = CourierPayee.objects.filter(courier=courier).values("pk")
     return LedgerAccount.objects.filter(payee_kind=PayeeKind.PROVIDER, payee_id__in=number)
 

@@ -107,7 +107,7 @@ def _charged_elsewhere(invoice: CourierInvoice, delivery_ids: Iterable[int], *, 
         delivery__in=delivery_ids, position__isnull=False, invoice__courier=invoice.courier
     ).exclude(invoice__status=InvoiceStatus.REPLACED)
     others = lines.exclude(invoice=invoice) if later else lines.filter(invoice__lt=invoice.pk)
-    return {pk for pk in others.values_list("delivery", flat=True) if pk is not None}
+    return set(others.values_list("delivery", flat=True))
 
 
 def _missing(

@@ -8,9 +8,9 @@ from django.db import connection
 
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
-from foundation import clock
+from foundation import clock, jobs
 from foundation.errors import Conflict, Invalid, NotFound
-from foundation.models import Event
+from foundation.models import Event, Job
 from notifications import incidents
 from notifications.models import Incident, IncidentStatus
 from payouts import books, expectations, invoices, reactions
@@ -167,6 +167,15 @@ def test_news_after_the_import_is_followed():
     assert invoices.watch() == 1
     assert (status(invoice), standing()) == (InvoiceStatus.MATCHED, [])
     assert Incident.objects.get().resolution == "the invoice and our books agree"
+
+
+def test_what_a_delivery_cost_after_all_is_booked_by_the_nightly_look():
+    delivery = carried(DeliveryStatus.CANCELLED, courier_facts={"stopped": at(1).isoformat()})
+    assert of_courier() == (0, 0)
+    Delivery.objects.filter(pk=delivery.pk).update(courier_fee_minor=500, courier_fee_currency="USD")
+    invoices.watch()
+    jobs.run(Job.objects.get(handler="payouts.book_delivery", subject=f"delivery:{delivery.pk}"))
+    assert of_courier() == (0, 500)
 
 
 # ── accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
