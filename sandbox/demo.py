@@ -185,11 +185,14 @@ class Demo:
         self.processes.wait_until(lambda: answers(self.url("sockets") + "/health"), what="the sockets process")
 
     def _let_couriers_go(self) -> None:
-        """The courier companies' jobs move by themselves, as fast as the city."""
+        """The courier companies' jobs move by themselves, as fast as the city, and they know which city it is."""
         pace = {"speed": self.chosen.speed, "by_itself": True}
+        city = self.cast.city
+        place = {"address": city.name, "lat": city.lat, "lng": city.lng}
         for company in COURIER_COMPANIES:
-            url = f"{self.url('sandbox')}/_control/{company}/pace"
-            requests.post(url, json=pace, timeout=10).raise_for_status()
+            for what, told in (("pace", pace), ("places", place)):
+                url = f"{self.url('sandbox')}/_control/{company}/{what}"
+                requests.post(url, json=told, timeout=10).raise_for_status()
 
     def _seed(self) -> None:
         file = self.chosen.home / "seed.json"
