@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sandbox.fleet.company import Company
 
 PATIENCE_S = 600.0  # how long a company looks for a driver before it gives a job up
-CLOSEST_REPORTS_S = 0.5  # in real time, however fast the pace
+CLOSEST_REPORTS_S = 1.0  # in real time, however fast the pace: a fast day must not drown who listens
 WITHOUT_DRIVER = (Stage.WAITING, Stage.CANCELLED, Stage.FAILED)
 
 

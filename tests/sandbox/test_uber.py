@@ -242,7 +242,7 @@ def test_a_whole_delivery_by_itself(sandbox: Sandbox, handoff: Receiver, token: 
 
 
 def test_the_courier_says_where_he_is(sandbox: Sandbox, handoff: Receiver, token: str):
-    sandbox.control("POST", "uber/pace", {"speed": 40})  # every 20 seconds is twice a second
+    sandbox.control("POST", "uber/pace", {"speed": 20})  # every 20 seconds is once a second
     move(sandbox, "uber", create(sandbox, token), "dropoff")
     told = [one for one in bodies(handoff, "uber", 4) if one["kind"] == "event.courier_update"]
     assert all(is_signed(sandbox, one) for one in handoff.at(DOOR, 4))
