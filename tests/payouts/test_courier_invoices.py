@@ -67,9 +67,9 @@ def test_we_expect_what_was_earned_in_the_period():
     carried(ended_at=at(7, 0))
     carried(DeliveryStatus.FAILED)
     carried(courier="uber", courier_fee_minor=700, courier_fee_currency="USD")
-    overruled = carried(ended_at=at(2))
-    Delivery.objects.filter(pk=overruled.pk).update(status=DeliveryStatus.FAILED)
-    reactions.book_delivery(overruled.pk)
+    for overruled in (carried(), carried(DeliveryStatus.CANCELLED)):
+        Delivery.objects.filter(pk=overruled.pk).update(status=DeliveryStatus.FAILED)
+        reactions.book_delivery(overruled.pk)
     lines = expectations.expected("cooco", MONDAY, SUNDAY)
     assert [one.delivery for one in lines] == [inside[0], inside[1], stopped, inside[2]]
     assert [(one.kind, one.amount_minor) for one in lines].count(("delivery_fee", FEE)) == 3
