@@ -89,15 +89,25 @@ def _without_people(value: Any, depth: int = 0) -> Any:
 
 
 @contextmanager
-def about_a_job() -> Iterator[None]:
+def about_a_job(*not_the_job: str) -> Iterator[None]:
     """Around looking up and cancelling, where Permanent means that there is no such job: a company that refuses our
-    credentials has not said that, and they will be mended."""
+    credentials or account has not said that, and they will be mended. `not_the_job`: its codes for that."""
     try:
         yield
     except Permanent as refusal:
-        if refusal.code in ("401", "403"):
+        if refusal.code in ("401", "402", "403") or said(refusal, "code") in not_the_job:
             raise Transient(str(refusal), code=refusal.code, answer=refusal.answer) from refusal
         raise
+
+
+@contextmanager
+def maybe_there() -> Iterator[None]:
+    """Around what is done after a company said that it has our job already: whatever fails now, it may be carried, so
+    nobody may conclude that it did not happen."""
+    try:
+        yield
+    except CallFailed as failure:
+        raise Unknown(str(failure), code=failure.code, answer=failure.answer) from failure
 
 
 def said(refusal: Exception, name: str) -> str:

@@ -12,14 +12,14 @@ it, which may differ from the bytes it sends: both count (cooco_json.py).
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote as quoted
 
 from django.conf import settings
 
-from deliveries.couriers import calls, cooco_json, cooco_tariff, reading, signatures
+from deliveries.couriers import calls, cooco_bodies, cooco_json, cooco_news, cooco_tariff, reading, signatures
 from deliveries.couriers.base import (
     Cancelled,
     CannotCancel,
@@ -28,10 +28,9 @@ from deliveries.couriers.base import (
     NotAsked,
     Parcel,
     Quote,
-    Stop,
     Try,
 )
-from deliveries.couriers.reading import Fields
+from deliveries.couriers.cooco_news import EVENTS, NAME, STATUSES
 from deliveries.evidence import CourierNews, Stage
 from foundation import clock
 from foundation.errors import Permanent, Unknown
@@ -40,27 +39,10 @@ from foundation.work import Exact
 
 TOLERANCE_S = 300
 QUOTE_LIFE = timedelta(hours=1)  # a price by a public tariff: how long we rely on it
-STATUSES: dict[str, Stage | None] = {
-    "pending": Stage.REQUESTED,
-    "driver_assigned": Stage.ASSIGNED,
-    "picked_up": Stage.PICKED_UP,
-    "in_transit": Stage.IN_TRANSIT,
-    "completed": Stage.DELIVERED,
-    "delivered": Stage.DELIVERED,
-    "failed": Stage.FAILED,
-    "cancelled": Stage.CANCELLED,
-}
-EVENTS: dict[str, Stage | None] = {
-    "delivery.assigned": Stage.ASSIGNED,
-    "delivery.picked_up": Stage.PICKED_UP,
-    "delivery.in_transit": Stage.IN_TRANSIT,
-    "delivery.completed": Stage.DELIVERED,
-    "delivery.failed": Stage.FAILED,
-}
 
 
 class Cooco(Company):
-    name = "cooco"
+    name = NAME
     title = "COOCO"
     words = {**STATUSES, **EVENTS}
     create_retries = Exact((1, 2, 4, 8, 16))
@@ -78,16 +60,16 @@ class Cooco(Company):
 
     def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
         try:
-            answer = self._call("POST", "deliveries", "create", call, create_body(parcel))
+            answer = self._call("POST", "deliveries", "create", call, cooco_bodies.create_body(parcel))
         except Permanent as refusal:
             if refusal.code != "409":
                 raise
             return self._adopt(parcel, refusal, call)
-        return _of_answer(answer, Handle(parcel.external_id))
+        return cooco_news.of_answer(answer, Handle(parcel.external_id))
 
     def get(self, handle: Handle, call: Try) -> CourierNews:
         with calls.about_a_job():
-            return _of_answer(self._call("GET", f"deliveries/{_path(handle)}", "get", call), handle)
+            return cooco_news.of_answer(self._call("GET", f"deliveries/{_path(handle)}", "get", call), handle)
 
     def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
         path = f"deliveries/{_path(handle)}/cancel"
@@ -95,13 +77,13 @@ class Cooco(Company):
             with calls.about_a_job():
                 answer = self._call("PATCH", path, "cancel", call, {"reason": reason})
         except Permanent as refusal:
-            if _is_cancelled(refusal.answer):
-                return _cancelled(refusal.answer)
+            if cooco_news.is_cancelled(refusal.answer):
+                return cooco_news.cancelled(refusal.answer)
             if refusal.code == "404":
                 raise
             raise CannotCancel(str(refusal), code=refusal.code, answer=refusal.answer) from refusal
-        if _is_cancelled(answer):
-            return _cancelled(answer)
+        if cooco_news.is_cancelled(answer):
+            return cooco_news.cancelled(answer)
         status = reading.text(answer, "status", reading.WORD_LENGTH)
         if STATUSES.get(status) in (None, Stage.REQUESTED):
             raise Unknown(f"COOCO answered a cancellation with status {status!r}", answer=answer)
@@ -112,7 +94,8 @@ class Cooco(Company):
         known = calls.said(conflict, "delivery_id")
         if not known:
             raise Unknown(str(conflict), code=conflict.code, answer=conflict.answer) from conflict
-        news = self.get(Handle(parcel.external_id, known), call)
+        with calls.maybe_there():
+            news = self.get(Handle(parcel.external_id, known), call)
         if news.external_id != parcel.external_id:
             raise Permanent(f"COOCO knows {parcel.external_id} as a job of {news.external_id}")
         return news
@@ -157,146 +140,13 @@ class Cooco(Company):
         return [Notice(event, reading.key(job, event, at), payload)]
 
     def read(self, event_type: str, payload: Any) -> CourierNews | None:
-        if event_type not in EVENTS:
-            return None
-        event = reading.fields(payload)
-        at = reading.moment(event["timestamp"])
-        data = reading.part(event, "data")
-        tried = reading.part(data, "attempted_at") or reading.part(data, "delivered_at")
-        return CourierNews(
-            courier=self.name,
-            external_id=reading.text(event, "external_id", 60),
-            courier_ref=reading.ref(event["delivery_id"]),
-            word=event_type,
-            stage=EVENTS[event_type],
-            occurred_at=at,
-            driver=_driver(reading.part(data, "driver")),
-            position=reading.point(data.get("driver_latitude"), data.get("driver_longitude")),
-            arrival_at=_in_minutes(at, data.get("eta_minutes")),
-            reason=reading.text(data, "reason"),
-            driver_notes=reading.text(data, "driver_notes", 500),
-            attempted_at=reading.point(tried.get("latitude"), tried.get("longitude")),
-            proofs=_proofs(data),
-        )
-
-
-# ── what we send ─────────────────────────────────────────────────────────────────────────────────────────────────
-def create_body(parcel: Parcel) -> dict[str, Any]:
-    count = sum(item.quantity for item in parcel.items)
-    return {
-        "external_id": parcel.external_id,
-        "pickup": _stop(parcel.pickup, "Store"),
-        "dropoff": _stop(parcel.dropoff, "Customer"),
-        "delivery_window": {"pickup_after": _wire(parcel.ready_at), "deliver_by": _wire(parcel.deliver_by)},
-        "package": {
-            "description": f"Food order ({count} item{'' if count == 1 else 's'})",
-            "requires_signature": False,
-            "fragile": True,
-        },
-        "callback_url": f"{settings.PUBLIC_URL}/webhooks/{Cooco.name}",
-        "metadata": {
-            "order_id": parcel.order_ref,
-            "chef_id": parcel.store_ref,
-            "customer_id": parcel.customer_ref,
-        },
-    }
-
-
-def _stop(stop: Stop, nameless: str) -> dict[str, Any]:
-    return {
-        "address": stop.address,
-        "latitude": stop.point.lat,
-        "longitude": stop.point.lng,
-        "contact_name": stop.name or nameless,
-        "contact_phone": stop.phone,
-        "instructions": stop.instructions,
-    }
-
-
-def _wire(moment: datetime) -> str:
-    """Whole seconds and Z, as its contract writes times."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return cooco_news.of_event(event_type, payload) if event_type in EVENTS else None
 
 
 def _path(handle: Handle) -> str:
     if not handle.courier_ref:
         raise NotAsked("COOCO looks jobs up by its own id only, and we were not told it")
     return quoted(handle.courier_ref, safe="")
-
-
-# ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────────
-def _of_answer(answer: Fields, handle: Handle) -> CourierNews:
-    """The answer to create or get. Raises Unknown when it does not say which job it speaks of."""
-    try:
-        courier_ref = reading.ref(answer["delivery_id"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unknown(f"COOCO's answer names no delivery: {error!r}", answer=answer) from error
-    word = reading.text(answer, "status", reading.WORD_LENGTH)
-    timeline = _timeline(answer)
-    driver = reading.part(answer, "driver")
-    arrival_at = _in_minutes(clock.now(), driver.get("eta_minutes"))
-    return CourierNews(
-        courier=Cooco.name,
-        external_id=reading.text(answer, "external_id", 60) or handle.external_id,
-        courier_ref=courier_ref,
-        word=word,
-        stage=STATUSES.get(word),
-        occurred_at=max((at for said, at in timeline if said == word), default=None),
-        passed=_passed(timeline),
-        driver=_driver(driver),
-        position=reading.point(driver.get("latitude"), driver.get("longitude")),
-        arrival_at=arrival_at or reading.some_moment(answer.get("estimated_delivery_time")),
-        reason=reading.text(answer, "reason"),
-        tracking_url=reading.url(answer.get("tracking_url")),
-    )
-
-
-def _timeline(answer: Fields) -> list[tuple[str, datetime]]:
-    entries = answer.get("timeline")
-    found = []
-    for entry in entries if isinstance(entries, list) else []:
-        at = reading.some_moment(entry.get("timestamp")) if isinstance(entry, Mapping) else None
-        if at is not None:
-            found.append((reading.text(entry, "status", reading.WORD_LENGTH), at))
-    return found
-
-
-def _passed(timeline: Sequence[tuple[str, datetime]]) -> dict[Stage, datetime]:
-    """When each stage was first reached."""
-    first: dict[Stage, datetime] = {}
-    for word, at in timeline:
-        stage = STATUSES.get(word)
-        if stage is not None:
-            first[stage] = min(at, first.get(stage, at))
-    return first
-
-
-def _driver(driver: Fields) -> dict[str, str]:
-    said = {name: reading.text(driver, name, 120) for name in ("id", "name", "phone", "vehicle")}
-    return reading.told(**said)
-
-
-def _in_minutes(since: datetime, minutes: Any) -> datetime | None:
-    wait = reading.minutes(minutes)
-    return None if wait is None else since + timedelta(minutes=wait)
-
-
-def _proofs(data: Fields) -> dict[str, str]:
-    return reading.told(
-        pickup_photo_url=reading.url(data.get("pickup_photo_url")),
-        pickup_signature=reading.text(data, "pickup_signature", 120),
-        delivery_photo_url=reading.url(data.get("delivery_photo_url")),
-        recipient_signature=reading.text(data, "recipient_signature", 120),
-    )
-
-
-def _is_cancelled(answer: Any) -> bool:
-    return isinstance(answer, Mapping) and answer.get("status") == "cancelled"
-
-
-def _cancelled(answer: Fields) -> Cancelled:
-    fee_minor = reading.amount(answer.get("cancellation_fee"))
-    return Cancelled(fee_minor, "" if fee_minor is None else cooco_tariff.CURRENCY)
 
 
 def _signed(body: bytes, timestamp: str, signature: str) -> bool:

@@ -13,12 +13,12 @@ mean something else and move nothing; of the new ones the dasher_enroute_… are
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 
-from deliveries.couriers import calls, doordash_bodies, doordash_token, reading, signatures
+from deliveries.couriers import calls, doordash_bodies, doordash_news, doordash_token, reading, signatures
 from deliveries.couriers.base import (
     QUOTE_TIMEOUT_S,
     Cancelled,
@@ -29,56 +29,20 @@ from deliveries.couriers.base import (
     Quote,
     Try,
 )
-from deliveries.couriers.reading import Fields
-from deliveries.evidence import CourierNews, Stage
+from deliveries.couriers.doordash_news import EVENTS, NAME, QUOTED, STATUSES
+from deliveries.evidence import CourierNews
 from foundation import clock
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.webhook import Knock, Notice, Refused, Seal
 
-QUOTED = "quote"
 QUOTE_LIFE = timedelta(minutes=5)
-STATUSES: dict[str, Stage | None] = {
-    QUOTED: None,
-    "created": Stage.REQUESTED,
-    "confirmed": Stage.ASSIGNED,
-    "enroute_to_pickup": Stage.ASSIGNED,
-    "arrived_at_pickup": Stage.ASSIGNED,
-    "picked_up": Stage.PICKED_UP,
-    "enroute_to_dropoff": Stage.IN_TRANSIT,
-    "arrived_at_dropoff": Stage.IN_TRANSIT,
-    "delivered": Stage.DELIVERED,
-    "enroute_to_return": None,
-    "arrived_at_return": None,
-    "returned": Stage.RETURNED,
-    "cancelled": Stage.CANCELLED,
-}
-EVENTS: dict[str, Stage | None] = {
-    "DASHER_CONFIRMED": Stage.ASSIGNED,
-    "dasher_enroute_to_pickup": Stage.ASSIGNED,
-    "DASHER_CONFIRMED_PICKUP_ARRIVAL": Stage.ASSIGNED,
-    "DASHER_PICKED_UP": Stage.PICKED_UP,
-    "dasher_enroute_to_dropoff": Stage.IN_TRANSIT,
-    "DASHER_CONFIRMED_DROPOFF_ARRIVAL": Stage.IN_TRANSIT,
-    "DASHER_DROPPED_OFF": Stage.DELIVERED,
-    "DELIVERY_RETURN_INITIALIZED": None,
-    "dasher_enroute_to_return": None,
-    "DASHER_CONFIRMED_RETURN_ARRIVAL": None,
-    "DELIVERY_RETURNED": Stage.RETURNED,
-    "DELIVERY_CANCELLED": Stage.CANCELLED,
-}
-# When DoorDash itself says that a stage was reached.
-TIMES = {
-    Stage.PICKED_UP: "pickup_time_actual",
-    Stage.DELIVERED: "dropoff_time_actual",
-    Stage.RETURNED: "return_time_actual",
-}
 # Reasons of `cancel_not_allowed` that pass by themselves.
 PASSING = frozenset({"delivery_creation_in_progress", "duplicate_request"})
-NOT_ACCEPTED = frozenset({"400", "404", "409", "410"})  # it lapsed, or was accepted by an earlier try
+LAPSED = frozenset({"400", "404", "410"})  # what accepting a quote is answered with that is no more
 
 
 class DoorDash(Company):
-    name = "doordash"
+    name = NAME
     title = "DoorDash Drive"
     words = {**STATUSES, **EVENTS}
 
@@ -102,7 +66,7 @@ class DoorDash(Company):
             raise Unknown("DoorDash's quote has no fee", answer=answer)
         return Quote(
             fee_minor,
-            _currency(answer) or parcel.currency,
+            doordash_news.currency(answer) or parcel.currency,
             reading.some_moment(answer.get("dropoff_time_estimated")),
             reading.some_moment(answer.get("expires_at")) or clock.now() + QUOTE_LIFE,
             parcel.external_id,
@@ -112,12 +76,18 @@ class DoorDash(Company):
         if quote_ref:
             try:
                 path = f"quotes/{parcel.external_id}/accept"
-                return _of_answer(self._call("POST", path, "accept", call, doordash_bodies.accept_body(parcel)))
+                return doordash_news.of_answer(
+                    self._call("POST", path, "accept", call, doordash_bodies.accept_body(parcel))
+                )
             except Permanent as refusal:
-                if refusal.code not in NOT_ACCEPTED:
+                if refusal.code == "409":  # maybe accepted by an earlier try
+                    return self._adopt(parcel, refusal, call)
+                if refusal.code not in LAPSED:
                     raise
         try:
-            return _of_answer(self._call("POST", "deliveries", "create", call, doordash_bodies.body(parcel)))
+            return doordash_news.of_answer(
+                self._call("POST", "deliveries", "create", call, doordash_bodies.body(parcel))
+            )
         except Permanent as refusal:
             if not _is_duplicate(refusal):
                 raise
@@ -125,16 +95,17 @@ class DoorDash(Company):
 
     def _adopt(self, parcel: Parcel, duplicate: Permanent, call: Try) -> CourierNews:
         """It knows our id: an earlier try arrived, unless it only ever was a quote, or somebody else's parcel."""
-        delivery = self._look_up(parcel.external_id, call)
+        with calls.maybe_there():
+            delivery = self._look_up(parcel.external_id, call)
         if delivery.get("delivery_status") == QUOTED:
             raise Permanent("its quote has lapsed, and takes our id", code="409", answer=delivery) from duplicate
         if not doordash_bodies.is_the_same(delivery, parcel):
             raise Permanent("DoorDash has another delivery under our id", code="409") from duplicate
-        return _of_answer(delivery)
+        return doordash_news.of_answer(delivery)
 
     def get(self, handle: Handle, call: Try) -> CourierNews:
         with calls.about_a_job():
-            return _of_answer(self._look_up(handle.external_id, call))
+            return doordash_news.of_answer(self._look_up(handle.external_id, call))
 
     def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
         """DoorDash takes no reason in words, and does not say what a cancellation costs."""
@@ -159,7 +130,9 @@ class DoorDash(Company):
         """Tell it of changed instructions, phone numbers, times or a tip. Raises Permanent when it is too late."""
         body = {name: said for name, said in doordash_bodies.body(parcel).items() if name != "external_delivery_id"}
         with calls.about_a_job():
-            return _of_answer(self._call("PATCH", f"deliveries/{parcel.external_id}", "update", call, body))
+            return doordash_news.of_answer(
+                self._call("PATCH", f"deliveries/{parcel.external_id}", "update", call, body)
+            )
 
     def _look_up(self, external_id: str, call: Try, timeout_s: float | None = None) -> dict[str, Any]:
         return self._call("GET", f"deliveries/{external_id}", "get", call, timeout_s=timeout_s)
@@ -198,76 +171,7 @@ class DoorDash(Company):
         return [Notice(event, reading.key(job, event, at), payload)]
 
     def read(self, event_type: str, payload: Any) -> CourierNews | None:
-        if event_type not in EVENTS:
-            return None
-        event = reading.fields(payload)
-        stage = EVENTS[event_type]
-        at = reading.moment(event["created_at"]) if "created_at" in event else None
-        return _news(event, event_type, stage, at, is_hint=True)
-
-
-# ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────────
-def _of_answer(delivery: Fields) -> CourierNews:
-    """Raises Unknown when it does not say which job it speaks of."""
-    word = reading.text(delivery, "delivery_status", reading.WORD_LENGTH)
-    try:
-        return _news(delivery, word, STATUSES.get(word), reading.some_moment(delivery.get("updated_at")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unknown(f"DoorDash's answer is not a delivery: {error!r}", answer=delivery) from error
-
-
-def _news(
-    delivery: Fields, word: str, stage: Stage | None, at: datetime | None, *, is_hint: bool = False
-) -> CourierNews:
-    """`at` is when it was told; where DoorDash says when it happened, that counts."""
-    job = reading.ref(delivery["external_delivery_id"])
-    location = reading.part(delivery, "dasher_location")
-    fee_minor = reading.amount(delivery.get("fee"))
-    passed = _passed(delivery)
-    return CourierNews(
-        courier=DoorDash.name,
-        external_id=job,
-        courier_ref=job,
-        word=word,
-        stage=stage,
-        occurred_at=passed.get(stage, at) if stage is not None else at,
-        passed={} if is_hint else passed,
-        driver=_driver(delivery),
-        position=reading.point(location.get("lat"), location.get("lng")),
-        arrival_at=reading.some_moment(delivery.get("dropoff_time_estimated")),
-        reason=reading.text(delivery, "cancellation_reason"),
-        proofs=_proofs(delivery),
-        fee_minor=fee_minor,
-        currency="" if fee_minor is None else _currency(delivery),
-        tracking_url=reading.url(delivery.get("tracking_url")),
-        is_hint=is_hint,
-    )
-
-
-def _passed(delivery: Fields) -> dict[Stage, datetime]:
-    times = {stage: reading.some_moment(delivery.get(name)) for stage, name in TIMES.items()}
-    return {stage: at for stage, at in times.items() if at is not None}
-
-
-def _driver(delivery: Fields) -> dict[str, str]:
-    """The number that answers on the way to the customer, as soon as there is one."""
-    to_customer = reading.text(delivery, "dasher_dropoff_phone_number", 40)
-    vehicle = [reading.text(delivery, f"dasher_vehicle_{part}", 40) for part in ("color", "make", "model", "year")]
-    return reading.told(
-        id=reading.text(delivery, "dasher_id", 60),
-        name=reading.text(delivery, "dasher_name", 120),
-        phone=to_customer or reading.text(delivery, "dasher_pickup_phone_number", 40),
-        vehicle=" ".join(word for word in vehicle if word),
-    )
-
-
-def _proofs(delivery: Fields) -> dict[str, str]:
-    names = ("pickup_verification_image_url", "dropoff_verification_image_url", "dropoff_signature_image_url")
-    return reading.told(**{name: reading.url(delivery.get(name)) for name in names})
-
-
-def _currency(answer: Fields) -> str:
-    return reading.currency(answer.get("currency"))
+        return doordash_news.of_event(event_type, payload) if event_type in EVENTS else None
 
 
 def _is_duplicate(refusal: Permanent) -> bool:

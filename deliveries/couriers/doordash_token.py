@@ -32,4 +32,4 @@ def _key() -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Permanent("DOORDASH_SIGNING_SECRET is not base64url") from error
+        raise Permanent("DOORDASH_SIGNING_SECRET is not base64url", code="401") from error

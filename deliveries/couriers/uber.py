@@ -13,14 +13,15 @@ by Uber's id only. `canceled` has one l. `courier_imminent` means near, not arri
 parcel is a delivery of its own, related to the original: that it was delivered means that ours was returned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote as quoted
 
 from django.conf import settings
 
-from deliveries.couriers import calls, reading, signatures, uber_bodies, uber_token
+from deliveries.couriers import calls, reading, signatures, uber_bodies, uber_news, uber_token
 from deliveries.couriers.base import (
     QUOTE_TIMEOUT_S,
     Cancelled,
@@ -32,31 +33,24 @@ from deliveries.couriers.base import (
     Quote,
     Try,
 )
-from deliveries.couriers.reading import Fields
+from deliveries.couriers.uber_news import NAME, POSITION, STATUS, WORDS
 from deliveries.evidence import CourierNews, Stage
 from foundation import clock
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.webhook import Knock, Notice, Refused, Seal
 
-STATUS, POSITION = "event.delivery_status", "event.courier_update"
 SIGNATURES = ("x-uber-signature", "x-postmates-signature")
 QUOTE_LIFE = timedelta(minutes=5)  # where it does not say: less than any that was seen
-STALE_QUOTES = frozenset({"expired_quote", "used_quote"})
+USED_QUOTE = "used_quote"
+STALE_QUOTES = frozenset({"expired_quote", USED_QUOTE})
+NO_ACCOUNT = "customer_not_found"  # a 404 that is about us
 LATER = frozenset({"couriers_busy", "robo_couriers_busy", "service_unavailable"})  # 503, and nothing was done
 
 
 class Uber(Company):
-    name = "uber"
+    name = NAME
     title = "Uber Direct"
-    words = {
-        "pending": Stage.REQUESTED,
-        "pickup": Stage.ASSIGNED,
-        "pickup_complete": Stage.PICKED_UP,
-        "dropoff": Stage.IN_TRANSIT,
-        "delivered": Stage.DELIVERED,
-        "canceled": Stage.CANCELLED,
-        "returned": Stage.RETURNED,
-    }
+    words = WORDS
 
     def enabled(self) -> bool:
         return bool(settings.UBER_CLIENT_ID and settings.UBER_CLIENT_SECRET and settings.UBER_CUSTOMER_ID)
@@ -70,25 +64,30 @@ class Uber(Company):
             raise Unknown("Uber's quote has no fee or no id", answer=answer)
         return Quote(
             fee_minor,
-            _currency(answer) or parcel.currency,
+            uber_news.currency(answer) or parcel.currency,
             reading.some_moment(answer.get("dropoff_eta")),
             reading.some_moment(answer.get("expires")) or clock.now() + QUOTE_LIFE,
             reference,
         )
 
     def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
-        """A quote that has lapsed meanwhile is asked for anew, once."""
+        """A quote that has lapsed meanwhile is asked for anew, once. One that was used may have been used by an earlier
+        try of ours, so that nothing which then fails says that there is no job."""
         try:
             return self._create(parcel, quote_ref, call)
         except Permanent as refusal:
-            if not quote_ref or calls.said(refusal, "code") not in STALE_QUOTES:
+            stale = calls.said(refusal, "code") if quote_ref else ""
+            if stale not in STALE_QUOTES:
                 raise
-        return self._create(parcel, self.quote(parcel, call).reference, call)
+        with calls.maybe_there() if stale == USED_QUOTE else nullcontext():
+            return self._create(parcel, self.quote(parcel, call).reference, call)
 
     def _create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
         body = uber_bodies.create_body(parcel, quote_ref)
         try:
-            return _of_answer(self._call("POST", "deliveries", "create", call, body), Handle(parcel.external_id))
+            return uber_news.of_answer(
+                self._call("POST", "deliveries", "create", call, body), Handle(parcel.external_id)
+            )
         except Permanent as refusal:
             if refusal.code != "409" or calls.said(refusal, "code") != "duplicate_delivery":
                 raise
@@ -99,19 +98,20 @@ class Uber(Company):
         known = reading.text(reading.part(reading.fields(duplicate.answer), "metadata"), "delivery_id")
         if not known:
             raise Unknown(str(duplicate), code=duplicate.code, answer=duplicate.answer) from duplicate
-        news = self.get(Handle(parcel.external_id, known), call)
+        with calls.maybe_there():
+            news = self.get(Handle(parcel.external_id, known), call)
         if news.external_id != parcel.external_id:
             raise Permanent(f"Uber knows {parcel.external_id} as a job of {news.external_id}")
         return news
 
     def get(self, handle: Handle, call: Try) -> CourierNews:
-        with calls.about_a_job():
-            return _of_answer(self._call("GET", _path(handle), "get", call), handle)
+        with calls.about_a_job(NO_ACCOUNT):
+            return uber_news.of_answer(self._call("GET", _path(handle), "get", call), handle)
 
     def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
         """Uber takes no reason. What a cancellation costs, it does not say here."""
         try:
-            with calls.about_a_job():
+            with calls.about_a_job(NO_ACCOUNT):
                 answer = self._call("POST", f"{_path(handle)}/cancel", "cancel", call, {})
         except Permanent as refusal:
             if refusal.code == "404":
@@ -174,123 +174,20 @@ class Uber(Company):
 
     def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
         kind = reading.required(payload, "kind", longest=reading.TYPE_LENGTH)
-        job = reading.required({"delivery_id": _job(payload)}, "delivery_id", longest=reading.REF_LENGTH)
+        job = reading.required({"delivery_id": uber_news.job(payload)}, "delivery_id", longest=reading.REF_LENGTH)
         data = reading.part(payload, "data")
         updated = reading.text(data, "updated") or reading.text(payload, "created")
         if kind != STATUS or not updated:
             return [Notice(kind, reading.key(job, kind, reading.digest(payload)), payload)]
         near = "near" if data.get("courier_imminent") is True else ""
-        return [Notice(kind, reading.key(job, kind, _status(payload), near, updated), payload)]
+        return [Notice(kind, reading.key(job, kind, uber_news.status(payload), near, updated), payload)]
 
     def read(self, event_type: str, payload: Any) -> CourierNews | None:
-        if event_type == STATUS:
-            event = reading.fields(payload)
-            data = {**reading.fields(event["data"]), "id": reading.ref(_job(event)), "status": _status(event)}
-            at = reading.moment(data.get("updated") or event["created"])
-            return _of_delivery({**data, "updated": at.isoformat()})
-        return _position(reading.fields(payload)) if event_type == POSITION else None
+        reader = uber_news.READERS.get(event_type)
+        return None if reader is None else reader(reading.fields(payload))
 
     def is_position(self, event_type: str) -> bool:
         return event_type == POSITION
-
-
-# ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────────
-def _of_answer(answer: Fields, handle: Handle) -> CourierNews:
-    """The answer to create or get. Raises Unknown when it does not say which job it speaks of."""
-    try:
-        return _of_delivery({"external_id": handle.external_id, **answer})
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unknown(f"Uber's answer is not a delivery: {error!r}", answer=answer) from error
-
-
-def _of_delivery(delivery: Fields) -> CourierNews:
-    word = reading.text(delivery, "status", reading.WORD_LENGTH)
-    at = reading.some_moment(delivery.get("updated"))
-    original = _original(delivery)
-    if original:  # the way back
-        stage = Stage.RETURNED if word == "delivered" else None
-        return CourierNews(
-            courier=Uber.name,
-            courier_ref=original,
-            word=f"return {word}"[: reading.WORD_LENGTH],
-            stage=stage,
-            occurred_at=at,
-        )
-    courier = reading.part(delivery, "courier")
-    fee_minor = reading.amount(delivery.get("fee"))
-    return CourierNews(
-        courier=Uber.name,
-        external_id=reading.text(delivery, "external_id", 60),
-        courier_ref=reading.ref(delivery["id"]),
-        word=word,
-        stage=Stage.ASSIGNED if word == "pending" and courier else Uber.words.get(word),
-        occurred_at=at,
-        driver=_driver(courier),
-        position=_point(courier),
-        arrival_at=reading.some_moment(delivery.get("dropoff_eta")),
-        reason=reading.text(delivery, "undeliverable_reason"),
-        proofs=_proofs(delivery),
-        fee_minor=fee_minor,
-        currency="" if fee_minor is None else _currency(delivery),
-        tracking_url=reading.url(delivery.get("tracking_url")),
-    )
-
-
-def _position(event: Fields) -> CourierNews:
-    data = reading.part(event, "data")
-    return CourierNews(
-        courier=Uber.name,
-        external_id=reading.text(data, "external_id", 60),
-        courier_ref=reading.ref(_job(event)),
-        occurred_at=reading.some_moment(event.get("created")) or reading.some_moment(data.get("updated")),
-        position=_point(event) or _point(reading.part(data, "courier")),
-        arrival_at=reading.some_moment(data.get("dropoff_eta")),
-    )
-
-
-def _job(event: Fields) -> Any:
-    """Uber's id of the delivery that an event is about."""
-    return event.get("delivery_id") or reading.part(event, "data").get("id")
-
-
-def _status(event: Fields) -> str:
-    data = reading.part(event, "data")
-    return reading.text(data, "status", reading.WORD_LENGTH) or reading.text(event, "status", reading.WORD_LENGTH)
-
-
-def _original(delivery: Fields) -> str:
-    """The delivery whose parcel this one brings back, "" for one that brings it to the customer."""
-    related = delivery.get("related_deliveries")
-    for one in related if isinstance(related, list) else [related]:
-        if isinstance(one, Mapping) and one.get("relationship") == "original":
-            return reading.text(one, "id", reading.REF_LENGTH)
-    return ""
-
-
-def _driver(courier: Fields) -> dict[str, str]:
-    return reading.told(
-        name=reading.text(courier, "name", 120),
-        phone=reading.text(courier, "phone_number", 40),
-        vehicle=reading.text(courier, "vehicle_type", 120),
-    )
-
-
-def _point(holder: Fields) -> Any:
-    location = reading.part(holder, "location")
-    return reading.point(location.get("lat"), location.get("lng"))
-
-
-def _proofs(delivery: Fields) -> dict[str, str]:
-    found = {}
-    for end in ("pickup", "dropoff"):
-        proof = reading.part(reading.part(delivery, end), "verification")
-        for kind in ("picture", "signature"):
-            found[f"{end}_{kind}"] = reading.url(reading.part(proof, kind).get("image_url"))
-    return reading.told(**found)
-
-
-def _currency(answer: Fields) -> str:
-    return reading.currency(answer.get("currency_type")) or reading.currency(answer.get("currency"))
 
 
 def _path(handle: Handle) -> str:

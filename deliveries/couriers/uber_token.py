@@ -12,9 +12,10 @@ from django.conf import settings
 
 from deliveries.couriers import calls
 from deliveries.couriers.base import QUOTE_TIMEOUT_S, Try
-from foundation.errors import Transient, Unknown
+from foundation.errors import Permanent, Transient, Unknown
 
 SCOPE = "eats.deliveries"
+REFUSED = "401"
 MARGIN_S = 60.0  # renewed so long before its end, but never before half of its life is over
 
 
@@ -63,6 +64,8 @@ def _fetch(call: Try) -> Token:
         answer = calls.send("uber", "POST", url, purpose="token", call=call, timeout_s=QUOTE_TIMEOUT_S, form=form)
     except Unknown as error:
         raise Transient(f"no token: {error}", code=error.code, answer=error.answer) from error
+    except Permanent as refusal:  # whatever the status: it is about our credentials, not about a job
+        raise Permanent(f"no token: {refusal}", code=REFUSED, answer=refusal.answer) from refusal
     value, life_s = answer.get("access_token"), answer.get("expires_in")
     if not isinstance(value, str) or not value or not isinstance(life_s, int | float) or life_s <= 0:
         raise Transient("no token: the answer holds none")

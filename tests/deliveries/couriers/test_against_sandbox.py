@@ -111,14 +111,16 @@ def test_from_quote_to_door(company: Company, sandbox: Sandbox, place: Receiver)
 
 
 # spec: C2
-def test_a_lost_answer_makes_no_second_job(company: Company, sandbox: Sandbox):
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_lost_answer_makes_no_second_job(company: Company, sandbox: Sandbox, quoted: bool):
+    reference = company.quote(parcel(), one_try()).reference if quoted else ""
     path = {"uber": "/v1/customers"}.get(company.name, "")
     sandbox.fault(company.name, "answer", "lost_answer", path=path, times=1)
     first = one_try()
     with pytest.raises(Unknown):
-        company.create(parcel(), "", first)
-    made = company.create(parcel(), "", one_try(2, first.request_id))
-    assert company.create(parcel(), "", one_try(3, first.request_id)).courier_ref == made.courier_ref
+        company.create(parcel(), reference, first)
+    made = company.create(parcel(), reference, one_try(2, first.request_id))
+    assert company.create(parcel(), reference, one_try(3, first.request_id)).courier_ref == made.courier_ref
     assert len(courier_words.jobs(sandbox, company.name)) == 1
 
 

@@ -181,6 +181,14 @@ class TestCooco(CourierContract):
         with pytest.raises(Unknown):
             self.company.create(parcel(), "", one_try(2))
 
+    @pytest.mark.parametrize("status", [401, 404, 429, 500])
+    def test_a_job_that_exists_and_is_not_found_leaves_it_open(self, provider, status):
+        """It has said that it has it: nobody else may be sent because the look-up failed."""
+        provider.answers(*self.create, Reply(409, {"delivery_id": self.ref}))
+        provider.answers(*self.get, Reply(status, {}))
+        with pytest.raises(Unknown):
+            self.company.create(parcel(), "", one_try(2))
+
     # ── quotes ───────────────────────────────────────────────────────────────────────────────────────────────────
     # spec: C6 C7
     def test_a_quote_is_computed_and_nobody_is_asked(self, provider):

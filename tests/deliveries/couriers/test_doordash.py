@@ -105,6 +105,9 @@ class TestDoorDash(CourierContract):
         settings.DOORDASH_SIGNING_SECRET = secret
         with pytest.raises(Permanent, match="DOORDASH_SIGNING_SECRET"):
             doordash_token.bearer()
+        for _, call in self.every_call()[1:]:
+            with pytest.raises(Transient):  # of the job it says nothing
+                call()
 
     def test_padding_may_be_there(self, settings):
         settings.DOORDASH_SIGNING_SECRET = base64.urlsafe_b64encode(KEY).decode()
@@ -151,9 +154,19 @@ class TestDoorDash(CourierContract):
     # spec: C2
     def test_an_accept_whose_answer_was_lost_finds_its_job(self, provider):
         provider.answers(*ACCEPT, DUPLICATE)
-        provider.answers(*self.create, DUPLICATE)
         provider.answers(*self.get, Reply(200, self.answer("confirmed")))
         assert self.company.create(parcel(), EXTERNAL_ID, one_try(2)).stage == Stage.ASSIGNED
+        assert self.asked(provider, self.create) == []
+
+    @pytest.mark.parametrize("status", [401, 404, 429, 500])
+    def test_a_job_that_exists_and_is_not_found_leaves_it_open(self, provider, status):
+        """It has said that it has it: nobody else may be sent because the look-up failed."""
+        provider.answers(*ACCEPT, DUPLICATE)
+        provider.answers(*self.create, DUPLICATE)
+        provider.answers(*self.get, Reply(status, {}))
+        for quote_ref in (EXTERNAL_ID, ""):
+            with pytest.raises(Unknown):
+                self.company.create(parcel(), quote_ref, one_try(2))
 
     def test_a_lapsed_quote_is_created_without(self, provider):
         provider.answers(*ACCEPT, Reply(404, {"code": "unknown_delivery_id"}))
@@ -196,6 +209,13 @@ class TestDoorDash(CourierContract):
         assert news.occurred_at == datetime(2026, 1, 31, 11, 45, tzinfo=UTC)
         assert news.passed[Stage.PICKED_UP] == datetime(2026, 1, 31, 11, 20, tzinfo=UTC)
         assert not news.is_hint
+
+    def test_a_handover_in_vain_is_none(self, provider):
+        """A dropoff may have its time although the parcel came back."""
+        back = {**self.answer("returned"), "dropoff_time_actual": "2026-01-31T11:45:00Z"}
+        provider.answers(*self.get, Reply(200, back))
+        news = self.company.get(handle(""), one_try())
+        assert set(news.passed) == {Stage.PICKED_UP, Stage.RETURNED}
 
     def test_it_can_be_told_of_a_change(self, provider):
         provider.answers("PATCH", JOB, Reply(200, self.answer("confirmed")))

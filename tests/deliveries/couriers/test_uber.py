@@ -174,12 +174,15 @@ class TestUber(CourierContract):
             self.look()
         assert len(self.asked(provider, self.get)) == 4
 
-    def test_credentials_that_are_refused_refuse_a_job(self, provider):
-        provider.answers(*TOKEN, Reply(401, {"error": "invalid_client"}))
+    @pytest.mark.parametrize("status", [400, 401, 403, 404])
+    def test_credentials_that_are_refused_refuse_a_job(self, provider, status):
+        """And say nothing of one that there is."""
+        provider.answers(*TOKEN, Reply(status, {"error": "invalid_client"}))
         with pytest.raises(Permanent):
             self.company.create(parcel(), "", one_try())
-        with pytest.raises(Transient):
-            self.look()
+        for _, call in self.every_call()[1:]:
+            with pytest.raises(Transient):
+                call()
 
     @pytest.mark.parametrize("reply", [Reply(500), Reply(200, b"<html>"), Reply(200, {}), Reply(429)])
     def test_without_a_token_nothing_was_sent(self, provider, reply):
@@ -236,7 +239,7 @@ class TestUber(CourierContract):
         used = [one.json["quote_id"] for one in self.asked(provider, self.create)]
         assert used == ["dqt_old", "dqt_6gQ2dt31TjiOPfwux-NCXg"]
         provider.answers(*self.create, Reply(400, {"code": code}))
-        with pytest.raises(Permanent):
+        with pytest.raises(Unknown if code == "used_quote" else Permanent):
             self.company.create(parcel(), "dqt_old", one_try())
         assert len(self.asked(provider, self.create)) == 4
 
@@ -255,6 +258,29 @@ class TestUber(CourierContract):
             provider.answers(*self.create, Reply(409, {"code": "duplicate_delivery", **odd}))
             with pytest.raises(Unknown):
                 self.company.create(parcel(), "", one_try(2))
+
+    @pytest.mark.parametrize("status", [401, 404, 429, 500])
+    def test_a_job_that_exists_and_is_not_found_leaves_it_open(self, provider, status):
+        """It has said that it has it: nobody else may be sent because the look-up failed."""
+        duplicate = {"code": "duplicate_delivery", "metadata": {"delivery_id": REF}}
+        provider.answers(*self.create, Reply(409, duplicate))
+        provider.answers(*self.get, Reply(status, {}))
+        with pytest.raises(Unknown):
+            self.company.create(parcel(), "", one_try(2))
+
+    def test_a_used_quote_may_have_been_used_by_us(self, provider):
+        """So that a refusal to quote again does not say that nothing was made."""
+        provider.answers(*QUOTES, Reply(400, {"code": "address_undeliverable"}))
+        for code, conclusion in (("used_quote", Unknown), ("expired_quote", Permanent)):
+            provider.answers(*self.create, Reply(400, {"code": code}))
+            with pytest.raises(conclusion):
+                self.company.create(parcel(), "dqt_old", one_try(2))
+
+    def test_an_unknown_account_is_not_an_unknown_job(self, provider):
+        for where, call in self.every_call()[1:]:
+            provider.answers(*where, Reply(404, {"code": "customer_not_found", "kind": "error"}))
+            with pytest.raises(Transient):
+                call()
 
     def test_what_it_costs_and_who_carries(self, provider):
         provider.answers(*self.get, Reply(200, self.answer("delivered")))
