@@ -12,7 +12,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -74,13 +74,8 @@ def last_week(today: date) -> tuple[date, date]:
     return monday, monday + timedelta(days=6)
 
 
-def _differences(invoice: CourierInvoice) -> list[CourierInvoiceLine]:
-    lines = invoice_matching.lines_of(invoice)
-    return [line for line in lines if line.verdict != LineVerdict.SAME and line.accepted_at is None]
-
-
 def _in_words(invoice: CourierInvoice) -> str:
-    words = [invoice_reports.words(line) for line in _differences(invoice)[:20]]
+    words = [invoice_reports.words(line) for line in invoice_matching.differences(invoice)[:20]]
     return "\n".join(words) or "nothing differs"
 
 
@@ -159,8 +154,8 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="lines")
     def lines(self, invoice: CourierInvoice) -> SafeString:
-        lines = invoice_matching.lines_of(invoice)
-        lines.sort(key=lambda line: line.verdict == LineVerdict.SAME)
+        lines = CourierInvoiceLine.objects.filter(invoice=invoice)
+        differing_first = Case(When(verdict=LineVerdict.SAME, then=1), default=0)
         rows = [
             (
                 "–" if line.position is None else line.position,
@@ -171,11 +166,11 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
                 line.get_verdict_display(),
                 f"accepted: {line.acceptance}" if line.accepted_at else "",
             )
-            for line in lines[:SHOWN_LINES]
+            for line in lines.order_by(differing_first, "position", "pk")[:SHOWN_LINES]
         ]
         all_of_them = reverse("admin:payouts_courierinvoiceline_changelist") + f"?invoice__id__exact={invoice.pk}"
         shown = table(("line", "delivery", "kind", "asked", "expected", "verdict", ""), rows)
-        return format_html('{}<a href="{}">All {} lines</a>', shown, all_of_them, len(lines))
+        return format_html('{}<a href="{}">All {} lines</a>', shown, all_of_them, lines.count())
 
     @admin.display(description="debits")
     def debits(self, invoice: CourierInvoice) -> SafeString:
@@ -185,9 +180,9 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="open incidents")
     def incidents(self, invoice: CourierInvoice) -> SafeString:
-        keys = [invoice_reports.key(kind, invoice.pk) for kind in (invoice_reports.DEBIT, invoice_reports.OVERDUE)]
-        keys += [invoice_reports.key(invoice_reports.LINE, line.pk) for line in _differences(invoice)]
-        return linked(keys)
+        lines = invoice_matching.differences(invoice)[:SHOWN_LINES]
+        keys = [invoice_reports.key(invoice_reports.LINE, line.pk) for line in lines]
+        return linked([*invoice_reports.keys_of(invoice), *keys])
 
     # ── what people decide ───────────────────────────────────────────────────────────────────────────────────
     @reasoned_action(
@@ -216,10 +211,7 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
 
     @reasoned_action("Accept every difference: pay as asked", permission="accept", preview=_in_words)
     def accept_all(self, invoice: CourierInvoice, decision: Decision) -> str:
-        lines = _differences(invoice)
-        for line in lines:
-            invoices.accept(line, decision.by, decision.reason)
-        return f"{len(lines)} differences accepted"
+        return f"{invoices.accept_all(invoice, decision.by, decision.reason)} differences accepted"
 
     @reasoned_action("Match again", permission="accept", preview=_in_words)
     def match_again(self, invoice: CourierInvoice, decision: Decision) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from deliveries.models import Delivery
 from foundation import clock
@@ -27,6 +27,7 @@ from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, Ent
 
 JOBS_LIVE = timedelta(days=30)  # a job on an invoice was opened within so many days before the invoice's period
 DEBIT_GRACE = timedelta(days=3)
+MOST_INCIDENTS = 100
 
 
 def lock(invoice_id: int) -> CourierInvoice:
@@ -133,13 +134,17 @@ def _missing(
 
 
 def _write(findings: Sequence[Finding]) -> None:
-    """Write down what is new. A difference is an incident, and what was accepted before it no longer counts."""
+    """Write down what is new. A difference is an incident, and what was accepted before it no longer counts. Where
+    everything differs it is the wrong file: the first ones are reported, and how many there are (`_conclude`)."""
+    reported = 0
     for found in findings:
         line, was = found.line, found.line.verdict
         line.verdict, line.delivery, line.expected_minor = found.verdict, found.delivery, found.expected_minor
         line.accepted_at, line.accepted_by = None, None
         if found.verdict != LineVerdict.SAME:
-            invoice_reports.line_differs(line)
+            reported += 1
+            if reported <= MOST_INCIDENTS:
+                invoice_reports.line_differs(line)
         elif was:
             invoice_reports.line_agrees(line, "the invoice and our books agree")
     fields = ["verdict", "delivery", "expected_minor", "accepted_at", "accepted_by"]
@@ -183,10 +188,10 @@ def difference_minor(line: CourierInvoiceLine) -> int:
     return 0 if line.amount_minor is None else line.amount_minor - (line.expected_minor or 0)
 
 
-def differs(invoice: CourierInvoice) -> bool:
-    """Whether a line differs that nobody has accepted."""
-    lines = CourierInvoiceLine.objects.filter(invoice=invoice, accepted_at=None)
-    return lines.exclude(verdict=LineVerdict.SAME).exists()
+def differences(invoice: CourierInvoice) -> QuerySet[CourierInvoiceLine]:
+    """The lines that differ and nobody has accepted."""
+    lines = CourierInvoiceLine.objects.filter(invoice=invoice, accepted_at=None).exclude(verdict=LineVerdict.SAME)
+    return lines.select_related("invoice", "delivery__order").order_by("position", "pk")
 
 
 def debited_minor(invoice: CourierInvoice) -> int:
@@ -201,7 +206,8 @@ def _conclude(invoice: CourierInvoice) -> None:
         return
     taken = CourierDebit.objects.filter(invoice=invoice).exists()
     debited = debited_minor(invoice)
-    if differs(invoice) or (taken and debited != invoice.total_minor):
+    left = differences(invoice).count()
+    if left or (taken and debited != invoice.total_minor):
         status = InvoiceStatus.DIFFERING
     else:
         status = InvoiceStatus.SETTLED if debited == invoice.total_minor else InvoiceStatus.MATCHED
@@ -209,5 +215,6 @@ def _conclude(invoice: CourierInvoice) -> None:
         invoice.status = status
         invoice.save(update_fields=["status"])
     overdue = not taken and debited != invoice.total_minor and clock.now() > invoice.due_at + DEBIT_GRACE
+    invoice_reports.many_differ(invoice, left, wrong=left > MOST_INCIDENTS)
     invoice_reports.debit_differs(invoice, debited, wrong=taken and debited != invoice.total_minor)
     invoice_reports.debit_overdue(invoice, wrong=overdue)

@@ -11,6 +11,7 @@ from payouts.lifecycle import LineVerdict
 from payouts.models import CourierInvoice, CourierInvoiceLine
 
 LINE = "courier_invoice_line"  # a line differs from what we expected
+MANY = "courier_invoice_differs"  # more lines differ than are reported one by one
 DEBIT = "courier_debit_differs"  # the company took another amount than it asked for
 OVERDUE = "courier_debit_overdue"  # it was due days ago, and nothing was taken
 
@@ -60,6 +61,11 @@ def line_agrees(line: CourierInvoiceLine, resolution: str) -> None:
     incidents.resolve_key(key(LINE, line.pk), resolution)
 
 
+def many_differ(invoice: CourierInvoice, count: int, *, wrong: bool) -> None:
+    title = f"{count} lines of {invoice} differ, and only the first are reported each: is it the right file?"
+    _hold(wrong, MANY, invoice, title, {"lines": count})
+
+
 def debit_differs(invoice: CourierInvoice, debited_minor: int, *, wrong: bool) -> None:
     asked, taken = show(invoice.total_minor, invoice.currency), show(debited_minor, invoice.currency)
     detail = {"debited_minor": debited_minor, "total_minor": invoice.total_minor, "currency": invoice.currency}
@@ -75,13 +81,18 @@ def debit_overdue(invoice: CourierInvoice, *, wrong: bool) -> None:
 def forget(invoice: CourierInvoice, resolution: str) -> None:
     """Nothing about this invoice or its lines is to be looked at any more."""
     lines = CourierInvoiceLine.objects.filter(invoice=invoice).values_list("pk", flat=True)
-    keys = [key(DEBIT, invoice.pk), key(OVERDUE, invoice.pk), *(key(LINE, pk) for pk in lines)]
+    keys = [*keys_of(invoice), *(key(LINE, pk) for pk in lines)]
     for standing in open_incidents(keys):
         incidents.resolve_key(standing.dedupe_key, resolution)
 
 
 def open_incidents(keys: list[str]) -> list[Incident]:
     return list(Incident.objects.filter(dedupe_key__in=keys).exclude(status=IncidentStatus.RESOLVED).order_by("pk"))
+
+
+def keys_of(invoice: CourierInvoice) -> list[str]:
+    """Of what is said of the invoice as a whole."""
+    return [key(kind, invoice.pk) for kind in (MANY, DEBIT, OVERDUE)]
 
 
 def key(kind: str, pk: int) -> str:
@@ -92,7 +103,7 @@ def _hold(wrong: bool, kind: str, invoice: CourierInvoice, title: str, detail: d
     """One open incident exactly while something is wrong; the same words are not reported twice."""
     standing = next(iter(open_incidents([key(kind, invoice.pk)])), None)
     if not wrong and standing is not None:
-        incidents.resolve_key(standing.dedupe_key, "the invoice and its debits agree")
+        incidents.resolve_key(standing.dedupe_key, "right again")
     elif wrong and (standing is None or standing.title != title):
         incidents.open(
             kind,

@@ -19,7 +19,7 @@ from foundation.errors import Conflict, Invalid, NotFound
 from foundation.events import Cause, subject_of
 from foundation.money import show
 from payouts import cooco_invoice, courier_costs, expectations, invoice_matching, invoice_reports, ledger
-from payouts.lifecycle import InvoiceStatus, LineVerdict
+from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, EntryKind
 from payouts.payouts import person
 
@@ -121,18 +121,39 @@ def accept(line: CourierInvoiceLine, by: Cause, reason: str) -> None:
     """What the company asks stands: its difference is booked, its incident closed. Raises Conflict where there is
     nothing to accept."""
     with transaction.atomic():
-        invoice = invoice_matching.lock(line.invoice_id)
-        row = CourierInvoiceLine.objects.get(pk=line.pk)
-        if invoice.status == InvoiceStatus.REPLACED:
-            raise Conflict(f"{invoice} was replaced")
-        if row.verdict == LineVerdict.SAME or row.accepted_at is not None:
+        invoice = _lock_live(line.invoice_id)
+        row = invoice_matching.differences(invoice).filter(pk=line.pk).first()
+        if row is None:
             raise Conflict("There is no open difference in this line")
-        row.accepted_at, row.accepted_by_id, row.acceptance = clock.now(), person(by), reason[:300]
-        row.save(update_fields=["accepted_at", "accepted_by", "acceptance"])
-        invoice_reports.line_agrees(row, f"accepted: {reason}")
-        data = {"line": row.pk, "verdict": row.verdict, "asked": row.amount_minor, "expected": row.expected_minor}
-        events.record("courier_invoice.line_accepted", invoice, by=by, data={**data, "why": reason})
+        _accept(invoice, row, by, reason)
         invoice_matching.match(invoice)
+
+
+def accept_all(invoice: CourierInvoice, by: Cause, reason: str) -> int:
+    """The same for every line that differs; returns how many that were."""
+    with transaction.atomic():
+        row = _lock_live(invoice.pk)
+        lines = list(invoice_matching.differences(row))
+        for line in lines:
+            _accept(row, line, by, reason)
+        invoice_matching.match(row)
+    return len(lines)
+
+
+def _accept(invoice: CourierInvoice, line: CourierInvoiceLine, by: Cause, reason: str) -> None:
+    line.accepted_at, line.accepted_by_id, line.acceptance = clock.now(), person(by), reason[:300]
+    line.save(update_fields=["accepted_at", "accepted_by", "acceptance"])
+    invoice_reports.line_agrees(line, f"accepted: {reason}")
+    data = {"line": line.pk, "verdict": line.verdict, "asked": line.amount_minor, "expected": line.expected_minor}
+    events.record("courier_invoice.line_accepted", invoice, by=by, data={**data, "why": reason})
+
+
+def _lock_live(invoice_id: int) -> CourierInvoice:
+    """Raises Conflict for one that counts no more."""
+    row = invoice_matching.lock(invoice_id)
+    if row.status == InvoiceStatus.REPLACED:
+        raise Conflict(f"{row} was replaced: look at the one that replaces it")
+    return row
 
 
 def match_again(invoice: CourierInvoice) -> InvoiceStatus:
@@ -162,9 +183,7 @@ def debited(
     if debited_on > clock.now().date():
         raise Invalid("this day is still to come", field="debited_on")
     with transaction.atomic():
-        row = invoice_matching.lock(invoice.pk)
-        if row.status == InvoiceStatus.REPLACED:
-            raise Conflict(f"{row} was replaced: record it on the invoice that replaces it")
+        row = _lock_live(invoice.pk)
         account = courier_costs.pair(row.courier, row.currency).payable
         known = CourierDebit.objects.filter(courier=row.courier, reference=reference).first()
         if known is not None:

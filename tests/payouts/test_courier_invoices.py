@@ -13,8 +13,8 @@ from foundation.errors import Conflict, Invalid, NotFound
 from foundation.models import Event, Job
 from notifications import incidents
 from notifications.models import Incident, IncidentStatus
-from payouts import books, expectations, invoices, reactions
-from payouts.lifecycle import InvoiceStatus, LineVerdict
+from payouts import books, expectations, invoice_matching, invoices, reactions
+from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, LedgerEntry
 from tests.payouts import money
 from tests.payouts.invoice_files import MONDAY, SUNDAY, at, carried, file, line, take
@@ -44,8 +44,7 @@ def standing(kind: str | None = None) -> list[Incident]:
 
 
 def differing(invoice: CourierInvoice) -> list[CourierInvoiceLine]:
-    lines = CourierInvoiceLine.objects.filter(invoice=invoice, accepted_at=None).order_by("position", "pk")
-    return list(lines.exclude(verdict=LineVerdict.SAME))
+    return list(invoice_matching.differences(invoice))
 
 
 def accept(one: CourierInvoiceLine, reason: str = "they are right") -> None:
@@ -176,6 +175,17 @@ def test_what_a_delivery_cost_after_all_is_booked_by_the_nightly_look():
     invoices.watch()
     jobs.run(Job.objects.get(handler="payouts.book_delivery", subject=f"delivery:{delivery.pk}"))
     assert of_courier() == (0, 500)
+
+
+def test_a_wrong_file_does_not_bury_ops(monkeypatch):
+    monkeypatch.setattr(invoice_matching, "MOST_INCIDENTS", 3)
+    invoice = take(*(line(external_id=f"theirs-{number}") for number in range(5)))
+    assert len(standing("courier_invoice_line")) == 3
+    assert [one.title for one in standing("courier_invoice_differs")] == [
+        "5 lines of cooco invoice C-46 differ, and only the first are reported each: is it the right file?"
+    ]
+    assert invoices.accept_all(invoice, by_finance(), "it is") == 5
+    assert (standing(), of_courier()) == ([], (0, 5 * FEE))
 
 
 # ── accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
