@@ -71,10 +71,10 @@ def ended_at(facts: Facts) -> datetime | None:
 def status(facts: Facts) -> DeliveryStatus:
     """The delivery's status that follows from the facts."""
     over = end(facts)
+    if STOPPED in facts and (over is None or (over != Stage.RETURNED and not was_carried(facts))):
+        return DeliveryStatus.CANCELLED  # what some companies then call failed is our own cancel (SPEC C9)
     if over is not None:
         return DeliveryStatus(over.value)
-    if STOPPED in facts:
-        return DeliveryStatus.CANCELLED
     return next((DeliveryStatus(stage.value) for stage in _PROGRESS if stage in facts), DeliveryStatus.REQUESTED)
 
 

@@ -5,6 +5,7 @@ All of it from our own rows, by indexes that end in a time.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -117,7 +118,7 @@ def _spend(courier: str, since: datetime) -> str:
         return ", ".join(money.show(int(amount), currency) for currency, amount in cursor.fetchall()) or "–"
 
 
-def _row(query: str, params: list[object]) -> tuple:
+def _row(query: str, params: list[Any]) -> tuple:
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         return cursor.fetchone()

@@ -90,6 +90,15 @@ def test_what_we_stopped_is_cancelled_until_the_courier_says_otherwise():
     assert courier_facts.status(courier_facts.learn(late, told(Stage.DELIVERED, 9), T0)) == DeliveryStatus.DELIVERED
 
 
+# spec: C9
+def test_what_is_called_failed_after_our_own_cancel_is_cancelled_in_either_order():
+    assigned = facts_of([(Stage.ASSIGNED, 1)])
+    failed_first = courier_facts.stopped(courier_facts.learn(assigned, told(Stage.FAILED, 3), T0), T0)
+    stopped_first = courier_facts.learn(courier_facts.stopped(assigned, T0), told(Stage.FAILED, 3), T0)
+    assert failed_first == stopped_first
+    assert courier_facts.status(failed_first) == DeliveryStatus.CANCELLED
+
+
 @pytest.mark.parametrize(
     ("history", "carried"),
     [([(Stage.ASSIGNED, 1)], False), ([(Stage.PICKED_UP, 1)], True), ([(Stage.FAILED, 1)], False)],

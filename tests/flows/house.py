@@ -32,7 +32,10 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 START_S = 90.0
 OPS_EMAIL = "ops@handoff.example"
-PROVIDERS = {variable.name for group in ("Stripe", "PetPooja (POS)", "Messages") for variable in GROUPS[group]}
+COURIERS = ("COOCO (courier)", "Uber Direct (courier)", "DoorDash Drive (courier)")
+PROVIDERS = {
+    variable.name for group in ("Stripe", "PetPooja (POS)", "Messages", *COURIERS) for variable in GROUPS[group]
+}
 
 
 @dataclass(frozen=True)
