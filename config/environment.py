@@ -138,9 +138,6 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("MAX_FAKE_ATTEMPTS", "count", 3, "More fake confirmations than these suspend the rider (R4)."),
         Variable("POSITION_FRESH_SECONDS", "count", 120, "Older positions make a rider no candidate (D1)."),
         Variable("MIN_PAYOUT_MINOR", "count", 100, "Smaller balances wait for the next payout (M2)."),
-        Variable(
-            "PAYOUT_LOOKUP_AFTER_HOURS", "count", 20, "Older attempts are looked up before they are sent again (M4)."
-        ),
     ],
     "Travel (a simulated city may be faster)": [
         Variable("TRAVEL_SPEED_M_PER_MIN", "amount", 320.0, "How fast riders get on, for ETAs and dispatch."),

@@ -42,7 +42,6 @@ INSTALLED_APPS = [
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "django_filters",
     "django_celery_beat",
     "foundation",
     "notifications",
@@ -210,7 +209,6 @@ GPS_REQUIRED = read("GPS_REQUIRED")  # SPEC R4
 MAX_FAKE_ATTEMPTS = read("MAX_FAKE_ATTEMPTS")  # SPEC R4: more than these suspends
 POSITION_FRESH_SECONDS = read("POSITION_FRESH_SECONDS")  # SPEC D1
 MIN_PAYOUT_MINOR = read("MIN_PAYOUT_MINOR")  # SPEC M2
-PAYOUT_LOOKUP_AFTER_HOURS = read("PAYOUT_LOOKUP_AFTER_HOURS")  # SPEC M4: Stripe forgets keys after 24 h
 
 # ── the physics of the city (a simulated city may be faster) ─────────────────────────────────────────────────────
 TRAVEL_SPEED_M_PER_MIN = read("TRAVEL_SPEED_M_PER_MIN")
