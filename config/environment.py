@@ -164,9 +164,6 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("POSITION_FRESH_SECONDS", "count", 120, "Older positions make a rider no candidate (D1)."),
         Variable("COURIER_SILENT_SECONDS", "count", 120, "Courier jobs not heard of for so long are asked about (C5)."),
         Variable("MIN_PAYOUT_MINOR", "count", 100, "Smaller balances wait for the next payout (M2)."),
-        Variable(
-            "PAYOUT_LOOKUP_AFTER_HOURS", "count", 20, "Older attempts are looked up before they are sent again (M4)."
-        ),
     ],
     "Travel (a simulated city may be faster)": [
         Variable("TRAVEL_SPEED_M_PER_MIN", "amount", 320.0, "How fast riders get on, for ETAs and dispatch."),

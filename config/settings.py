@@ -42,7 +42,6 @@ INSTALLED_APPS = [
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "django_filters",
     "django_celery_beat",
     "foundation",
     "notifications",
@@ -225,7 +224,6 @@ MAX_FAKE_ATTEMPTS = read("MAX_FAKE_ATTEMPTS")  # SPEC R4: more than these suspen
 POSITION_FRESH_SECONDS = read("POSITION_FRESH_SECONDS")  # SPEC D1
 COURIER_SILENT_SECONDS = read("COURIER_SILENT_SECONDS")
 MIN_PAYOUT_MINOR = read("MIN_PAYOUT_MINOR")  # SPEC M2
-PAYOUT_LOOKUP_AFTER_HOURS = read("PAYOUT_LOOKUP_AFTER_HOURS")  # SPEC M4: Stripe forgets keys after 24 h
 
 # ── the physics of the city (a simulated city may be faster) ─────────────────────────────────────────────────────
 TRAVEL_SPEED_M_PER_MIN = read("TRAVEL_SPEED_M_PER_MIN")

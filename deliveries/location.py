@@ -20,6 +20,7 @@ from riders import positions
 from riders.models import Rider
 from riders.positions import PointResult, PointVerdict, Seen
 
+BY = Cause("system", "left the store")
 LEFT_AT_GEOFENCES = 2  # twice as far from the store as a pickup may be confirmed: the rider has left
 
 
@@ -60,4 +61,4 @@ def _leave(order_id: int, delivery_id: int) -> None:
         order = rows.lock(order_id)
         delivery = carrying.lock_live(order)
         if delivery is not None and delivery.pk == delivery_id and delivery.status == DeliveryStatus.PICKED_UP:
-            carrying.leave(order, delivery, by=Cause("system", "left the store"))
+            carrying.leave(order, delivery, by=BY)

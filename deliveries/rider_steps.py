@@ -9,14 +9,15 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from deliveries import access, carrying, fraud, position_checks
+from deliveries import access, carrying, fraud, location, position_checks
 from deliveries.lifecycle import CARRIED, DELIVERY, RIDER_WORDS, DeliveryStatus
 from deliveries.models import Delivery
 from deliveries.position_checks import CONFIRMATIONS, Finding, Nearness
-from foundation import clock
+from foundation import clock, events
 from foundation.errors import Conflict, IllegalMove, Invalid, Problem
 from foundation.events import Cause
 from foundation.geo import Point
+from foundation.models import Event
 from orders import rows
 from orders.models import Order
 from riders import positions
@@ -45,7 +46,7 @@ def take(order_id: int, rider: Rider, target: DeliveryStatus, position: Point | 
         delivery = carrying.lock_of_rider(order, rider)
         if delivery is None:
             raise not_carrying(order, rider)
-        if delivery.status == target and delivery.status in STEPS:
+        if _is_so_already(delivery, target):
             return delivery
         _require_next(order, delivery, target)
         refusal = _refusal(order, delivery, rider, target, position)
@@ -55,6 +56,15 @@ def take(order_id: int, rider: Rider, target: DeliveryStatus, position: Point | 
     if refusal is not None:  # only now: the flag has been committed
         raise refusal
     return delivery
+
+
+def _is_so_already(delivery: Delivery, target: DeliveryStatus) -> bool:
+    """The step was taken before; since then the house itself may have seen the rider leave the store."""
+    if delivery.status == target:
+        return target in STEPS
+    left = target == DeliveryStatus.PICKED_UP and delivery.status == DeliveryStatus.IN_TRANSIT
+    moves = Event.objects.filter(subject=events.subject_of(delivery), name="delivery.left")
+    return left and moves.filter(actor=location.BY.actor, cause=location.BY.cause).exists()
 
 
 def not_carrying(order: Order, rider: Rider) -> Problem:

@@ -326,6 +326,7 @@ def test_who_leaves_the_store_is_out_for_delivery():
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.IN_TRANSIT
     assert Event.objects.get(name="delivery.left").actor == "system"
+    assert step(delivery, "PICKED_UP").status == 200  # whose first answer was lost: the app says it again
     assert step(delivery, "OUT_FOR_DELIVERY").status == 200  # the app says it as well
 
 
