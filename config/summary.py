@@ -22,6 +22,7 @@ def summary() -> dict[str, Any]:
         "offers": _counts("SELECT status, count(*) FROM deliveries_offer GROUP BY 1"),
         "flags": _counts("SELECT kind || ' ' || status, count(*) FROM deliveries_fraudflag GROUP BY 1"),
         "earnings": _earnings(),
+        "couriers": _couriers(),
         "payouts": _payouts(),
         "webhooks": _webhooks(),
         "messages": _counts(
@@ -75,6 +76,20 @@ def _earnings() -> dict[str, Any]:
             " WHERE payee_kind = 'rider' GROUP BY 1"
         ),
     }
+
+
+def _couriers() -> dict[str, Any]:
+    """Courier companies: what they delivered, what they earned of it, what they did not take in time."""
+    (earned,) = _row(
+        "SELECT count(DISTINCT e.reference) FROM payouts_ledgerentry e JOIN payouts_ledgeraccount a"
+        " ON a.id = e.account_id WHERE a.payee_kind = 'provider' AND e.kind = 'delivery_fee'"
+    )
+    (given_up,) = _row(
+        "SELECT count(*) FROM deliveries_delivery WHERE courier <> 'in_house' AND status = 'cancelled'"
+        " AND stop_asked_at IS NULL"
+    )
+    delivered = "FROM deliveries_delivery WHERE courier <> 'in_house' AND status = 'delivered' GROUP BY 1"
+    return {"earned": earned, "given_up": given_up, "delivered": _counts(f"SELECT courier, count(*) {delivered}")}
 
 
 def _payouts() -> dict[str, Any]:

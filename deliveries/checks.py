@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, register
 
+from deliveries import couriers
 from deliveries.announcing import NAMES
 from deliveries.lifecycle import RIDER_WORDS, WITHOUT_RIDER, DeliveryStatus
 from deliveries.position_checks import CONFIRMATIONS
@@ -27,6 +28,17 @@ def confirmations_are_steps(**_: Any) -> list[CheckMessage]:
 def names_on_the_wire_are_namespaced(**_: Any) -> list[CheckMessage]:
     wrong = [name for name in NAMES.values() if name.count(":") != 1]
     return [Error(f"not as the contracts write names: {wrong}", id="deliveries.E003")] if wrong else []
+
+
+@register()
+def couriers_are_configured(**_: Any) -> list[CheckMessage]:
+    """A company without keys is off, and is said to be (SPEC S5)."""
+    hint = "Set its keys (docs/configuration.md); until then it is never asked and its webhooks are refused."
+    return [
+        Info(f"{company.title} is off: its keys are not set", hint=hint, id=f"deliveries.courier.{company.name}")
+        for company in couriers.companies().values()
+        if not company.enabled()
+    ]
 
 
 @register()

@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 REASON_LENGTH = Delivery._meta.get_field("end_reason").max_length or 0
+WHAT_IT_COSTS = {"courier_facts", "courier_fee_minor", "courier_fee_currency"}  # the books follow an ended one as well
 NAMES = {
     DeliveryStatus.ASSIGNED: "delivery.assigned",
     DeliveryStatus.PICKED_UP: "delivery.picked_up",
@@ -158,7 +159,7 @@ def learn(order: Order, delivery: Delivery, news: CourierNews) -> Verdict:
     if not settle(order, delivery, facts, by=by, details=_details(delivery, news)):
         return Verdict.REPEATED
     if news.position is not None:
-        positions([news])
+        positions([replace(news, occurred_at=None)])  # as of now: the time told is that of the step
     if before not in LIVE and set(facts) - set(old_facts):
         stopping.goes_on_anyway(order, delivery, news, by=by)
     return Verdict.APPLIED if delivery.status != before else Verdict.STALE
@@ -203,7 +204,7 @@ def settle(
         setattr(delivery, name, value)
     delivery.courier_heard_at = clock.now()
     delivery.save(update_fields=[*changed, "courier_heard_at"])
-    if delivery.status != before:
+    if delivery.status != before or (delivery.status not in LIVE and changed.keys() & WHAT_IT_COSTS):
         _record(order, delivery, by)
     if "courier_ref" in changed:
         carriage.handed_to(order, delivery.attempt, delivery.courier, delivery.courier_ref)

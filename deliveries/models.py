@@ -66,7 +66,7 @@ class Delivery(WorkItem):
     courier_heard_at = models.DateTimeField(null=True, blank=True, help_text="When it last told us anything.")
     courier_fee_minor = models.PositiveBigIntegerField(null=True, blank=True, help_text="What it said it charges.")
     courier_fee_currency = models.CharField(max_length=3, blank=True, default="")
-    tracking_url = models.URLField(max_length=500, blank=True, default="")
+    tracking_url = models.CharField(max_length=500, blank=True, default="")
     arrival_at = models.DateTimeField(null=True, blank=True, help_text="The courier's own estimate.")
     proofs = models.JSONField(default=dict, blank=True, help_text="Photos and signatures as the courier names them.")
     stop_reason = models.CharField(max_length=300, blank=True, default="", help_text="Why we want the courier to stop.")

@@ -81,8 +81,9 @@ def give_up(order: Order, delivery: Delivery, *, by: Cause) -> None:
 
 # ── the courier's answer ─────────────────────────────────────────────────────────────────────────────────────────
 def confirmed(order: Order, delivery: Delivery, fee_minor: int | None, currency: str, *, by: Cause) -> None:
-    """The courier has stopped; `fee_minor` is what that costs, if it said."""
-    fee = {} if fee_minor is None else {"courier_fee_minor": fee_minor, "courier_fee_currency": currency}
+    """The courier has stopped; `fee_minor` is what that costs, None where it did not say: what it would have taken for
+    carrying it is not that."""
+    fee = {"courier_fee_minor": fee_minor, "courier_fee_currency": currency if fee_minor is not None else ""}
     over(order, delivery, delivery.stop_reason or "cancelled", by=by, **fee)
 
 

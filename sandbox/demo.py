@@ -23,6 +23,7 @@ from sandbox.city import proof, town
 from sandbox.city.casting import STAFF, Cast
 from sandbox.city.clock import CityClock
 from sandbox.city.day import CITIES, Day, generate, read
+from sandbox.city.phones import COMPANIES
 from sandbox.machine import ports
 from sandbox.machine.children import MachineError
 from sandbox.machine.processes import Processes, answers
@@ -40,7 +41,6 @@ PROGRAMS = {
 }
 PLAUSIBLE_M_PER_S = 50.0
 LEAD_MIN = 10.0
-COURIER_COMPANIES = ("cooco", "uber", "doordash")
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class Demo:
         pace = {"speed": self.chosen.speed, "by_itself": True}
         city = self.cast.city
         place = {"address": city.name, "lat": city.lat, "lng": city.lng}
-        for company in COURIER_COMPANIES:
+        for company in COMPANIES:
             for what, told in (("pace", pace), ("places", place)):
                 url = f"{self.url('sandbox')}/_control/{company}/{what}"
                 requests.post(url, json=told, timeout=10).raise_for_status()

@@ -153,7 +153,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='delivery',
             name='tracking_url',
-            field=models.URLField(blank=True, default='', max_length=500),
+            field=models.CharField(blank=True, default="", max_length=500),
         ),
         migrations.AlterField(
             model_name='decision',

@@ -65,6 +65,7 @@ DISHES = (
     "Veggie Burger",
     "Biryani",
 )
+WITH_COMPANIES = {1: "cooco", 3: "uber", 5: "doordash"}
 STAFF = {"agent": "ops_agent", "lead": "ops_lead", "finance": "finance"}
 
 
@@ -142,7 +143,13 @@ class Cast:
             "pos_rest_id": f"rest-{restaurant.name}",
             "email": f"{self.slug(restaurant.name)}@stores.example",
             "phone": f"{self.city.dial}{1000 + number:04d}",
+            **self._carriers(number),
         }
+
+    def _carriers(self, number: int) -> dict[str, Any]:
+        """Three stores in eight send with a courier company where they can, the others with our riders."""
+        company = WITH_COMPANIES.get(number % 8)
+        return {"carried_by": "preferred", "preferred_carriers": [company, "in_house"]} if company else {}
 
     def _rider(self, number: int, courier: Courier) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ import httpx
 
 TRIES = 12
 TIMEOUT_S = 20.0
+COMPANIES = ("cooco", "uber", "doordash")
 
 
 class Answer:
@@ -132,3 +133,19 @@ class Outside:
     async def summary(self) -> dict[str, Any]:
         answer = await call(self.http, "GET", "/_control/stripe/summary")
         return dict(answer.body)
+
+    async def courier_jobs(self) -> dict[str, list[dict[str, Any]]]:
+        """Every job of every courier company."""
+        found = {}
+        for company in COMPANIES:
+            answer = await call(self.http, "GET", f"/_control/{company}/jobs", params={"limit": 1000})
+            found[company] = list(answer.body["jobs"])
+        return found
+
+    async def black_out(self, company: str, *, over: bool) -> None:
+        """A courier company answers nobody any more, or again."""
+        if over:
+            await call(self.http, "DELETE", "/_control/faults", params={"provider": company})
+        else:
+            fault = {"provider": company, "direction": "answer", "kind": "error_500", "share": 1.0, "status": 503}
+            await call(self.http, "POST", "/_control/faults", json=fault)

@@ -46,7 +46,15 @@ def _claims(handoff: dict[str, Any], stripe: dict[str, Any], tally: Tally) -> di
         "orders in = orders out (delivered, cancelled, failed or refunded)": (orders["total"], orders["ended"]),
         "orders that customers placed are known": (len(set(tally.placed.values()) - set(handoff["order_refs"])), 0),
         "handed over by riders = delivered": (len(tally.delivered - set(handoff["delivered_refs"])), 0),
-        "delivered orders = deliveries earned once": (orders["delivered"], handoff["earnings"]["deliveries_earned"]),
+        "delivered orders = deliveries earned once": (
+            orders["delivered"],
+            handoff["earnings"]["deliveries_earned"] + handoff["couriers"]["earned"],
+        ),
+        "delivered by companies = by our books": (
+            _delivered(stripe["jobs"]),
+            handoff["couriers"]["delivered"],
+        ),
+        "jobs still live at companies": (_count_live(stripe["jobs"]), 0),
         "earned twice": (handoff["earnings"]["earned_twice"], 0),
         "payments booked = captured by Stripe": (handoff["payments"]["captured"], captured),
         "refunds booked = refunded by Stripe": (handoff["payments"]["refunded"], refunded),
@@ -57,6 +65,15 @@ def _claims(handoff: dict[str, Any], stripe: dict[str, Any], tally: Tally) -> di
         "events Stripe created = received": (stripe["events"]["created"], handoff["webhooks"]["stripe_events"]),
         "cheats that got through": (tally.cheats["got through"], 0),
     }
+
+
+def _delivered(jobs: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    found = {company: sum(job["stage"] == "delivered" for job in made) for company, made in jobs.items()}
+    return {company: count for company, count in found.items() if count}
+
+
+def _count_live(jobs: dict[str, list[dict[str, Any]]]) -> int:
+    return sum(job["live"] for made in jobs.values() for job in made)
 
 
 def _tell(handoff: dict[str, Any], tally: Tally, say: Callable[[str], None]) -> None:
@@ -70,6 +87,8 @@ def _tell(handoff: dict[str, Any], tally: Tally, say: Callable[[str], None]) -> 
     )
     say(f"messages    {_counts(handoff['messages'])}")
     say(f"cheats      {_counts(tally.cheats)}; flags {_counts(handoff['flags'])}")
+    couriers = handoff["couriers"]
+    say(f"companies   delivered {_counts(couriers['delivered'])}; {couriers['given_up']} jobs went elsewhere")
     say(f"payouts     {_counts(handoff['payouts']['by_status'])}")
 
 

@@ -17,6 +17,8 @@ from sandbox.city.phones import TIMEOUT_S, Outside, Phone
 from sandbox.city.riders import RiderApp
 
 PROGRESS_EVERY_S = 3.0
+BLACKED_OUT = "cooco"
+OUTAGE_S = 60.0
 NOBODY_LEFT_S = 600.0  # a day that does not end by itself this long after its last order is broken
 
 
@@ -75,6 +77,7 @@ async def run(cast: Cast, clock_of: Callable[[], CityClock], where: Addresses, s
         over = asyncio.Event()
         network = asyncio.create_task(_deliver_pushes(outside, riders, last_push))
         progress = asyncio.create_task(_tell(console, clock, tally, say))
+        outage = asyncio.create_task(_outage(outside, clock, cast, say))
         on_shift = [asyncio.create_task(rider.live(over)) for rider in riders.values()]
         try:
             await customers.live()
@@ -82,10 +85,22 @@ async def run(cast: Cast, clock_of: Callable[[], CityClock], where: Addresses, s
             over.set()
             await asyncio.gather(*on_shift)
         finally:
-            for task in (network, progress, *on_shift):
+            for task in (network, progress, outage, *on_shift):
                 task.cancel()
-            await asyncio.gather(network, progress, *on_shift, return_exceptions=True)
+            await asyncio.gather(network, progress, outage, *on_shift, return_exceptions=True)
+            await outside.black_out(BLACKED_OUT, over=True)
     return tally
+
+
+async def _outage(outside: Outside, clock: CityClock, cast: Cast, say: Callable[[str], None]) -> None:
+    """In the busiest part of the day one courier company answers nobody for a minute."""
+    placed = sorted(order.placed_min for order in cast.day.orders)
+    await clock.sleep_until(placed[len(placed) * 2 // 5])
+    await outside.black_out(BLACKED_OUT, over=False)
+    say(f"{clock.shown()}  {BLACKED_OUT} does not answer any more: what it was asked waits, new orders go elsewhere")
+    await asyncio.sleep(OUTAGE_S)
+    await outside.black_out(BLACKED_OUT, over=True)
+    say(f"{clock.shown()}  {BLACKED_OUT} answers again")
 
 
 def _give_overtime(riders: list[RiderApp]) -> None:
@@ -127,6 +142,7 @@ async def _tell(console: Console, clock: CityClock, tally: Tally, say: Callable[
 
 
 async def outside_summary(where: Addresses) -> dict[str, Any]:
-    """What Stripe says about the money of the day."""
+    """What Stripe says about the money of the day, and the courier companies about their jobs."""
     async with httpx.AsyncClient(base_url=where.sandbox, timeout=TIMEOUT_S) as http:
-        return await Outside(http, where.publishable_key).summary()
+        outside = Outside(http, where.publishable_key)
+        return {**await outside.summary(), "jobs": await outside.courier_jobs()}
