@@ -76,6 +76,7 @@ class Delivery(WorkItem):
     stop_decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta(WorkItem.Meta):
+        verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(fields=["order"], condition=Q(status__in=LIVE), name="delivery_live_once"),
             models.UniqueConstraint(fields=["order", "attempt"], name="delivery_attempt_once"),

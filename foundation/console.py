@@ -46,6 +46,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each facet is a full count
     list_per_page = 50
     list_max_show_all = 0
 

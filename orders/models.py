@@ -98,6 +98,9 @@ class StoreStaff(models.Model):
     user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="+")
     store = models.ForeignKey(Store, on_delete=models.PROTECT, related_name="+")
 
+    class Meta:
+        verbose_name_plural = "store staff"
+
     def __str__(self) -> str:
         return f"{self.user} at {self.store}"
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from foundation import clock, money
-from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action, table
 from foundation.events import subject_of
 from foundation.models import Event
 from payouts import evidence, invoice_admin, payouts

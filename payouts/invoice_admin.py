@@ -20,7 +20,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from foundation import clock
-from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action, table
 from foundation.errors import Invalid, Problem
 from foundation.events import Cause
 from foundation.money import exponent, show

@@ -14,6 +14,7 @@ from deliveries import breakers, couriers
 from deliveries.couriers.base import Company
 from deliveries.models import Breaker
 from foundation import money
+from payouts import courier_costs
 
 WINDOW = timedelta(days=7)
 
@@ -110,10 +111,10 @@ def _spend(courier: str, since: datetime) -> str:
             """
             SELECT a.currency, sum(e.amount_minor) FROM payouts_ledgerentry e
             JOIN payouts_ledgeraccount a ON a.id = e.account_id
-            WHERE a.payee_kind = 'provider' AND a.payee_name = %s AND e.occurred_at >= %s AND e.kind <> 'debit'
+            WHERE a.id = ANY(%s) AND e.occurred_at >= %s AND e.kind <> 'debit'
             GROUP BY a.currency ORDER BY a.currency
             """,
-            [courier, since],
+            [list(courier_costs.accounts_of(courier).values_list("pk", flat=True)), since],
         )
         return ", ".join(money.show(int(amount), currency) for currency, amount in cursor.fetchall()) or "–"
 

@@ -18,6 +18,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='delivery',
+            options={'verbose_name_plural': 'deliveries'},
+        ),
         migrations.CreateModel(
             name='Breaker',
             fields=[

@@ -10,6 +10,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='storestaff',
+            options={'verbose_name_plural': 'store staff'},
+        ),
         migrations.AddField(
             model_name='store',
             name='carried_by',
