@@ -16,7 +16,6 @@ from foundation.events import subject_of
 from foundation.models import Event
 from payouts import evidence, invoice_admin, payouts
 from payouts.models import AccountKind, BankPayout, ConnectAccount, LedgerAccount, LedgerEntry, Payout
-from payouts.pages import table
 
 SHOWN_ENTRIES = 50
 __all__ = ["invoice_admin"]  # the pages of courier companies' invoices register themselves there

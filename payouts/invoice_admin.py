@@ -29,7 +29,6 @@ from payouts.expectations import Expected
 from payouts.invoices import Heading
 from payouts.lifecycle import LineVerdict
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, CourierPayee
-from payouts.pages import table
 
 SHOWN_LINES = 500
 COMPANIES = [(name, name) for name in sorted(invoices.READERS)]
