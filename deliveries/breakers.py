@@ -11,6 +11,7 @@ import structlog
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from deliveries import couriers
 from deliveries.models import Breaker
 from foundation import clock
 from foundation.errors import Invalid
@@ -90,6 +91,11 @@ def failed(courier: str, error: str) -> None:
             dedupe=_incident_key(courier),
             detail={"courier": courier, "error": error[:300]},
         )
+
+
+def make_missing() -> None:
+    """A row for every company that this release knows."""
+    Breaker.objects.bulk_create([Breaker(courier=name) for name in couriers.companies()], ignore_conflicts=True)
 
 
 def overrule(courier: str, override: str, reason: str) -> Breaker:

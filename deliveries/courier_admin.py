@@ -7,6 +7,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from deliveries import breakers
@@ -24,6 +26,11 @@ class BreakerAdmin(ReadOnlyAdmin):
     ordering = ("courier",)
     actions = ("overrule",)
     has_overrule_permission = may("deliveries.overrule_breaker")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Breaker]:
+        """Also of companies that were never asked, so that they can be overruled."""
+        breakers.make_missing()
+        return super().get_queryset(request)
 
     @reasoned_action(
         "Overrule the breaker",

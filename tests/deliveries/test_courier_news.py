@@ -62,7 +62,7 @@ def state(delivery: Delivery) -> dict[str, Any]:
 
 # spec: O1, C3
 @pytest.mark.parametrize("name", [name for name in HISTORIES if name != "cancelled by the company"])
-def test_every_permutation_of_a_history_ends_as_the_ordered_run(name: str, toy: Toy):
+def test_a_history_in_any_order_ends_as_the_ordered_run(name: str, toy: Toy):
     history: History = HISTORIES[name][0]
     delivery = requested(toy)
 
@@ -75,7 +75,8 @@ def test_every_permutation_of_a_history_ends_as_the_ordered_run(name: str, toy: 
 
     ordered = run(history)
     assert ordered["status"] == HISTORIES[name][1]
-    for shuffled in itertools.permutations(history):
+    arrivals = list(itertools.permutations(history))
+    for shuffled in [arrivals[-1], *arrivals[:: max(1, len(arrivals) // 24)]]:  # test_courier_facts.py has them all
         assert run([*shuffled, shuffled[0]]) == ordered, shuffled
 
 

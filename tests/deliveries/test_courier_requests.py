@@ -136,6 +136,22 @@ def test_an_outage_of_5_10_sends_it_to_our_own_riders_and_tells_ops(toy: Toy):
 
 
 # spec: C4
+def test_a_company_that_flaps_takes_it_once(toy: Toy):
+    delivery = asked(toy)
+    for second in range(400):
+        toy.always, toy.executes = (None if second % 50 >= 40 else OUTAGE), second % 3 == 0
+        drain()
+        pass_time(1.0)
+    toy.always = None
+    drain()
+    [job] = toy.jobs.values()
+    assert len(job.requests) == 1
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.REQUESTED, job.reference)
+    assert [one.pk for one in live(delivery.order_id)] == [delivery.pk]
+
+
+# spec: C4
 def test_the_late_answer_of_a_request_that_was_given_up_is_cancelled(toy: Toy):
     delivery = asked(toy)
     toy.always, toy.executes = OUTAGE, True  # it is carried out, only the answers are lost

@@ -1,0 +1,128 @@
+"""Each company's own events, in every order, doubled: one end (SPEC O1, C3)."""
+
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from deliveries import carrying, courier_facts, courier_news, couriers
+from deliveries.evidence import CourierNews
+from deliveries.models import CourierCall, Delivery
+from foundation import clock
+from orders import rows
+from orders.models import Order, Refund
+from tests.builders import TEST, searching
+
+pytestmark = pytest.mark.django_db
+PAYLOADS = Path(__file__).parent / "payloads"
+
+# Files of payloads/<company>/webhooks, as they happen; the last column is how the ordered run ends.
+HISTORIES: dict[str, tuple[str, list[str], str]] = {
+    "cooco delivers": (
+        "cooco",
+        ["delivery.assigned", "delivery.picked_up", "delivery.in_transit", "delivery.completed"],
+        "delivered",
+    ),
+    "cooco completes, then fails": (
+        "cooco",
+        ["delivery.assigned", "delivery.picked_up", "delivery.in_transit", "delivery.completed", "delivery.failed"],
+        "failed",
+    ),
+    "uber delivers": (
+        "uber",
+        ["pending", "pending_with_courier", "pickup", "pickup_complete", "dropoff", "delivered"],
+        "delivered",
+    ),
+    "uber brings it back": ("uber", ["pickup", "pickup_complete", "dropoff", "returned"], "returned"),
+    "doordash delivers": (
+        "doordash",
+        [
+            "DASHER_CONFIRMED",
+            "DASHER_CONFIRMED_PICKUP_ARRIVAL",
+            "DASHER_PICKED_UP",
+            "DASHER_CONFIRMED_DROPOFF_ARRIVAL",
+            "DASHER_DROPPED_OFF",
+        ],
+        "delivered",
+    ),
+    "doordash brings it back": (
+        "doordash",
+        ["DASHER_CONFIRMED", "DASHER_PICKED_UP", "DELIVERY_RETURN_INITIALIZED", "DELIVERY_RETURNED"],
+        "returned",
+    ),
+}
+
+
+def requested(company: str) -> Delivery:
+    delivery = searching()
+    with transaction.atomic():
+        order = rows.lock(delivery.order_id)
+        carrying.request(order, courier_news.lock(delivery.pk), company, None, by=TEST)
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+def told(company: str, name: str, delivery: Delivery) -> CourierNews:
+    """The event as its company reads it, about this delivery. Unsigned ends count as looked up."""
+    payload = json.loads((PAYLOADS / company / "webhooks" / f"{name}.json").read_text())
+    [notice] = couriers.company(company).notices(payload, None)  # type: ignore[arg-type]
+    news = couriers.company(company).read(notice.event_type, notice.payload)
+    assert news is not None
+    return replace(news, external_id=delivery.external_id, is_hint=False)
+
+
+def state(delivery: Delivery) -> dict[str, Any]:
+    delivery = Delivery.objects.get(pk=delivery.pk)
+    order = Order.objects.get(pk=delivery.order_id)
+    columns = ("status", "courier_facts", "assigned_at", "picked_up_at", "in_transit_at", "ended_at")
+    axes = ("status", "carriage", "preparation", "assigned_at", "picked_up_at", "delivered_at", "failed_at")
+    return {
+        **{name: getattr(delivery, name) for name in columns},
+        **{f"order.{name}": getattr(order, name) for name in axes},
+        "refunds": list(Refund.objects.filter(order=order).exclude(state="discarded").values_list("reference")),
+    }
+
+
+# spec: O1, C3
+@pytest.mark.parametrize("name", HISTORIES)
+def test_every_permutation_leaves_the_same_facts(name: str):
+    company, files, end = HISTORIES[name]
+    news = [told(company, file, Delivery(external_id="1")) for file in files]
+
+    def facts_of(arrival: Iterable[CourierNews]) -> dict[str, str]:
+        facts: dict[str, str] = {}
+        for one in arrival:
+            facts = courier_facts.learn(facts, one, clock.now())
+        return facts
+
+    ordered = facts_of(news)
+    assert courier_facts.status(ordered) == end
+    for arrival in itertools.permutations(news):
+        assert facts_of((*arrival, *arrival[::2])) == ordered, [one.word for one in arrival]
+
+
+# spec: O1, C3
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_companys_events_in_any_order_end_as_the_ordered_run(name: str):
+    company, files, end = HISTORIES[name]
+    delivery = requested(company)
+    CourierCall.objects.all().delete()
+    news = [told(company, file, delivery) for file in files]
+
+    def run(order_of_arrival: tuple[CourierNews, ...]) -> dict[str, Any]:
+        with transaction.atomic():
+            for one in (*order_of_arrival, order_of_arrival[0]):
+                courier_news.take(one)
+            found = state(delivery)
+            transaction.set_rollback(True)
+        return found
+
+    ordered = run(tuple(news))
+    assert ordered["status"] == end
+    arrivals = list(itertools.permutations(news))
+    for arrival in [arrivals[-1], *arrivals[:: max(1, len(arrivals) // 24)]]:  # of long ones some: facts are above
+        assert run(arrival) == ordered, [one.word for one in arrival]

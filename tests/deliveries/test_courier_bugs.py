@@ -1,0 +1,70 @@
+"""What properties and races found in the engine of courier companies, each as the shortest story that shows it."""
+
+import pytest
+
+from deliveries import by_ops, courier_news
+from deliveries.couriers.base import Cancelled, Handle, Try
+from deliveries.evidence import Stage
+from deliveries.lifecycle import DeliveryStatus
+from foundation.errors import Unknown
+from tests.builders import TEST
+from tests.deliveries.test_courier_requests import asked, live, pass_time
+from tests.deliveries.toy_courier import Toy, drain, toy
+
+__all__ = ["toy"]
+pytestmark = pytest.mark.django_db
+
+
+# spec: C2, O7
+def test_a_job_whose_answer_was_lost_is_found_again_to_be_stopped(toy: Toy):
+    """The company looks nothing up by our id: only the create, tried again, tells what is to be cancelled."""
+    delivery = asked(toy)
+    toy.fails.append(Unknown("lost"))
+    drain()
+    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    for _ in range(3):
+        drain()
+        pass_time(2)
+    drain()
+    delivery.refresh_from_db()
+    assert not toy.live
+    assert delivery.status == DeliveryStatus.CANCELLED
+    assert [one.courier for one in live(delivery.order_id)] == ["in_house"]
+
+
+# spec: C3, O7
+def test_a_wish_to_stop_is_passed_on_once_a_webhook_tells_whom(toy: Toy):
+    delivery = asked(toy)
+    toy.fails.append(Unknown("lost"))
+    drain()
+    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    drain()  # nothing can be cancelled yet
+    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    drain()
+    delivery.refresh_from_db()
+    assert not toy.live
+    assert delivery.status == DeliveryStatus.CANCELLED
+
+
+# spec: O7
+def test_what_became_known_while_it_was_being_stopped_is_stopped(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """The answer to the create is written down between our look at the delivery and the company's "known by our id
+    alone"."""
+    delivery = asked(toy)
+    toy.fails.append(Unknown("lost"))
+    drain()
+    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    cancel = toy.cancel
+
+    def told_meanwhile(handle: Handle, reason: str, call: Try) -> Cancelled:
+        if not handle.courier_ref:
+            courier_news.take(toy.news(delivery.external_id, Stage.REQUESTED, at=None))
+        return cancel(handle, reason, call)
+
+    monkeypatch.setattr(toy, "cancel", told_meanwhile)
+    drain()
+    pass_time(2)
+    drain()
+    delivery.refresh_from_db()
+    assert not toy.live
+    assert delivery.status == DeliveryStatus.CANCELLED
