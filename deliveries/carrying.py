@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from deliveries import courier_news, eta, offers, searching, stopping, tracks
+from deliveries import courier_calls, courier_ends, eta, offers, searching, stopping, tracks
 from deliveries.lifecycle import DELIVERY, LIVE, DeliveryStatus
 from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery
 from foundation import clock, events
@@ -75,7 +75,9 @@ def _call_off(order: Order, delivery: Delivery, *, by: Cause, reason: str) -> No
 
 
 def _may_open(order: Order) -> bool:
-    return _paid_and_acknowledged(order) and order.carriage == CarriageState.NONE and not stopping.awaits_proof(order)
+    return (
+        _paid_and_acknowledged(order) and order.carriage == CarriageState.NONE and not courier_ends.awaits_proof(order)
+    )
 
 
 def _paid_and_acknowledged(order: Order) -> bool:
@@ -140,7 +142,7 @@ def request(order: Order, delivery: Delivery, courier: str, quote: CourierQuote 
         data={"attempt": delivery.attempt, "courier": courier, "status": str(delivery.status)},
         order_ref=order.public_id,
     )
-    courier_news.ask(delivery, CourierCall.Purpose.CREATE)
+    courier_calls.ask(delivery, CourierCall.Purpose.CREATE)
 
 
 def assign(order: Order, delivery: Delivery, rider: Rider, *, by: Cause) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 from django.db import connection, transaction
 
-from deliveries import courier_facts, eta, offers, stopping, tracks
+from deliveries import courier_calls, courier_ends, courier_facts, eta, tracks
 from deliveries.couriers.base import Company
 from deliveries.evidence import ENDS, CourierNews, Stage
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import IN_HOUSE, CourierCall, Delivery
+from deliveries.models import CourierCall, Delivery
 from foundation import clock, events
 from foundation.errors import Permanent
 from foundation.events import Cause
@@ -122,7 +122,7 @@ def take(news: CourierNews) -> Verdict:
         order = rows.lock(known.order_id)
         delivery = lock(known.pk)
         if news.is_hint and news.stage in ENDS:
-            ask(delivery, CourierCall.Purpose.CHECK, f"{news.courier} says {news.word}, unsigned")
+            courier_calls.ask(delivery, CourierCall.Purpose.CHECK, f"{news.courier} says {news.word}, unsigned")
             news = replace(news, stage=None)
         return learn(order, delivery, news)
 
@@ -161,7 +161,7 @@ def learn(order: Order, delivery: Delivery, news: CourierNews) -> Verdict:
     if news.position is not None:
         positions([replace(news, occurred_at=None)])  # as of now: the time told is that of the step
     if before not in LIVE and set(facts) - set(old_facts):
-        stopping.goes_on_anyway(order, delivery, news, by=by)
+        courier_ends.goes_on_anyway(order, delivery, news, by=by)
     return Verdict.APPLIED if delivery.status != before else Verdict.STALE
 
 
@@ -208,6 +208,8 @@ def settle(
         _record(order, delivery, by)
     if "courier_ref" in changed:
         carriage.handed_to(order, delivery.attempt, delivery.courier, delivery.courier_ref)
+        if delivery.stop_asked_at is not None and delivery.status in LIVE:  # now we know whom to tell
+            courier_calls.ask(delivery, CourierCall.Purpose.CANCEL, delivery.stop_reason)
     _tell_progress(order, delivery, _news_to_the_order(old, facts), facts, by)
     _tell_end(order, delivery, before, old, by)
     return True
@@ -270,28 +272,12 @@ def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dic
         return
     overrule, at = before not in LIVE, delivery.ended_at
     tracks.clear(delivery)
-    if before == DeliveryStatus.SEARCHING:
-        offers.withdraw(delivery, delivery.end_reason, by=by)
     if delivery.status == DeliveryStatus.DELIVERED:
-        stopping.delivered(order, delivery, by=by, overrule=overrule)
+        courier_ends.delivered(order, delivery, by=by, overrule=overrule)
     elif carried:
         reason = delivery.end_reason or f"{delivery.courier}: {delivery.status}"
         carriage.failed(order, delivery.attempt, reason, by=by, occurred_at=at, overrule=overrule)
         if delivery.status == DeliveryStatus.RETURNED:
             carriage.returned(order, delivery.attempt, by=by, occurred_at=at)
     else:
-        stopping.lost(order, delivery, by=by)
-
-
-# ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def ask(delivery: Delivery, purpose: CourierCall.Purpose, reason: str = "", *, courier: str = "") -> None:
-    """Have the lane `couriers` make a call; one of a kind is open at a time."""
-    if delivery.courier == IN_HOUSE and not courier:
-        raise ValueError("our own riders are not called")
-    with connection.cursor() as cursor:
-        call = CourierCall(delivery=delivery, courier=courier or delivery.courier, purpose=purpose, reason=reason[:300])
-        cursor.execute(
-            "INSERT INTO deliveries_couriercall (delivery_id, courier, purpose, request_id, reason)"
-            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            [delivery.pk, call.courier, str(purpose), call.request_id, call.reason],
-        )
+        courier_ends.lost(order, delivery, by=by)

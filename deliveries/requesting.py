@@ -13,7 +13,17 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from deliveries import breakers, courier_facts, courier_news, couriers, parcels, searching, stopping
+from deliveries import (
+    breakers,
+    courier_calls,
+    courier_ends,
+    courier_facts,
+    courier_news,
+    couriers,
+    parcels,
+    searching,
+    stopping,
+)
 from deliveries.couriers.base import Cancelled, CannotCancel, Company, Handle, NotAsked, Quote, Try
 from deliveries.evidence import CourierNews
 from deliveries.lifecycle import LIVE, DeliveryStatus
@@ -35,6 +45,7 @@ LAST_TRY_S = 5.0  # before the five minutes are over, one more: whoever is back 
 QUOTE_TRIES = 2
 PATIENT = Backoff(first_s=2, cap_s=30, tries=40)  # looking up and cancelling
 DEPLOY_WAIT_S = 5.0
+CREATED_WAIT_S = 1.0  # until a create that is under way has said what the job is called
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ def make(call: CourierCall) -> Answer:
 def _ask(company: Company, call: CourierCall, delivery: Delivery, attempt: Try) -> Answer:
     handle = Handle(delivery.external_id, delivery.courier_ref)
     if call.purpose == Purpose.CANCEL and not delivery.courier_ref and _is_being_created(delivery):
-        raise Release(1.0, "its create is under way: what it is called will be known")
+        raise Release(CREATED_WAIT_S, "its create is under way: what it is called will be known")
     if call.purpose == Purpose.QUOTE:
         return company.quote(parcels.of(delivery), attempt)
     if call.purpose == Purpose.CREATE:
@@ -93,10 +104,10 @@ def _is_being_created(delivery: Delivery) -> bool:
 def _not_wanted(call: CourierCall, delivery: Delivery) -> str:
     if call.purpose == Purpose.QUOTE and delivery.status != DeliveryStatus.SEARCHING:
         return "the search is over"
-    if call.purpose == Purpose.CREATE and (
-        delivery.status not in LIVE or delivery.stop_asked_at is not None or delivery.courier_ref
-    ):
+    if call.purpose == Purpose.CREATE and (delivery.status not in LIVE or delivery.courier_ref):
         return "nobody is to be sent any more, or it is known there"
+    if call.purpose == Purpose.CREATE and delivery.stop_asked_at is not None and not call.maybe_sent:
+        return "nobody is to be sent any more"  # one that may be there is found by its create alone, and then stopped
     if call.purpose == Purpose.CANCEL and courier_facts.end(delivery.courier_facts) is not None:
         return "it has ended"
     return ""
@@ -138,16 +149,16 @@ def record(call: CourierCall, answer: Answer) -> WorkState:
         if call.purpose == Purpose.CREATE:
             _came_late(order, delivery)
         else:
-            stopping.proven(order)
+            courier_ends.proven(order)
     return WorkState.DONE
 
 
 def _came_late(order: Order, delivery: Delivery) -> None:
     """The answer of a request that was given up, or called off, meanwhile."""
     if delivery.status not in LIVE and courier_facts.end(delivery.courier_facts) is None:
-        courier_news.ask(delivery, Purpose.CANCEL, "it came too late")
+        courier_calls.ask(delivery, Purpose.CANCEL, "it came too late")
     elif delivery.stop_asked_at is not None:
-        courier_news.ask(delivery, Purpose.CANCEL, delivery.stop_reason)
+        courier_calls.ask(delivery, Purpose.CANCEL, delivery.stop_reason)
 
 
 def give_up(call: CourierCall, error: Exception) -> WorkState:
@@ -162,7 +173,7 @@ def give_up(call: CourierCall, error: Exception) -> WorkState:
     elif call.purpose == Purpose.CREATE:
         _not_created(order, delivery, call, reason)
     elif call.purpose == Purpose.CHECK:
-        stopping.proven(order)
+        courier_ends.proven(order)
     else:
         return _not_cancelled(order, delivery, call, error)
     return WorkState.IGNORED
@@ -176,6 +187,9 @@ def _not_created(order: Order, delivery: Delivery, call: CourierCall, reason: st
 def _not_cancelled(order: Order, delivery: Delivery, call: CourierCall, error: Exception) -> WorkState:
     if isinstance(error, CannotCancel):
         stopping.refused(order, delivery, str(error), by=by(call))
+    elif isinstance(error, NotAsked | Permanent) and _may_be_known_now(delivery, error):
+        CourierCall.objects.filter(pk=call.pk).update(due_at=clock.database_now() + timedelta(seconds=CREATED_WAIT_S))
+        return WorkState.PENDING
     elif isinstance(error, NotAsked):
         _lapse(order, delivery, call)
     elif isinstance(error, Permanent):  # it knows no such job: nothing to cancel
@@ -183,6 +197,11 @@ def _not_cancelled(order: Order, delivery: Delivery, call: CourierCall, error: E
     else:
         stopping.refused(order, delivery, f"no answer: {error}", by=by(call))
     return WorkState.IGNORED
+
+
+def _may_be_known_now(delivery: Delivery, error: Exception) -> bool:
+    """Its create is under way, or was answered while the company told us that it does not know it by our id."""
+    return _is_being_created(delivery) or (isinstance(error, NotAsked) and bool(delivery.courier_ref))
 
 
 def _lapse(order: Order, delivery: Delivery, call: CourierCall) -> None:
@@ -285,5 +304,5 @@ def poll_silent(*, silent_s: float, limit: int = 200) -> int:
     silent = silent.exclude(courier=IN_HOUSE).exclude(courier_ref="").exclude(Exists(seen))
     silent = silent.order_by("courier_heard_at")[:limit]
     for delivery in silent:
-        courier_news.ask(delivery, Purpose.CHECK, "silent")
+        courier_calls.ask(delivery, Purpose.CHECK, "silent")
     return len(silent)

@@ -13,7 +13,7 @@ import structlog
 from django.db import connection
 from django.db.models.functions import Now
 
-from deliveries import breakers, carrying, courier_news, courier_options, dispatch, offers, policy
+from deliveries import breakers, carrying, courier_calls, courier_options, dispatch, offers, policy
 from deliveries.dispatch import Action, Plan, Snapshot, Verdict
 from deliveries.lifecycle import DeliveryStatus, OfferStatus
 from deliveries.models import CourierCall, CourierQuote, Decision, Delivery, Offer
@@ -128,7 +128,7 @@ def snapshot(order: Order, delivery: Delivery, rules: DispatchPolicy, now: datet
 def _ask(delivery: Delivery, rules: DispatchPolicy, plan: Plan) -> None:
     """Courier companies are asked for quotes; each answer has the delivery looked at again."""
     for courier in plan.ask:
-        courier_news.ask(delivery, CourierCall.Purpose.QUOTE, courier=courier)
+        courier_calls.ask(delivery, CourierCall.Purpose.QUOTE, courier=courier)
     _keep(delivery, rules, plan, "asked")
 
 

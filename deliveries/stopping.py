@@ -9,25 +9,23 @@ from typing import Any
 
 import structlog
 
-from deliveries import courier_facts, courier_news
-from deliveries.evidence import ENDS, CourierNews, Stage
+from deliveries import courier_calls, courier_ends, courier_facts, courier_news
+from deliveries.evidence import CourierNews, Stage
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import CourierCall, Delivery
-from foundation import clock, events, jobs
+from foundation import clock, events
 from foundation.errors import Conflict
 from foundation.events import Cause
 from foundation.models import User
-from foundation.work import OPEN, WorkState
+from foundation.work import WorkState
 from notifications import incidents
 from notifications.models import Severity
-from orders import carriage, moves
 from orders.models import Order
 
 log = structlog.get_logger(__name__)
 
 Purpose = CourierCall.Purpose
 REASON_LENGTH = Delivery._meta.get_field("stop_reason").max_length or 0
-PROOF_WAIT_S = 20.0
 KEEP, DOUBLE_COST = "keep", "double_cost"
 
 
@@ -44,7 +42,7 @@ def stop(order: Order, delivery: Delivery, reason: str, *, by: Cause) -> None:
     if untried.update(state=WorkState.DISCARDED, processed_at=clock.now(), error_message=f"not wanted: {reason}"[:300]):
         over(order, delivery, reason, by=by)  # it was never asked
     else:
-        courier_news.ask(delivery, Purpose.CANCEL, reason)
+        courier_calls.ask(delivery, Purpose.CANCEL, reason)
 
 
 def over(order: Order, delivery: Delivery, reason: str, *, by: Cause, **details: Any) -> None:
@@ -52,7 +50,7 @@ def over(order: Order, delivery: Delivery, reason: str, *, by: Cause, **details:
     facts = courier_facts.stopped(delivery.courier_facts, clock.database_now())
     told = {"end_reason": (delivery.end_reason or reason)[:REASON_LENGTH], **details}
     courier_news.settle(order, delivery, facts, by=by, details=told)
-    _no_longer_asked(delivery, "it is over")
+    courier_ends.no_longer_asked(delivery, "it is over")
 
 
 def give_up(order: Order, delivery: Delivery, *, by: Cause) -> None:
@@ -75,7 +73,7 @@ def give_up(order: Order, delivery: Delivery, *, by: Cause) -> None:
         detail={"courier": delivery.courier, "maybe_there": maybe_there},
     )
     if maybe_there:
-        courier_news.ask(delivery, Purpose.CANCEL, "given up: it must not be carried twice")
+        courier_calls.ask(delivery, Purpose.CANCEL, "given up: it must not be carried twice")
     over(order, delivery, f"{delivery.courier} did not answer for five minutes", by=by)
 
 
@@ -97,7 +95,7 @@ def refused(order: Order, delivery: Delivery, why: str, *, by: Cause) -> None:
         "courier_will_not_stop",
         severity=Severity.CRITICAL,
         title=f"{delivery.courier} will not stop carrying order {order.order_id}: keep it, or pay for two",
-        dedupe=_incident_key(delivery),
+        dedupe=courier_ends.will_not_stop_key(delivery),
         subject=events.subject_of(delivery),
         order_ref=order.public_id,
         detail={"courier": delivery.courier, "answer": why[:300], "wanted": delivery.stop_reason},
@@ -111,7 +109,7 @@ def decide(order: Order, delivery: Delivery, choice: str, *, user: User, by: Cau
     delivery.stop_decision, delivery.stop_decided_by = choice, user
     delivery.save(update_fields=["stop_decision", "stop_decided_by"])
     events.record("delivery.stop_decided", delivery, by=by, data={"choice": choice}, order_ref=order.public_id)
-    incidents.resolve_key(_incident_key(delivery), f"{user}: {choice}")
+    incidents.resolve_key(courier_ends.will_not_stop_key(delivery), f"{user}: {choice}")
     if choice == DOUBLE_COST:
         over(order, delivery, "ops accepted double cost", by=by)
 
@@ -121,65 +119,3 @@ def ended_by_ops(order: Order, delivery: Delivery, stage: Stage, reason: str, *,
     news = CourierNews(courier=delivery.courier, external_id=delivery.external_id, stage=stage, reason=reason)
     facts = courier_facts.learn(delivery.courier_facts, news, clock.database_now())
     courier_news.settle(order, delivery, facts, by=by, details={"end_reason": reason[:REASON_LENGTH]})
-
-
-def _incident_key(delivery: Delivery) -> str:
-    return f"courier_will_not_stop:{delivery.pk}"
-
-
-# ── how it ended ─────────────────────────────────────────────────────────────────────────────────────────────────
-def lost(order: Order, delivery: Delivery, *, by: Cause) -> None:
-    """It ended before pickup: somebody else shall fetch it, as soon as the end is proven.
-
-    News may overtake each other: that it was picked up may still be on its way. So an end that only a webhook told is
-    looked up first, if the courier can be asked; the search goes on without an answer, a little later.
-    """
-    carriage.lost(order, delivery.attempt, by=by, why=delivery.end_reason or delivery.status)
-    if courier_facts.end(delivery.courier_facts) is not None and delivery.stop_asked_at is None:
-        courier_news.ask(delivery, Purpose.CHECK, "confirm that it ended")
-    jobs.enqueue("deliveries.follow_order", events.subject_of(order), in_s=PROOF_WAIT_S if awaits_proof(order) else 0.0)
-
-
-def awaits_proof(order: Order) -> bool:
-    """Whether the end of the order's last delivery is still being looked up."""
-    last = Delivery.objects.filter(order=order).order_by("-attempt").only("id").first()
-    looked_up = CourierCall.objects.filter(delivery=last, purpose=Purpose.CHECK, state__in=OPEN, first_failed_at=None)
-    return last is not None and looked_up.exists()
-
-
-def proven(order: Order) -> None:
-    """The look-up is done."""
-    jobs.enqueue("deliveries.follow_order", events.subject_of(order))
-
-
-def delivered(order: Order, delivery: Delivery, *, by: Cause, overrule: bool) -> None:
-    """Handed over. When we had given this courier up, somebody else may be under way with nothing to fetch (O8)."""
-    if delivery.attempt >= order.attempt:
-        carriage.delivered(order, delivery.attempt, by=by, occurred_at=delivery.ended_at, overrule=overrule)
-        _no_longer_asked(delivery, "it was delivered")
-        return
-    incidents.open(
-        "delivered_by_earlier_courier",
-        severity=Severity.CRITICAL,
-        title=f"{delivery.courier} delivered order {order.order_id} after it was given up; another carrier has it too",
-        dedupe=f"delivered_by_earlier_courier:{delivery.pk}",
-        subject=events.subject_of(delivery),
-        order_ref=order.public_id,
-        detail={"attempt": delivery.attempt, "now": order.attempt},
-    )
-
-
-def goes_on_anyway(order: Order, delivery: Delivery, news: CourierNews, *, by: Cause) -> None:
-    """A job that is over for us shows that it lives: the late answer of a request that was given up (SPEC C4). It is
-    cancelled at the courier, so that nothing is carried twice."""
-    if news.stage in ENDS or courier_facts.end(delivery.courier_facts) is not None:
-        return
-    log.warning("courier_goes_on", delivery=delivery.pk, courier=delivery.courier, word=news.word)
-    if order.preparation not in moves.CALLED_OFF:
-        events.record("delivery.came_too_late", delivery, by=by, data={"word": news.word}, order_ref=order.public_id)
-    courier_news.ask(delivery, Purpose.CANCEL, "it came too late")
-
-
-def _no_longer_asked(delivery: Delivery, why: str) -> None:
-    """Nothing is wanted of ops any more."""
-    incidents.resolve_key(_incident_key(delivery), why)
