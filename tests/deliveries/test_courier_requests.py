@@ -73,40 +73,44 @@ def test_a_create_makes_one_job_and_the_order_shows_who_has_it(toy: Toy):
 # spec: C2, C4
 def test_the_contracts_clock_to_the_second(toy: Toy):
     """Quick retries after exactly 1, 2, 4, 8, 16 s, then every 30 s, one more just before five minutes are over."""
+    failed_at, passed, tries = clock.now(), 0.0, []
+    call = CourierCall(courier=toy.name, purpose="create", first_failed_at=failed_at)
+    while passed < requesting.GIVE_UP_S:
+        tries.append(passed)
+        call.retry_count += 1
+        passed += requesting.delay_s(call, failed_at + timedelta(seconds=passed)) or 0.0
+    assert tries == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181, 211, 241, 271, 295]
+
+
+# spec: C2, C8
+def test_every_try_carries_the_same_ids_and_its_number(toy: Toy):
     delivery = asked(toy)
     toy.always, toy.executes = OUTAGE, False
-    began, tries = clock.database_now(), []
-    passed = 0.0
-    while True:
+    for number in range(1, 7):
         drain()
         call = create_call(delivery)
-        if call.state != WorkState.PENDING:
-            break
-        tries.append(round(passed))
-        wait_s = max((call.due_at - clock.database_now()).total_seconds(), 0.0)
-        left_s = 300 - passed
-        if wait_s > left_s:
-            pass_time(left_s)
-            passed += left_s
-        else:
-            pass_time(wait_s)
-            passed += wait_s
-    assert tries == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181, 211, 241, 271, 295]
-    assert (clock.database_now() - began).total_seconds() < 60
-    assert {str(one.request_id) for what, one in toy.calls if what == "create"} == {str(call.request_id)}
-    assert [one.attempt for what, one in toy.calls if what == "create"] == list(range(1, len(tries) + 1))
+        assert (call.state, call.retry_count) == (WorkState.PENDING, number)
+        pass_time((call.due_at - clock.database_now()).total_seconds())
+    assert {str(one.request_id) for _, one in toy.calls} == {str(call.request_id)}
+    assert [one.attempt for _, one in toy.calls] == list(range(1, 7))
+    call.refresh_from_db()
+    job = Job.objects.get(handler="deliveries.courier_time_is_up")
+    assert (job.due_at - call.first_failed_at).total_seconds() == pytest.approx(300, abs=0.01)
 
 
 # ── outages ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def outage(toy: Toy, delivery: Delivery, *, seconds: float) -> None:
-    """The company does not answer for so long; then time goes on to five and a half minutes."""
-    toy.always, toy.executes, passed = OUTAGE, False, 0.0
-    while passed < 330:
-        if passed >= seconds:
-            toy.always = None
+    """The company does not answer for so long after the first try; then time goes on to five and a half minutes."""
+    toy.executes = False
+    while (passed := since_the_first_failure(delivery)) < 330:
+        toy.always = OUTAGE if passed < seconds else None
         drain()
         pass_time(1.0)
-        passed += 1.0
+
+
+def since_the_first_failure(delivery: Delivery) -> float:
+    failed_at = create_call(delivery).first_failed_at
+    return (clock.database_now() - failed_at).total_seconds() if failed_at else 0.0
 
 
 # spec: C4
