@@ -13,10 +13,12 @@ from foundation.models import Role
 from tests.api.conftest import Party
 from tests.api.endpoints import ENDPOINTS, path_of, served
 from tests.calling import call
+from webhooks import registry
 
 Schema = dict[str, Any]
 OF_THE_DOCS = {("GET", "api/schema"), ("GET", "api/docs")}
-DOORS = {("POST", "webhooks/stripe"): ("POST", "webhooks/<path:provider>")}  # one address each in the schema
+# One address each in the schema.
+DOORS = {("POST", f"webhooks/{name}"): ("POST", "webhooks/<path:provider>") for name in registry.doors()}
 
 
 @pytest.fixture(scope="module")

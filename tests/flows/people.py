@@ -109,6 +109,9 @@ def dead() -> dict[str, int]:
     return {lane.name: lane.count_dead(1_000) for lane in all_lanes().values()}
 
 
+PLACES = 60  # along a meridian, each out of reach of the others
+
+
 @dataclass
 class Scene:
     """One story's place: a store with its storefront, far from everybody else's."""
@@ -124,7 +127,8 @@ class Scene:
 
     @property
     def centre(self) -> Point:
-        return Point(-50 + 1.5 * self.number, 20.0)
+        north, east = self.number % PLACES, self.number // PLACES
+        return Point(-50 + 1.5 * north, 20.0 + 3 * east)
 
     # ── who is there ─────────────────────────────────────────────────────────────────────────────────────────
     @cached_property
