@@ -66,6 +66,14 @@ class Parcel:
     distance_m: int
     contact_free: bool = False
 
+    def require_phones(self, *, store: bool, customer: bool) -> None:
+        """For companies that call people: without a number they would refuse the job after giving a quote. Raises
+        Permanent."""
+        missing = ["the store's"] * (store and not self.pickup.phone)
+        missing += ["the customer's"] * (customer and not self.dropoff.phone)
+        if missing:
+            raise Permanent(f"wants a phone number: {' and '.join(missing)} is missing")
+
 
 @dataclass(frozen=True)
 class Try:

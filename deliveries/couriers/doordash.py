@@ -52,6 +52,7 @@ class DoorDash(Company):
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────
     def quote(self, parcel: Parcel, call: Try) -> Quote:
         """Asking again with the same id is refused: then the quote that stands is the answer."""
+        parcel.require_phones(store=False, customer=True)
         body = doordash_bodies.body(parcel)
         try:
             answer = self._call("POST", "quotes", "quote", call, body, timeout_s=QUOTE_TIMEOUT_S)

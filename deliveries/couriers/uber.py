@@ -57,6 +57,7 @@ class Uber(Company):
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────
     def quote(self, parcel: Parcel, call: Try) -> Quote:
+        parcel.require_phones(store=True, customer=True)
         body = uber_bodies.quote_body(parcel)
         answer = self._call("POST", "delivery_quotes", "quote", call, body, timeout_s=QUOTE_TIMEOUT_S)
         fee_minor, reference = reading.amount(answer.get("fee")), reading.text(answer, "id", reading.REF_LENGTH)
