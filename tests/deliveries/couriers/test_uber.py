@@ -1,6 +1,5 @@
 """Uber Direct: the rules of every courier, and what is special about it."""
 
-import dataclasses
 import hashlib
 import hmac
 import json
@@ -393,12 +392,3 @@ def test_the_log_keeps_no_token(provider, settings):
     assert (row.provider, row.outcome) == ("uber", "ok")
     assert "very-secret-token" not in str(row.answer)
     assert "client-secret-of-the-tests" not in str(row.request)
-
-
-# spec: C7
-@pytest.mark.parametrize(("end", "whose"), [("pickup", "the store's"), ("dropoff", "the customer's")])
-def test_nobody_to_call_is_said_before_a_quote_is_asked_for(end: str, whose: str):
-    known = parcel()
-    silent = dataclasses.replace(known, **{end: dataclasses.replace(getattr(known, end), phone="")})
-    with pytest.raises(Permanent, match=whose):
-        Uber().quote(silent, one_try())
