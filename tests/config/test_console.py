@@ -1,12 +1,20 @@
 """The ops home for every role, and its numbers. # spec: A3, S1"""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models import F
+from django.db.models.functions import Now
 from django.urls import reverse
 
 from config import seeding
+from deliveries import breakers
+from deliveries.models import Delivery
 from foundation.models import Role
 from notifications import incidents
 from notifications.models import Severity
+from payouts.reactions import book_delivery
+from tests.builders import searching
 
 pytestmark = pytest.mark.django_db
 
@@ -20,6 +28,7 @@ def signed_in(client):
     return sign_in
 
 
+# spec: A1
 @pytest.mark.parametrize("role", [Role.OPS_AGENT, Role.OPS_LEAD, Role.FINANCE, Role.READ_ONLY])
 def test_every_staff_role_has_a_home(signed_in, role):
     page = signed_in(role).get(reverse("admin:index"))
@@ -53,3 +62,20 @@ def test_every_link_of_the_home_leads_somewhere(signed_in):
     client = signed_in(Role.OPS_LEAD)
     for figure in figures.figures(clock.now()):
         assert client.get(figure.link).status_code == 200, figure.link
+
+
+# spec: C9
+def test_the_couriers_page_says_how_each_company_does(signed_in):
+    delivery = searching()
+    facts = {"assigned": "2026-07-01T12:00:00+00:00", "delivered": "2026-07-01T12:30:00+00:00"}
+    Delivery.objects.filter(pk=delivery.pk).update(
+        courier="uber", status="delivered", courier_facts=facts, courier_fee_minor=799, courier_fee_currency="INR"
+    )
+    Delivery.objects.filter(pk=delivery.pk).update(ended_at=Now(), assigned_at=F("created_at") + timedelta(seconds=42))
+    book_delivery(delivery.pk)
+    breakers.overrule("cooco", "open", "strike")
+    page = signed_in(Role.READ_ONLY).get(reverse("admin:couriers"))
+    shown = {line.name: line for line in page.context["lines"]}
+    assert (shown["uber"].success, shown["uber"].assigned_s, shown["uber"].spend) == (1.0, 42.0, "₹7.99")
+    assert shown["cooco"].unavailable == "turned off by ops: strike"
+    assert b"100 %" in page.content

@@ -58,7 +58,7 @@ def debit(invoice: CourierInvoice, amount_minor: int, reference: str = "txn_1", 
 
 
 # ── what we expect ───────────────────────────────────────────────────────────────────────────────────────────────
-# spec: C6
+# spec: C6, M6
 def test_we_expect_what_was_earned_in_the_period():
     inside = [carried(ended_at=moment) for moment in (at(0, 0), at(3), at(6, 23))]
     stopped = carried(DeliveryStatus.CANCELLED, ended_at=at(4))
