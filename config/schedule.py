@@ -49,6 +49,7 @@ PERIODIC: list[Periodic] = [
     ),
     Periodic("watch the lanes", "config.watch_lanes", every_s=30, expires_s=30),
     Periodic("take silent riders offline", "config.retire_silent_riders", every_s=60, expires_s=60),
+    Periodic("watch the promises", "config.watch_promises", every_s=15, expires_s=15),
     Periodic("ask about silent courier jobs", "config.poll_couriers", every_s=30, expires_s=30),
     Periodic("pay the stores", "config.pay_stores", cron="0 2 * * *"),
     Periodic("watch the courier invoices", "config.watch_courier_invoices", cron="30 2 * * *"),

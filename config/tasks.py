@@ -4,7 +4,7 @@ from celery import shared_task
 from django.conf import settings
 
 from config import monitoring, retention
-from deliveries import requesting
+from deliveries import lateness, requesting
 from foundation import clock
 from payouts import books, invoices, payouts
 from riders import availability
@@ -25,6 +25,12 @@ def retire_silent_riders() -> None:
 def poll_couriers() -> None:
     """Jobs that courier companies have not mentioned for long are asked about (SPEC C5)."""
     requesting.poll_silent(silent_s=settings.COURIER_SILENT_SECONDS)
+
+
+@shared_task(name="config.watch_promises", ignore_result=True)
+def watch_promises() -> None:
+    """SPEC D7: who will be late is told, once."""
+    lateness.sweep()
 
 
 @shared_task(name="config.pay_stores", ignore_result=True)

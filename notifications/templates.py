@@ -161,6 +161,17 @@ _CUSTOMERS = (
         data={**_ORDER, "etaMinutes": "etaMinutes"},
     ),
     Template(
+        "delivery.delayed",
+        PUSH_FIRST,
+        {
+            "en": Text("A little later", "Your order may be delayed, updated ETA: {etaMinutes} minutes"),
+            "hi": Text("थोड़ी देर", "आपके ऑर्डर में देरी हो सकती है, नया अनुमानित समय: {etaMinutes} मिनट"),
+        },
+        transactional=False,
+        useful_for_s=HOUR_S,
+        data={**_ORDER, "etaMinutes": "etaMinutes"},
+    ),
+    Template(
         "delivery.completed",
         PUSH_FIRST,
         {
@@ -221,6 +232,13 @@ _RIDERS = (
         "delivery.withdrawn",
         PUSH_FIRST,
         {"en": Text("Order called off", "Order {orderId} from {store} is no longer yours to deliver: {reason}")},
+        useful_for_s=HOUR_S,
+        data=_ORDER,
+    ),
+    Template(
+        "delivery.behind_schedule",
+        PUSH_ONLY,
+        {"en": Text("You're behind schedule", "Order {orderId} from {store} is later than promised")},
         useful_for_s=HOUR_S,
         data=_ORDER,
     ),
