@@ -270,7 +270,7 @@ class Couriers(RuleBasedStateMachine):
             company.faults.clear()
         for turn in range(40):
             self._one_round(turn)
-            live = Delivery.objects.filter(order_id__in=self.orders, status__in=LIVE).exists()
+            live = [one for one in self._deliveries() if not open_incidents(one, "delivery_without_rider").exists()]
             if not live and not any(company.live or company.webhooks for company in self.companies.values()):
                 drain()
                 return
