@@ -1,7 +1,7 @@
-"""Which carrier a delivery goes to: own riders or a courier company, by the store's policy (SPEC C7). Pure.
+"""Which carrier a delivery goes to, by the store's policy (SPEC C7): own riders are one courier among the others. Pure.
 
-Every company comes back with a verdict, so that "why not Uber?" has an answer. Nothing here asks anybody: what is known
-of the companies is in the snapshot, and what is still to be asked is part of the choice.
+Every carrier comes back with a verdict, so that "why not Uber?" has an answer. Nothing here asks anybody: what is known
+of the carriers is in the snapshot, and what is still to be asked is part of the choice.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class QuoteState(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """A courier company as the snapshot knows it. `excluded`: why it is not asked at all, "" when it may be.
+    """A carrier as the snapshot knows it. `excluded`: why it is not asked at all, "" when it may be.
 
     `quote_id`, `fee_minor`, `currency`, `arrival_at` and `expires_at` are of its latest quote for this delivery,
     `why` says why it gave none; `asked_at`: when a quote was asked for that has not come.
@@ -76,15 +76,18 @@ class Weighed:
 
 @dataclass(frozen=True)
 class Choice:
-    """`carrier`: IN_HOUSE, a company (then `option`), or None: nobody yet. `ask`: companies to ask for a quote now.
-    `patience`: worth waiting for what was asked, or for own riders to come free."""
+    """`carrier`: IN_HOUSE, a company (then `option`), or None: nobody yet. `ask`: companies to ask for a quote now."""
 
     carrier: str | None
     reason: str
     weighed: tuple[Weighed, ...]
     option: Option | None = None
     ask: tuple[str, ...] = ()
-    patience: bool = False
+
+    @property
+    def waits_for_quotes(self) -> bool:
+        """Otherwise what is waited for, if nobody was chosen, is a rider."""
+        return bool(self.ask) or (self.carrier is None and any(one.verdict == ASKED for one in self.weighed))
 
 
 def choose(
@@ -97,23 +100,38 @@ def choose(
     riders_patience: bool,
 ) -> Choice:
     """`riders`: somebody of our own can be asked now. `riders_patience`: they have not been looked for long enough."""
-    weighed = tuple(Weighed(option, _verdict(option, carriage, policy, now)) for option in options)
+    own = _own_riders(carriage, riders, riders_patience)
+    weighed = (own, *(Weighed(option, _verdict(option, carriage, policy, now)) for option in options))
     match carriage.mode:
         case Carriers.CHEAPEST:
-            return _best(carriage, weighed, _fee, riders, "the cheapest")
+            return _best(weighed, _fee, "the cheapest")
         case Carriers.FASTEST:
-            return _best(carriage, weighed, _arrival, riders, "the fastest")
+            return _best(weighed, _arrival, "the fastest")
         case Carriers.PREFERRED:
-            return _in_order(carriage, weighed, riders, riders_patience)
+            return _in_order(carriage.order, weighed)
         case _:
-            if riders or riders_patience:
-                carrier = IN_HOUSE if riders else None
-                return Choice(carrier, "own riders first", weighed, patience=not riders)
-            return _best(carriage, weighed, _fee, False, "the cheapest, since no rider was found")
+            if riders:
+                return _chosen(own.option, "own riders first", weighed)
+            if riders_patience:
+                return Choice(None, "own riders first", weighed)
+            return _best(weighed, _fee, "the cheapest, since no rider was found")
 
 
-# ── one company ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── one carrier ──────────────────────────────────────────────────────────────────────────────────────────────────
 USABLE, TO_ASK, ASKED = "usable", "to be asked", "asked"
+LOOKED_FOR, NOBODY_FREE = "still looked for", "nobody is free"
+
+
+def _own_riders(carriage: Carriage, riders: bool, riders_patience: bool) -> Weighed:
+    """Our own riders' estimate stands beside the companies' quotes."""
+    own = Option(
+        IN_HOUSE,
+        quote=QuoteState.OK,
+        fee_minor=carriage.in_house_fee_minor,
+        currency=carriage.currency,
+        arrival_at=carriage.in_house_arrival_at,
+    )
+    return Weighed(own, USABLE if riders else LOOKED_FOR if riders_patience else NOBODY_FREE)
 
 
 def _verdict(option: Option, carriage: Carriage, policy: DispatchPolicy, now: datetime) -> str:
@@ -148,42 +166,34 @@ def _arrival(option: Option) -> float:
     return option.arrival_at.timestamp() if option.arrival_at else float("inf")
 
 
-def _best(carriage: Carriage, weighed: tuple[Weighed, ...], measure: Measure, riders: bool, name: str) -> Choice:
-    """Ask whoever was not asked, wait for what was asked, then take the best; own riders are one of them."""
+def _best(weighed: tuple[Weighed, ...], measure: Measure, name: str) -> Choice:
+    """Ask whoever was not asked, wait for what was asked, then take the best."""
     if to_ask := tuple(one.option.courier for one in weighed if one.verdict == TO_ASK):
-        return Choice(None, f"asking {', '.join(to_ask)} for quotes", weighed, ask=to_ask, patience=True)
+        return Choice(None, f"asking {', '.join(to_ask)} for quotes", weighed, ask=to_ask)
     if any(one.verdict == ASKED for one in weighed):
-        return Choice(None, "waiting for quotes", weighed, patience=True)
-    own = Option(IN_HOUSE, fee_minor=carriage.in_house_fee_minor, arrival_at=carriage.in_house_arrival_at)
-    usable = ([own] if riders else []) + [one.option for one in weighed if one.verdict == USABLE]
+        return Choice(None, "waiting for quotes", weighed)
+    usable = [one.option for one in weighed if one.verdict == USABLE]
     if not usable:
         return Choice(None, "no carrier is free and within the store's limits", weighed)
     best = min(usable, key=lambda option: (measure(option), option.courier))
     return _chosen(best, f"{best.courier} is {name} of {len(usable)}", weighed)
 
 
-def _in_order(carriage: Carriage, weighed: tuple[Weighed, ...], riders: bool, riders_patience: bool) -> Choice:
+def _in_order(order: Sequence[str], weighed: tuple[Weighed, ...]) -> Choice:
     """The first of the list that can: only it is asked for a quote."""
     known = {one.option.courier: one for one in weighed}
-    for name in carriage.order:
-        if name == IN_HOUSE:
-            if riders or riders_patience:
-                return Choice(IN_HOUSE if riders else None, f"{name} is preferred", weighed, patience=not riders)
-            continue
-        one = known.get(name)
-        if one is None:
-            continue
+    for one in (known[name] for name in order if name in known):
+        courier = one.option.courier
         if one.verdict == TO_ASK:
-            return Choice(None, f"asking {name}, which is preferred", weighed, ask=(name,), patience=True)
-        if one.verdict == ASKED:
-            return Choice(None, f"waiting for the quote of {name}", weighed, patience=True)
+            return Choice(None, f"asking {courier}, which is preferred", weighed, ask=(courier,))
+        if one.verdict in (ASKED, LOOKED_FOR):
+            return Choice(None, f"waiting for {courier}, which is preferred", weighed)
         if one.verdict == USABLE:
-            return _chosen(one.option, f"{name} is preferred", weighed)
+            return _chosen(one.option, f"{courier} is preferred", weighed)
     return Choice(None, "no carrier of the store's list is free", weighed)
 
 
 def _chosen(option: Option, reason: str, weighed: tuple[Weighed, ...]) -> Choice:
-    if option.courier == IN_HOUSE:
-        return Choice(IN_HOUSE, reason, weighed)
     marked = tuple(replace(one, verdict="chosen") if one.option is option else one for one in weighed)
-    return Choice(option.courier, reason, marked, option=option)
+    company = None if option.courier == IN_HOUSE else option
+    return Choice(option.courier, reason, marked, option=company)

@@ -143,7 +143,7 @@ def _wait(
     unheard_for = now - (snapshot.alerted_at or snapshot.searching_since)
     alert = widest and unheard_for >= timedelta(seconds=policy.alert_after_s)
     reason = f"nobody within {radius_m / 1000:.1f} km; {choice.reason if snapshot.couriers else 'no courier company'}"
-    if choice.ask or (choice.patience and snapshot.carriage.mode != choosing.Carriers.IN_HOUSE_FIRST):
+    if choice.waits_for_quotes:
         wait_s = policy.quote_wait_s
     else:
         wait_s = policy.retry_wait_s if widest else policy.widen_wait_s
