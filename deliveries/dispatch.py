@@ -143,10 +143,8 @@ def _wait(
     unheard_for = now - (snapshot.alerted_at or snapshot.searching_since)
     alert = widest and unheard_for >= timedelta(seconds=policy.alert_after_s)
     reason = f"nobody within {radius_m / 1000:.1f} km; {choice.reason if snapshot.couriers else 'no courier company'}"
-    if choice.waits_for_quotes:
-        wait_s = policy.quote_wait_s
-    else:
-        wait_s = policy.retry_wait_s if widest else policy.widen_wait_s
+    for_riders_s = policy.retry_wait_s if widest else policy.widen_wait_s
+    wait_s = policy.quote_wait_s if choice.waits_for_quotes else for_riders_s
     action = Action.ASK if choice.ask else Action.WAIT
     return Plan(action, radius_m, reason, assessed, wait_s=wait_s, alert=alert, ask=choice.ask, weighed=choice.weighed)
 

@@ -51,6 +51,11 @@ def require_sound(store: Store) -> None:
         raise Invalid(f"{store.time_zone!r} is not a time zone", field="time_zone") from error
     if store.commission_bps > 10_000:
         raise Invalid("is more than everything (10000)", field="commission_bps")
+    names = store.preferred_carriers
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise Invalid("must be a list of carriers, say in_house and cooco", field="preferred_carriers")
+    if store.carried_by == Store.Carriers.PREFERRED and not names:
+        raise Invalid("must name at least one carrier, in order", field="preferred_carriers")
     if not isinstance(store.opening_hours, dict):
         raise Invalid("must map days (mon, tue, …) to intervals", field="opening_hours")
     for day in store.opening_hours:

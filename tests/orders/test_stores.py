@@ -68,6 +68,9 @@ def test_opening_hours(moment, hours, zone, expected) -> None:
         ("opening_hours", {"fri": [["9", "late"]]}, "opening_hours"),
         ("opening_hours", {"fri": ["09:00"]}, "opening_hours"),
         ("opening_hours", [], "opening_hours"),
+        ("preferred_carriers", "cooco", "preferred_carriers"),
+        ("preferred_carriers", [7], "preferred_carriers"),
+        ("carried_by", Store.Carriers.PREFERRED, "preferred_carriers"),
     ],
 )
 def test_a_store_that_cannot_be_is_refused_with_the_field(fact, value, field) -> None:
