@@ -15,7 +15,7 @@ from tests.builders import CENTRE
 
 HERE = {"lat": CENTRE.lat, "lng": CENTRE.lng}
 CONSOLE = "admin/"  # sessions, not tokens: tested where its pages are
-FUNCTIONS = {"health": "GET", "ready": "GET", "webhook": "POST", "pp-callback": "POST"}
+FUNCTIONS = {"health": ["GET"], "ready": ["GET"], "webhook": ["GET", "POST"], "pp-callback": ["POST"]}
 VERBS = ("get", "post", "put", "patch", "delete")
 STAFF = (Role.OPS_AGENT, Role.OPS_LEAD, Role.FINANCE, Role.READ_ONLY)
 OPS = (Role.OPS_AGENT, Role.OPS_LEAD)
@@ -55,6 +55,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", "api/v1/auth/refresh"): Endpoint({"refresh": "none"}, open_to_all=401),
     ("POST", "api/v1/auth/logout"): Endpoint({"refresh": "none"}, open_to_all=401),
     ("POST", "webhooks/<path:provider>"): Endpoint({}, open_to_all=503),  # Stripe is not configured in this test
+    ("GET", "webhooks/<path:provider>"): Endpoint(open_to_all=405, reads=False),  # Stripe never greets
     ("POST", "pp_callback/<str:slug>/"): Endpoint({}, open_to_all=400, family="petpooja"),
     # ── riders ───────────────────────────────────────────────────────────────────────────────────────────────
     ("GET", "api/v1/rider/me"): riders(200, reads=False),
@@ -113,7 +114,7 @@ def served() -> set[tuple[str, str]]:
         if route.startswith(CONSOLE):
             continue
         view = getattr(pattern.callback, "cls", None)
-        methods = [verb.upper() for verb in VERBS if hasattr(view, verb)] if view else [FUNCTIONS[pattern.name or ""]]
+        methods = [verb.upper() for verb in VERBS if hasattr(view, verb)] if view else FUNCTIONS[pattern.name or ""]
         found |= {(method, route) for method in methods}
     return found
 

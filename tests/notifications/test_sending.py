@@ -123,7 +123,7 @@ def test_channels_that_are_off_or_have_no_address_are_passed_over(sandbox, setti
     settings.FIREBASE_CREDENTIALS = ""
     message = say(recipients.create(email="asha@customers.example"))
     work()
-    assert reasons(message) == {"push": "off", "sms": "no address"}
+    assert reasons(message) == {"push": "off", "whatsapp": "not opted in to WhatsApp", "sms": "no address"}
     assert inbox(sandbox) == [("email", "asha@customers.example")]
 
 
@@ -133,6 +133,7 @@ def test_nobody_to_reach_is_kept_as_ignored_not_as_a_failure(sandbox):
     work()
     assert reasons(message) == {
         "push": "no address",
+        "whatsapp": "not opted in to WhatsApp",
         "sms": "no address",
         "email": "no address",
         "": "no channel reaches this person",
@@ -146,14 +147,18 @@ def test_refused_everywhere_is_a_dead_letter_that_ops_can_send_again(asha, sandb
     PushToken.objects.update(token="unregistered-phone-01")
     message = say(asha)
     work()
-    assert set(reasons(message)) == {"push", "sms", "email"}
+    assert set(reasons(message)) == {"push", "whatsapp", "sms", "email"}
     assert message.state == WorkState.DEAD
     assert "21211" in message.error_message
 
     Recipient.objects.filter(pk=asha.pk).update(phone="+918012345678")
     assert Message.replay([message.pk]) == 1
     work()
-    assert (reasons(message), message.state, message.channel) == ({"push": "no address"}, WorkState.DONE, "sms")
+    assert (reasons(message), message.state, message.channel) == (
+        {"push": "no address", "whatsapp": "not opted in to WhatsApp"},
+        WorkState.DONE,
+        "sms",
+    )
 
 
 # spec: N2
