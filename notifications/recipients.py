@@ -85,6 +85,12 @@ def retire_token(token: str, reason: str, *, not_seen_since: datetime | None = N
     return bool(tokens.update(retired_at=Now(), retired_reason=reason[:60]))
 
 
+def reinstate_token(token: str) -> bool:
+    """Push to this device again. Returns whether it was retired; FCM says soon enough if it is still gone."""
+    retired = PushToken.objects.filter(token=token, retired_at__isnull=False)
+    return bool(retired.update(retired_at=None, retired_reason="", last_seen_at=Now()))
+
+
 def opt_out(recipient: Recipient) -> bool:
     """Only transactional messages from now on. Returns whether that changed anything."""
     return bool(Recipient.objects.filter(pk=recipient.pk, opted_out_at=None).update(opted_out_at=Now()))
