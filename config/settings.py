@@ -128,6 +128,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 REACTIONS = "config.reactions.REACTIONS"
 LANES = "config.schedule.LANES"
 ROLE_GRANTS = "config.access.ROLE_GRANTS"
+RECIPIENT_OF = "config.recipients.of_user"
 
 # ── people ───────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "foundation.User"

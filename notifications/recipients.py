@@ -52,7 +52,8 @@ def change_addresses(recipient: Recipient, *, email: str = "", phone: str = "") 
     wanted = {"email": email, "phone": dialable(phone)}
     changed = {name: value for name, value in wanted.items() if value and value != getattr(recipient, name)}
     if changed:
-        Recipient.objects.filter(pk=recipient.pk).update(**changed)
+        anew = {"whatsapp_opted_in_at": None, "whatsapp_heard_at": None} if "phone" in changed else {}
+        Recipient.objects.filter(pk=recipient.pk).update(**changed, **anew)  # consent is to a number
     return sorted(changed)
 
 

@@ -45,6 +45,11 @@ def each(*roles: Role, own: int, other: int) -> Answers:
     return dict.fromkeys(roles, (own, other))
 
 
+PEOPLE: Answers = {
+    **each(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, own=200, other=200),
+    Role.STOREFRONT: (400, 400),
+}
+
 # The order they are asked about is ready, and a rider has accepted it and not fetched it yet.
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "health"): Endpoint(open_to_all=200, reads=False),
@@ -71,6 +76,15 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "api/v1/rider/referral"): riders(200, reads=False),
     ("POST", "api/v1/rider/referral"): riders(400, body={"code": "NOBODYS1"}),
     ("GET", "api/v1/rider/referral/top"): riders(200, reads=False),
+    # ── notifications: a storefront has to say whose ─────────────────────────────────────────────────────────
+    ("GET", "notifications/preferences"): Endpoint(may=PEOPLE, reads=False),
+    ("PUT", "notifications/preferences"): Endpoint(
+        {"channels": ["email", "push"], "email": "a@b.example", "phone": "+918012345678"}, PEOPLE
+    ),
+    ("POST", "notifications/push/register-token"): Endpoint({"token": "of-my-phone", "platform": "ios"}, PEOPLE),
+    ("DELETE", "notifications/push/unregister-token"): Endpoint({"token": "of-my-phone"}, PEOPLE),
+    ("POST", "notifications/whatsapp/opt-in"): Endpoint({}, dict.fromkeys(PEOPLE, (400, 400))),  # nobody has a number
+    ("POST", "notifications/whatsapp/opt-out"): Endpoint({}, PEOPLE),
     # ── order tracking ───────────────────────────────────────────────────────────────────────────────────────
     ("POST", "orders/tracking/init"): Endpoint({}, each(Role.STOREFRONT, own=400, other=400)),
     ("GET", "orders/tracking/<str:order_id>"): Endpoint(
