@@ -4,6 +4,7 @@ import itertools
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -172,7 +173,7 @@ def test_a_text_outside_the_window_is_sent_again_as_a_template_once(asha, sandbo
     work()
     message = Message.objects.get()
     first = message.provider_id
-    status = {"id": first, "status": "failed", "timestamp": str(int(clock.now().timestamp()))}
+    status: dict[str, Any] = {"id": first, "status": "failed", "timestamp": str(int(clock.now().timestamp()))}
     status |= {"recipient_id": PHONE[1:], "errors": [{"code": 131047, "title": "Re-engagement message"}]}
     status["biz_opaque_callback_data"] = str(message.public_id)
 
