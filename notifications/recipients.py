@@ -1,6 +1,6 @@
 """Whom we write to, and where: addresses, devices, wishes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import phonenumbers
 import structlog
@@ -126,7 +126,11 @@ def heard_on_whatsapp(phone: str, at: datetime) -> int:
 
 
 def said_stop_on_whatsapp(phone: str, at: datetime) -> None:
-    """Nobody with this number is written to by WhatsApp, until they opt in again. Older than their opt-in: nothing."""
+    """Nobody with this number is written to by WhatsApp, until they opt in again. Older than their opt-in: nothing.
+
+    `at` is told in whole seconds: in doubt it was said last.
+    """
+    at += timedelta(seconds=1)
     if Recipient.objects.filter(phone=phone, whatsapp_opted_in_at__gt=at).exists():
         return
     if addresses.retire("whatsapp", phone, "opted out by message", at=at):
