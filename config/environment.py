@@ -157,6 +157,12 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("WHATSAPP_API_VERSION", "text", "v23.0", "Version of the Graph API."),
         Variable("FIREBASE_CREDENTIALS", "text", "", "Path of the service account's JSON. Empty: no push."),
         Variable("FCM_API_BASE", "text", "https://fcm.googleapis.com", "Another base for a sandbox."),
+        Variable(
+            "PUSH_ACK_SECONDS",
+            "count",
+            None,
+            "A push that no app acknowledged for so long goes on to the next channel; empty: never.",
+        ),
         Variable("OPS_EMAIL", "text", "", "Where critical incidents are mailed to; empty: the console only."),
     ],
     "Tokens": [

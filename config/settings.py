@@ -222,6 +222,7 @@ WHATSAPP_API_BASE = read("WHATSAPP_API_BASE")
 WHATSAPP_API_VERSION = read("WHATSAPP_API_VERSION")
 FIREBASE_CREDENTIALS = read("FIREBASE_CREDENTIALS")
 FCM_API_BASE = read("FCM_API_BASE")
+PUSH_ACK_SECONDS = read("PUSH_ACK_SECONDS")
 OPS_EMAIL = read("OPS_EMAIL")
 
 # ── the business ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,11 +10,12 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
+from foundation.errors import NotFound
 from foundation.evidence import Verdict
 from foundation.work import OPEN, Release, WorkState
 from notifications import addresses, sending
 from notifications.evidence import FAILURES, RANK, Receipt
-from notifications.models import Message, ReceiptWord
+from notifications.models import Message, ReceiptWord, Recipient
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,29 @@ def take(receipt: Receipt) -> Verdict:
         if receipt.word is None:
             return Verdict.APPLIED if receipt.retires else Verdict.IGNORED
         return _write_down(message, receipt, receipt.word)
+
+
+def acknowledge(recipient: Recipient, public_id: str) -> Verdict:
+    """The person's app says that they saw it. Raises NotFound for a message that is not theirs."""
+    ours = _uuid(public_id)
+    with transaction.atomic():
+        mine = Message.objects.select_for_update(no_key=True, of=("self",)).filter(recipient=recipient)
+        message = mine.filter(public_id=ours).first() if ours else None
+        if message is None:
+            raise NotFound("There is no such message")
+        if message.receipt and RANK[ReceiptWord(message.receipt)] >= RANK[ReceiptWord.READ]:
+            return Verdict.REPEATED
+        Message.objects.filter(pk=message.pk).update(receipt=ReceiptWord.READ, receipt_at=Now(), receipt_error="")
+        return Verdict.APPLIED
+
+
+def climb_unless_read(message_id: int) -> None:
+    """A push that no app acknowledged in time goes on to the next channel, while it matters and there is one."""
+    with transaction.atomic():
+        rows = Message.objects.select_for_update(no_key=True, of=("self",))
+        message = rows.filter(pk=message_id, channel="push", state=WorkState.DONE, receipt="").first()
+        if message is not None:
+            _sent_on(message, "push", "not acknowledged in time")
 
 
 def _find(receipt: Receipt) -> Message | None:
@@ -61,7 +85,7 @@ def _write_down(message: Message, receipt: Receipt, word: ReceiptWord) -> Verdic
     message.receipt, message.receipt_at, message.receipt_error = word, receipt.at, receipt.error[:300]
     if word in FAILURES:
         log.info("message_not_delivered", message=message.pk, channel=receipt.channel, error=receipt.error)
-        if _sent_on(message, receipt):
+        if _sent_on(message, receipt.channel, f"{word}: {receipt.error}".rstrip(": "), again=receipt.again):
             return Verdict.APPLIED
     message.save(update_fields=["receipt", "receipt_at", "receipt_error"])
     return Verdict.APPLIED
@@ -81,13 +105,12 @@ def _is_news(message: Message, receipt: Receipt, word: ReceiptWord) -> bool:
     return (receipt.at, receipt.error[:300]) < (message.receipt_at, message.receipt_error)
 
 
-def _sent_on(message: Message, receipt: Receipt) -> bool:
+def _sent_on(message: Message, channel: str, reason: str, *, again: bool = False) -> bool:
     """Make it due again, for the next channel (or for this one, in another form). False: there is no way left."""
     if message.state != WorkState.DONE:
         return False
-    step = {"channel": receipt.channel, "reason": f"{receipt.word}: {receipt.error}"[:300]}
-    if not receipt.again:
-        message.skipped = [*message.skipped, step]
+    if not again:
+        message.skipped = [*message.skipped, {"channel": channel, "reason": reason[:300]}]
         if not sending.goes_on(message):
             return False
     Message.objects.filter(pk=message.pk).update(

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from foundation import clock
+from foundation import clock, events, jobs
 from foundation.errors import CallFailed, Permanent, Unknown
 from foundation.work import LostLease, Release, WorkState
 from notifications import addresses, incidents
 from notifications.channels import CHANNELS
 from notifications.channels.base import NO_ADDRESS, Channel, Letter
 from notifications.channels.whatsapp import NOT_OPTED_IN
-from notifications.models import Message, Recipient, Severity
+from notifications.models import Message, ReceiptWord, Recipient, Severity
 from notifications.templates import CATALOGUE, Template, Text
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 PER_PERSON_PER_HOUR = 30
 PATIENCE = 4  # attempts that a channel which is down gets while there is another one to try
 DEPLOY_WAIT_S = 5.0
+PUSH, UNACKNOWLEDGED = "push", "notifications.push_unacknowledged"
 OFF = "off"
 PASSED_OVER = {OFF, NO_ADDRESS, NOT_OPTED_IN}  # nobody was asked
 CREDENTIALS_REFUSED = ("401", "403")
@@ -110,6 +112,8 @@ def record(message: Message, outcome: Sent | NotSent) -> WorkState:
         body=outcome.text.body,
         skipped=message.skipped,
     )
+    if outcome.channel == PUSH and settings.PUSH_ACK_SECONDS:
+        jobs.enqueue(UNACKNOWLEDGED, events.subject_of(message), in_s=settings.PUSH_ACK_SECONDS)
     return WorkState.DONE
 
 
@@ -121,6 +125,8 @@ def give_up(message: Message, _error: Exception) -> WorkState:
 
 # ── whether it may go out ────────────────────────────────────────────────────────────────────────────────────────
 def _unwanted(message: Message, template: Template, recipient: Recipient) -> str:
+    if message.receipt == ReceiptWord.READ:
+        return "read already"
     if recipient.opted_out_at and not template.transactional:
         return "opted out"
     if clock.now() > message.created_at + timedelta(seconds=template.useful_for_s):

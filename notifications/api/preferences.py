@@ -1,4 +1,4 @@
-"""`/notifications/…` (SPEC N1): preferences, devices and WhatsApp, in the contract's words.
+"""`/notifications/…`: preferences, devices and WhatsApp in the contract's words; acknowledging a push (SPEC N1, N3).
 
 Customers, riders and store staff speak for themselves (store staff for their store). A storefront speaks for a customer
 of its own, named by `customer_id`, in the query or the body. Every endpoint answers with the preferences as they are.
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.utils.module_loading import import_string
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +19,7 @@ from foundation.api.fields import Text
 from foundation.api.permissions import roles
 from foundation.errors import Invalid
 from foundation.models import Role
-from notifications import preferences, recipients
+from notifications import preferences, receipts, recipients
 from notifications.channels import CHANNELS
 from notifications.models import PushToken, Recipient
 
@@ -151,6 +151,21 @@ class UnregisterTokenView(PreferenceView):
         if PushToken.objects.filter(token=body["token"], recipient=recipient).exists():
             recipients.retire_token(body["token"], "signed out")
         return self.answer(recipient)
+
+
+class AcknowledgeView(PreferenceView):
+    permission_classes = (roles(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF),)
+
+    @extend_schema(
+        request=None,
+        responses=inline_serializer("Acknowledged", {"acknowledged": serializers.BooleanField()}),
+        operation_id="notification_acknowledge",
+        tags=TAGS,
+    )
+    def post(self, request: Request, message_id: str) -> Response:
+        """The app showed this push (`messageId` of its data), so no other channel needs to tell it."""
+        receipts.acknowledge(self.whose(), message_id)
+        return Response({"acknowledged": True})
 
 
 class WhatsAppOptInView(PreferenceView):

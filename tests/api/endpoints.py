@@ -83,6 +83,9 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ),
     ("POST", "notifications/push/register-token"): Endpoint({"token": "of-my-phone", "platform": "ios"}, PEOPLE),
     ("DELETE", "notifications/push/unregister-token"): Endpoint({"token": "of-my-phone"}, PEOPLE),
+    ("POST", "api/v1/notifications/<str:message_id>/ack"): Endpoint(
+        may=each(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, own=404, other=404), reads=False
+    ),
     ("POST", "notifications/whatsapp/opt-in"): Endpoint({}, dict.fromkeys(PEOPLE, (400, 400))),  # nobody has a number
     ("POST", "notifications/whatsapp/opt-out"): Endpoint({}, PEOPLE),
     # ── order tracking ───────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +147,7 @@ def _walk(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterato
 
 def path_of(route: str, ref: str) -> str:
     """`ref` in the place of whatever the route leaves open."""
-    named = {"<str:order_id>": ref, "<str:slug>": "some-store", "<path:provider>": "stripe"}
+    named = {"<str:order_id>": ref, "<str:message_id>": ref, "<str:slug>": "some-store", "<path:provider>": "stripe"}
     for name, value in named.items():
         route = route.replace(name, value)
     return f"/{route}"

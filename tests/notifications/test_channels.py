@@ -156,9 +156,10 @@ def test_many_devices_are_pushed_to_in_chunks(sandbox, asha, monkeypatch):
 
 
 def test_a_push_carries_data_for_the_app(sandbox, asha):
-    CHANNELS["push"].send(letter(), ["phone-of-asha-0001"])
+    one = letter()
+    CHANNELS["push"].send(one, ["phone-of-asha-0001"])
     (message,) = sandbox.messages("push")
-    assert message["data"] == {"type": "delivery.completed", "orderId": "o-1"}
+    assert message["data"] == {"type": "delivery.completed", "orderId": "o-1", "messageId": str(one.public_id)}
 
 
 def test_no_look_up_leaves_for_google(sandbox):

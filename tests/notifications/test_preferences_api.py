@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 
 from foundation.models import Role, User
-from notifications import addresses
-from notifications.models import PushToken, Recipient
+from notifications import addresses, messages
+from notifications.models import Message, PushToken, Recipient
 from orders.models import Customer
 from tests import builders
 from tests.calling import Reply, call
@@ -132,6 +132,20 @@ def test_nobody_else_speaks_for_a_customer(customer):
     assert call(other, "GET", f"{PREFERENCES}?customer_id={customer.external_id}").status == 404
     assert call(builders.user(Role.CUSTOMER), "GET", PREFERENCES).status == 403
     assert call(builders.user(Role.OPS_LEAD), "GET", PREFERENCES).status == 403
+
+
+# spec: N3
+def test_an_app_acknowledges_its_own_pushes_only(customer):
+    messages.send(customer.recipient_id, "delivery.completed", {"orderId": "o", "totalPaise": 1}, dedupe="d:1")
+    message = Message.objects.get()
+    path = f"/api/v1/notifications/{message.public_id}/ack"
+    other = builders.signed_in(builders.customer())
+    for user, of in ((other, path), (customer.user, "/api/v1/notifications/nothing/ack")):
+        assert call(user, "POST", of).status == 404
+    for _ in range(2):
+        assert call(customer.user, "POST", path).body == {"acknowledged": True}
+    message.refresh_from_db()
+    assert message.receipt == "read"
 
 
 def test_store_staff_speak_for_their_store():

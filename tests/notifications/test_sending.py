@@ -60,7 +60,12 @@ def test_a_message_goes_out_once_by_the_first_channel_of_its_ladder(asha, sandbo
     assert message.provider_id.startswith("projects/")
     assert message.body == "Your order has been delivered. Enjoy your meal!"
     (push,) = sandbox.messages("push")
-    assert push["data"] == {"type": "delivery.completed", "orderId": "o-1", "totalPaise": "45000"}
+    assert push["data"] == {
+        "type": "delivery.completed",
+        "orderId": "o-1",
+        "totalPaise": "45000",
+        "messageId": str(message.public_id),
+    }
     assert inbox(sandbox) == [("push", "phone-of-asha-0001")]
 
 
@@ -92,6 +97,7 @@ def test_an_offer_reaches_the_rider_with_what_the_app_needs(asha, sandbox):
         "orderId": "6f1c",
         "offerId": "42",
         "expiresAt": "2026-11-20T10:00:30.000Z",
+        "messageId": str(Message.objects.get().public_id),
     }
 
 
