@@ -145,8 +145,24 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("TWILIO_AUTH_TOKEN", "text", "", "Credential of Twilio."),
         Variable("TWILIO_API_BASE", "text", "https://api.twilio.com", "Another base for a sandbox."),
         Variable("TWILIO_FROM_NUMBER", "text", "", "The sender, E.164."),
+        Variable("TWILIO_OLD_AUTH_TOKEN", "list", [], "Earlier auth tokens that may still sign callbacks."),
+        Variable(
+            "SENDGRID_WEBHOOK_PUBLIC_KEY", "list", [], "Verification keys of /webhooks/sendgrid; any of them may sign."
+        ),
+        Variable("WHATSAPP_ACCESS_TOKEN", "text", "", "Empty: no WhatsApp."),
+        Variable("WHATSAPP_PHONE_NUMBER_ID", "text", "", "The sender, as Meta numbers it."),
+        Variable("WHATSAPP_APP_SECRET", "list", [], "App secrets of /webhooks/whatsapp; any of them may sign."),
+        Variable("WHATSAPP_VERIFY_TOKEN", "text", "", "What Meta must say when the webhook is set up."),
+        Variable("WHATSAPP_API_BASE", "text", "https://graph.facebook.com", "Another base for a sandbox."),
+        Variable("WHATSAPP_API_VERSION", "text", "v23.0", "Version of the Graph API."),
         Variable("FIREBASE_CREDENTIALS", "text", "", "Path of the service account's JSON. Empty: no push."),
         Variable("FCM_API_BASE", "text", "https://fcm.googleapis.com", "Another base for a sandbox."),
+        Variable(
+            "PUSH_ACK_SECONDS",
+            "count",
+            None,
+            "A push that no app acknowledged for so long goes on to the next channel; empty: never.",
+        ),
         Variable("OPS_EMAIL", "text", "", "Where critical incidents are mailed to; empty: the console only."),
     ],
     "Tokens": [

@@ -30,16 +30,30 @@ def _post(operation: str, summary: str, answers: dict[str, Any], parameters: lis
     }
 
 
-def _get(operation: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+def _get(operation: str, summary: str, answers: dict[str, Any], tag: str = "probes") -> dict[str, Any]:
     return {
         "get": {
             "operationId": operation,
             "summary": summary,
-            "tags": ["probes"],
+            "tags": [tag],
             "security": [{}],
             "responses": answers,
         }
     }
+
+
+def _greeting() -> dict[str, Any]:
+    """WhatsApp's challenge: plain text, as Meta asks when the webhook is set up."""
+    names = ("hub.mode", "hub.verify_token", "hub.challenge")
+    text = {"description": "`hub.challenge`, as it came.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    refused = _answers(s400="A parameter is missing.", s403="Not our token.", s503="Not configured.")
+    greeting = _get(
+        "webhooks_whatsapp_greeting", "Meta makes sure that we are there.", {"200": text, **refused}, "webhooks"
+    )
+    greeting["get"]["parameters"] = [
+        {"name": name, "in": "query", "required": True, "schema": {"type": "string"}} for name in names
+    ]
+    return greeting
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
@@ -58,6 +72,7 @@ def add_plain_addresses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for provider in registry.doors():
         summary = f"Events of {provider}: signed, stored once, answered after the commit."
         result["paths"][f"/webhooks/{provider}"] = _post(f"webhooks_{provider}", summary, refused, [])
+    result["paths"]["/webhooks/whatsapp"] |= _greeting()
     result["paths"]["/pp_callback/{slug}/"] = _post(
         "pp_callback",
         "PetPooja tells what became of an order; answered in its contract's words.",

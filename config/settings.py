@@ -128,6 +128,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 REACTIONS = "config.reactions.REACTIONS"
 LANES = "config.schedule.LANES"
 ROLE_GRANTS = "config.access.ROLE_GRANTS"
+RECIPIENT_OF = "config.recipients.of_user"
 
 # ── people ───────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "foundation.User"
@@ -211,8 +212,17 @@ TWILIO_ACCOUNT_SID = read("TWILIO_ACCOUNT_SID")
 TWILIO_AUTH_TOKEN = read("TWILIO_AUTH_TOKEN")
 TWILIO_API_BASE = read("TWILIO_API_BASE")
 TWILIO_FROM_NUMBER = read("TWILIO_FROM_NUMBER")
+TWILIO_OLD_AUTH_TOKENS = read("TWILIO_OLD_AUTH_TOKEN")
+SENDGRID_WEBHOOK_PUBLIC_KEYS = read("SENDGRID_WEBHOOK_PUBLIC_KEY")
+WHATSAPP_ACCESS_TOKEN = read("WHATSAPP_ACCESS_TOKEN")
+WHATSAPP_PHONE_NUMBER_ID = read("WHATSAPP_PHONE_NUMBER_ID")
+WHATSAPP_APP_SECRETS = read("WHATSAPP_APP_SECRET")
+WHATSAPP_VERIFY_TOKEN = read("WHATSAPP_VERIFY_TOKEN")
+WHATSAPP_API_BASE = read("WHATSAPP_API_BASE")
+WHATSAPP_API_VERSION = read("WHATSAPP_API_VERSION")
 FIREBASE_CREDENTIALS = read("FIREBASE_CREDENTIALS")
 FCM_API_BASE = read("FCM_API_BASE")
+PUSH_ACK_SECONDS = read("PUSH_ACK_SECONDS")
 OPS_EMAIL = read("OPS_EMAIL")
 
 # ── the business ─────────────────────────────────────────────────────────────────────────────────────────────────

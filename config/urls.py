@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/v1/auth/logout", tokens.LogoutView.as_view(), name="auth-logout"),
     path("", include("deliveries.api.urls")),
     path("", include("riders.api.urls")),
+    path("", include("notifications.api.urls")),
 ]
 
 handler400 = "foundation.api.errors.bad_request"

@@ -100,5 +100,12 @@ class Door(Reader):
     def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
         """The events in a verified body. Raises Refused(400, …) when it is not shaped as the provider documents."""
 
+    def greet(self, query: Mapping[str, str]) -> str:
+        """The plain text answered to a GET, for a provider that makes sure in this way that the address is ours.
+
+        Raises Refused, as every door does whose provider only posts.
+        """
+        raise Refused(405, "wrong_method", "only POST is answered here")
+
     def warm_up(self) -> None:
         """Load what the first knock would otherwise wait for (an SDK takes a second to import)."""

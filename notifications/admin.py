@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 
 from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
 from foundation.errors import IllegalMove
-from notifications import incidents, recipients
-from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient
+from notifications import addresses, incidents, recipients
+from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient, RetiredAddress
 
 UNRESOLVED = "unresolved"
 TOKEN_SHOWN = 8
@@ -76,7 +76,10 @@ class IncidentAdmin(ReadOnlyAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    list_display = ("event", "recipient", "state", "channel", "order_ref", "retry_count", "created_at", "error_message")
+    list_display = (
+        *("event", "recipient", "state", "channel", "receipt", "order_ref", "retry_count", "created_at"),
+        *("error_message", "receipt_error"),
+    )
     list_filter = ("state",)
     list_select_related = ("recipient",)
     ordering = ("-id",)
@@ -114,11 +117,11 @@ class MessageAdmin(ReadOnlyAdmin):
 
 @admin.register(Recipient)
 class RecipientAdmin(ReadOnlyAdmin):
-    list_display = ("id", "name", "email", "phone", "language", "opted_out_at", "public_id")
+    list_display = ("id", "name", "email", "phone", "language", "opted_out_at", "whatsapp_opted_in_at", "public_id")
     ordering = ("-id",)
     search_fields = ("id",)  # shows the box; get_search_results says what it finds
     search_help_text = "The number of a recipient"
-    actions = ("opt_out", "opt_in", "change_addresses")
+    actions = ("opt_out", "opt_in", "whatsapp_opt_out", "whatsapp_opt_in", "change_addresses")
     has_change_addresses_permission = may("notifications.change_recipient")
 
     def get_search_results(
@@ -137,6 +140,18 @@ class RecipientAdmin(ReadOnlyAdmin):
         if not recipients.opt_in(recipient):
             raise IllegalMove("had not opted out")
         return "hears everything again"
+
+    @reasoned_action("Opt out of WhatsApp", permission="change_addresses")
+    def whatsapp_opt_out(self, recipient: Recipient, decision: Decision) -> str:
+        if not recipients.opt_out_of_whatsapp(recipient, "opted out, told to ops"):
+            raise IllegalMove("had not opted in to WhatsApp")
+        return "is not written to by WhatsApp any more"
+
+    @reasoned_action("Opt in to WhatsApp: they asked for it", permission="change_addresses")
+    def whatsapp_opt_in(self, recipient: Recipient, decision: Decision) -> str:
+        if not recipients.opt_in_to_whatsapp(recipient, decision.by.actor):
+            raise IllegalMove("has opted in to WhatsApp already")
+        return "may be written to by WhatsApp"
 
     @reasoned_action(
         "Change addresses",
@@ -162,7 +177,7 @@ class PushTokenAdmin(ReadOnlyAdmin):
     search_help_text = "The number of a recipient"
     exclude = ("token",)  # whoever holds it can be taken for the device
     readonly_fields = ("device",)
-    actions = ("retire",)
+    actions = ("retire", "bring_back")
     has_retire_permission = may("notifications.change_pushtoken")
 
     def get_search_results(
@@ -179,3 +194,27 @@ class PushTokenAdmin(ReadOnlyAdmin):
         if not recipients.retire_token(token.token, "by ops"):
             raise IllegalMove("is retired already")
         return "retired"
+
+    @reasoned_action("Push to it again", permission="retire")
+    def bring_back(self, token: PushToken, decision: Decision) -> str:
+        if not recipients.reinstate_token(token.token):
+            raise IllegalMove("is not retired")
+        return "is pushed to again"
+
+
+@admin.register(RetiredAddress)
+class RetiredAddressAdmin(ReadOnlyAdmin):
+    """Addresses that nothing is sent to, why and since when; and the way back."""
+
+    list_display = ("id", "channel", "address", "reason", "retired_at", "reinstated_at", "reinstated_by", "detail")
+    ordering = ("-id",)
+    search_fields = ("address__exact",)
+    search_help_text = "An exact address, in lower case"
+    actions = ("reinstate",)
+    has_reinstate_permission = may("notifications.change_retiredaddress")
+
+    @reasoned_action("Write to it again", permission="reinstate")
+    def reinstate(self, retired: RetiredAddress, decision: Decision) -> str:
+        if not addresses.reinstate(retired.channel, retired.address, decision.by.actor):
+            raise IllegalMove("is in use again already")
+        return "is written to again"

@@ -1,4 +1,5 @@
-"""Tables of the post: who is told (Recipient, PushToken), what (Message), and what ops must look at (Incident)."""
+"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), what (Message), and what ops must look at
+(Incident)."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,7 +14,11 @@ from foundation.work import WorkItem, WorkState
 
 
 class Recipient(models.Model):
-    """Anybody we write to. Knows addresses, wishes and language; knows nothing of orders or riders."""
+    """Anybody we write to. Knows addresses, wishes and language; knows nothing of orders or riders.
+
+    `whatsapp_opted_in_at`: nobody is written to by WhatsApp who did not ask for it (None). `whatsapp_heard_at`: when
+    the person last wrote to us there, which lets us answer in free text for a day.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     user = models.OneToOneField(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -23,7 +28,12 @@ class Recipient(models.Model):
     language = models.CharField(max_length=8, default="en")
     channels = models.JSONField(default=list, blank=True, help_text="Channels wished, in order; empty: the event's.")
     opted_out_at = models.DateTimeField(null=True, blank=True)
+    whatsapp_opted_in_at = models.DateTimeField(null=True, blank=True)
+    whatsapp_heard_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["phone"], condition=~models.Q(phone=""), name="recipient_of_phone")]
 
     def __str__(self) -> str:
         return f"recipient {self.pk}"
@@ -43,12 +53,47 @@ class PushToken(models.Model):
         return f"push token {self.pk}"
 
 
+class RetiredAddress(models.Model):
+    """An address that nothing is sent to, on one channel (SPEC N3): it bounced, does not exist, or its owner said so.
+
+    True of the address, whoever it is written down for. `reinstated_at` is the way back; only news that is younger
+    retires it again (notifications/addresses.py).
+    """
+
+    channel = models.CharField(max_length=10)
+    address = models.CharField(max_length=254, help_text="In lower case.")
+    reason = models.CharField(max_length=60)
+    detail = models.CharField(max_length=300, blank=True, default="")
+    retired_at = models.DateTimeField()
+    reinstated_at = models.DateTimeField(null=True, blank=True)
+    reinstated_by = models.CharField(max_length=80, blank=True, default="")
+
+    class Meta:
+        verbose_name_plural = "retired addresses"
+        constraints = [models.UniqueConstraint(fields=["address", "channel"], name="address_retired_once")]
+
+    def __str__(self) -> str:
+        return f"{self.channel} address {self.pk}"
+
+
+class ReceiptWord(models.TextChoices):
+    """What a provider says became of a message, in the order of their rank (notifications/evidence.py)."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    BOUNCED = "bounced"
+
+
 class Message(WorkItem):
     """One thing said to one person: a row first, sent once (SPEC N2). `dedupe_key` names the fact and the person.
 
     `channels` is a ladder of its own (empty: the person's and the event's); what was climbed without success is in
     `skipped`, as `[{channel, reason}]`. `channel` is the one it went by, or one that is under way and must not be tried
-    twice (notifications/sending.py).
+    twice (notifications/sending.py). `receipt` is the furthest that its provider reported of it (SPEC N3).
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -64,6 +109,9 @@ class Message(WorkItem):
     title = models.CharField(max_length=200, blank=True, default="")
     body = models.TextField(blank=True, default="")
     provider_id = models.CharField(max_length=200, blank=True, default="")
+    receipt = models.CharField(max_length=12, choices=ReceiptWord.choices, blank=True, default="", db_default="")
+    receipt_at = models.DateTimeField(null=True, blank=True)
+    receipt_error = models.CharField(max_length=300, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta(WorkItem.Meta):
@@ -74,6 +122,7 @@ class Message(WorkItem):
             models.Index(
                 fields=["recipient", "counted_at"], condition=models.Q(counted_at__isnull=False), name="message_counted"
             ),
+            models.Index(fields=["provider_id"], condition=~models.Q(provider_id=""), name="message_of_provider"),
         ]
 
     def __str__(self) -> str:
@@ -84,7 +133,7 @@ class Message(WorkItem):
         """As for every work row; the ladder is climbed anew, from its foot."""
         over = cls.objects.filter(pk__in=pks, state__in=(WorkState.DEAD, WorkState.IGNORED))
         with transaction.atomic():
-            over.update(skipped=[], channel="")
+            over.update(skipped=[], channel="", receipt="", receipt_at=None, receipt_error="")
             return super().replay(pks)
 
 

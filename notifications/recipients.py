@@ -1,13 +1,15 @@
 """Whom we write to, and where: addresses, devices, wishes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import phonenumbers
 import structlog
 from django.db.models.functions import Now
 
+from foundation import clock
 from foundation.errors import Invalid
 from foundation.models import User
+from notifications import addresses
 from notifications.models import PushToken, Recipient
 
 log = structlog.get_logger(__name__)
@@ -50,7 +52,8 @@ def change_addresses(recipient: Recipient, *, email: str = "", phone: str = "") 
     wanted = {"email": email, "phone": dialable(phone)}
     changed = {name: value for name, value in wanted.items() if value and value != getattr(recipient, name)}
     if changed:
-        Recipient.objects.filter(pk=recipient.pk).update(**changed)
+        anew = {"whatsapp_opted_in_at": None, "whatsapp_heard_at": None} if "phone" in changed else {}
+        Recipient.objects.filter(pk=recipient.pk).update(**changed, **anew)  # consent is to a number
     return sorted(changed)
 
 
@@ -83,6 +86,12 @@ def retire_token(token: str, reason: str, *, not_seen_since: datetime | None = N
     return bool(tokens.update(retired_at=Now(), retired_reason=reason[:60]))
 
 
+def reinstate_token(token: str) -> bool:
+    """Push to this device again. Returns whether it was retired; FCM says soon enough if it is still gone."""
+    retired = PushToken.objects.filter(token=token, retired_at__isnull=False)
+    return bool(retired.update(retired_at=None, retired_reason="", last_seen_at=Now()))
+
+
 def opt_out(recipient: Recipient) -> bool:
     """Only transactional messages from now on. Returns whether that changed anything."""
     return bool(Recipient.objects.filter(pk=recipient.pk, opted_out_at=None).update(opted_out_at=Now()))
@@ -90,3 +99,39 @@ def opt_out(recipient: Recipient) -> bool:
 
 def opt_in(recipient: Recipient) -> bool:
     return bool(Recipient.objects.filter(pk=recipient.pk, opted_out_at__isnull=False).update(opted_out_at=None))
+
+
+def opt_in_to_whatsapp(recipient: Recipient, by: str) -> bool:
+    """The person (`by`: "user:7") wants to be written to by WhatsApp. Raises Invalid without a number to write to."""
+    if not recipient.phone:
+        raise Invalid("is needed: WhatsApp writes to a phone number", field="phone")
+    addresses.reinstate("whatsapp", recipient.phone, by)
+    new = Recipient.objects.filter(pk=recipient.pk, whatsapp_opted_in_at=None).update(whatsapp_opted_in_at=Now())
+    return bool(new)
+
+
+def opt_out_of_whatsapp(recipient: Recipient, reason: str) -> bool:
+    """No more WhatsApp to this person. Returns whether that changed anything."""
+    out = Recipient.objects.filter(pk=recipient.pk, whatsapp_opted_in_at__isnull=False)
+    changed = bool(out.update(whatsapp_opted_in_at=None))
+    if changed:
+        addresses.retire("whatsapp", recipient.phone, reason)
+    return changed
+
+
+def heard_on_whatsapp(phone: str, at: datetime) -> int:
+    """The person with this number wrote to us. Returns how many recipients that is."""
+    later = Recipient.objects.filter(phone=phone).exclude(whatsapp_heard_at__gte=at)
+    return later.update(whatsapp_heard_at=min(at, clock.now()))
+
+
+def said_stop_on_whatsapp(phone: str, at: datetime) -> None:
+    """Nobody with this number is written to by WhatsApp, until they opt in again. Older than their opt-in: nothing.
+
+    `at` is told in whole seconds: in doubt it was said last.
+    """
+    at += timedelta(seconds=1)
+    if Recipient.objects.filter(phone=phone, whatsapp_opted_in_at__gt=at).exists():
+        return
+    if addresses.retire("whatsapp", phone, "opted out by message", at=at):
+        Recipient.objects.filter(phone=phone, whatsapp_opted_in_at__lte=at).update(whatsapp_opted_in_at=None)

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from foundation import clock
+from foundation import clock, events, jobs
 from foundation.errors import CallFailed, Permanent, Unknown
 from foundation.work import LostLease, Release, WorkState
-from notifications import incidents
+from notifications import addresses, incidents
 from notifications.channels import CHANNELS
-from notifications.channels.base import Channel, Letter
-from notifications.models import Message, Recipient, Severity
+from notifications.channels.base import NO_ADDRESS, Channel, Letter
+from notifications.channels.whatsapp import NOT_OPTED_IN
+from notifications.models import Message, ReceiptWord, Recipient, Severity
 from notifications.templates import CATALOGUE, Template, Text
 
 log = structlog.get_logger(__name__)
@@ -27,7 +29,9 @@ log = structlog.get_logger(__name__)
 PER_PERSON_PER_HOUR = 30
 PATIENCE = 4  # attempts that a channel which is down gets while there is another one to try
 DEPLOY_WAIT_S = 5.0
-OFF, NO_ADDRESS = "off", "no address"
+PUSH, UNACKNOWLEDGED = "push", "notifications.push_unacknowledged"
+OFF = "off"
+PASSED_OVER = {OFF, NO_ADDRESS, NOT_OPTED_IN}  # nobody was asked
 CREDENTIALS_REFUSED = ("401", "403")
 
 
@@ -47,6 +51,15 @@ class NotSent:
     reason: str
 
 
+@dataclass(frozen=True)
+class Rung:
+    """A step of the ladder: a channel with the addresses it reaches the person at, or why it is passed over."""
+
+    channel: Channel
+    to: Sequence[str] = ()
+    passed_over: str = ""
+
+
 def carry(message: Message) -> Sent | NotSent:
     """Hand the message to the first channel that takes it. Called outside a transaction.
 
@@ -59,7 +72,8 @@ def carry(message: Message) -> Sent | NotSent:
     if reason := _unwanted(message, template, recipient):
         return NotSent(reason)
     _note_interruption(message)
-    ways = _ways(message, template, recipient)
+    rungs = _rungs(message, template, recipient)
+    ways = [rung for rung in rungs if rung.to]
     if ways and not (template.transactional or _takes_place(message)):
         return NotSent("rate limited")
     text = template.render(recipient.language, message.params)
@@ -70,11 +84,17 @@ def carry(message: Message) -> Sent | NotSent:
         title=text.title,
         body=text.body,
         data=template.payload(message.params),
+        event=message.event,
+        language=template.spoken(recipient.language),
+        blanks=template.blanks(recipient.language, message.params),
     )
-    for channel, to in ways:
-        provider_id = _hand_over(message, channel, letter, to, is_last=channel is ways[-1][0])
+    for rung in rungs:
+        if not rung.to:
+            _skip(message, rung.channel.name, rung.passed_over)
+            continue
+        provider_id = _hand_over(message, rung.channel, letter, rung.to, is_last=rung is ways[-1])
         if provider_id is not None:
-            return Sent(channel.name, provider_id, text)
+            return Sent(rung.channel.name, provider_id, text)
     return _nobody_took(message)
 
 
@@ -92,6 +112,8 @@ def record(message: Message, outcome: Sent | NotSent) -> WorkState:
         body=outcome.text.body,
         skipped=message.skipped,
     )
+    if outcome.channel == PUSH and settings.PUSH_ACK_SECONDS:
+        jobs.enqueue(UNACKNOWLEDGED, events.subject_of(message), in_s=settings.PUSH_ACK_SECONDS)
     return WorkState.DONE
 
 
@@ -103,6 +125,8 @@ def give_up(message: Message, _error: Exception) -> WorkState:
 
 # ── whether it may go out ────────────────────────────────────────────────────────────────────────────────────────
 def _unwanted(message: Message, template: Template, recipient: Recipient) -> str:
+    if message.receipt == ReceiptWord.READ:
+        return "read already"
     if recipient.opted_out_at and not template.transactional:
         return "opted out"
     if clock.now() > message.created_at + timedelta(seconds=template.useful_for_s):
@@ -136,24 +160,34 @@ def _ladder(message: Message, template: Template, recipient: Recipient) -> Seque
     return wished if wished or (recipient.channels and not template.transactional) else template.channels
 
 
-def _ways(message: Message, template: Template, recipient: Recipient) -> list[tuple[Channel, list[str]]]:
-    """The channels still to be tried, each with the addresses it reaches the person at."""
+def _rungs(message: Message, template: Template, recipient: Recipient) -> list[Rung]:
+    """The channels still to be tried, in their order, each with the addresses it reaches the person at, if any."""
     behind = {step["channel"] for step in message.skipped}
-    ways = []
-    for name in _ladder(message, template, recipient):
-        if name in behind:
-            continue
-        channel = CHANNELS[name]
-        if not channel.enabled():
-            _skip(message, name, OFF)
-        elif to := channel.addresses(recipient):
-            ways.append((channel, to))
-        else:
-            _skip(message, name, NO_ADDRESS)
-    return ways
+    return [_rung(name, recipient) for name in _ladder(message, template, recipient) if name not in behind]
 
 
-def _hand_over(message: Message, channel: Channel, letter: Letter, to: list[str], *, is_last: bool) -> str | None:
+def _rung(name: str, recipient: Recipient) -> Rung:
+    channel = CHANNELS[name]
+    if not channel.enabled():
+        return Rung(channel, passed_over=OFF)
+    to = channel.addresses(recipient)
+    if not to:
+        return Rung(channel, passed_over=channel.why_not(recipient))
+    live = addresses.live(name, to)
+    return Rung(channel, live) if live else Rung(channel, passed_over=addresses.why(name, to[0]))
+
+
+def goes_on(message: Message) -> bool:
+    """Whether another channel may still tell what this message's provider could not deliver. Changes nothing."""
+    template = CATALOGUE.get(message.event)
+    if template is None:
+        return False
+    recipient = Recipient.objects.get(pk=message.recipient_id)
+    rungs = _rungs(message, template, recipient)
+    return not _unwanted(message, template, recipient) and any(rung.to for rung in rungs)
+
+
+def _hand_over(message: Message, channel: Channel, letter: Letter, to: Sequence[str], *, is_last: bool) -> str | None:
     """The provider's id; None when this channel does not do. Raises what is worth trying again on this channel."""
     if not channel.resend_unknown:
         _keep(message, under_way=channel.name)
@@ -172,10 +206,14 @@ def _hand_over(message: Message, channel: Channel, letter: Letter, to: list[str]
 
 def _nobody_took(message: Message) -> NotSent:
     """Nobody to reach is no failure; being refused, or not knowing, is one."""
-    refusals = [step for step in message.skipped if step["reason"] not in (OFF, NO_ADDRESS)]
+    refusals = [step for step in message.skipped if not _passed_over(step["reason"])]
     if refusals:
         raise Permanent("; ".join(f"{step['channel']}: {step['reason']}" for step in refusals))
     return NotSent("no channel reaches this person")
+
+
+def _passed_over(reason: str) -> bool:
+    return reason in PASSED_OVER or reason.startswith(addresses.RETIRED)
 
 
 def _note_interruption(message: Message) -> None:

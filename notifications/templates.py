@@ -19,7 +19,7 @@ CUSTOMER_LANGUAGES = ("en", "hi")
 HOUR_S = 3_600
 DAY_S = 86_400
 
-PUSH_FIRST = ("push", "sms", "email")
+PUSH_FIRST = ("push", "whatsapp", "sms", "email")
 PUSH_OR_EMAIL = ("push", "email")
 PUSH_ONLY = ("push",)
 EMAIL_FIRST = ("email", "sms")
@@ -78,8 +78,25 @@ class Template:
 
     def render(self, language: str, params: Mapping[str, Any]) -> Text:
         """The words in `language` ("hi", "hi-IN"), or in English where we do not have that language."""
-        text = self.texts.get(language) or self.texts.get(language.partition("-")[0]) or self.texts[DEFAULT_LANGUAGE]
+        text = self.texts[self.spoken(language)]
         return Text(_words.vformat(text.title, (), params), _words.vformat(text.body, (), params))
+
+    def spoken(self, language: str) -> str:
+        """The language that somebody who asked for `language` is told in."""
+        return next((one for one in (language, language.partition("-")[0]) if one in self.texts), DEFAULT_LANGUAGE)
+
+    def blanks(self, language: str, params: Mapping[str, Any]) -> list[str]:
+        """What stands in the blanks of the body, in their order there."""
+        body = self.texts[self.spoken(language)].body
+        return [_words.format_field(params[name], spec or "") for _, name, spec, _ in Formatter().parse(body) if name]
+
+    def numbered(self, language: str) -> str:
+        """The body with its blanks as {{1}}, {{2}}, …: how WhatsApp wants a template to be registered."""
+        parts, number = list[str](), 0
+        for literal, name, _, _ in Formatter().parse(self.texts[self.spoken(language)].body):
+            number += bool(name)
+            parts.append(literal + (f"{{{{{number}}}}}" if name else ""))
+        return "".join(parts)
 
     def payload(self, params: Mapping[str, Any]) -> dict[str, str]:
         """What an app reads from a push: strings only, as FCM asks."""

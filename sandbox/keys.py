@@ -14,7 +14,7 @@ from base64 import b64encode
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 KEYS_FILE = "keys.json"
 SERVICE_ACCOUNT_FILE = "service-account.json"
@@ -45,6 +45,7 @@ def ensure(home: Path | str, base_url: str) -> dict[str, str]:
         "SENDGRID_API_KEY": keys["sendgrid_api_key"],
         "SENDGRID_API_BASE": f"{base_url}/sendgrid",
         "SENDGRID_FROM_EMAIL": "orders@handoff.example",
+        "SENDGRID_WEBHOOK_PUBLIC_KEY": _public_half(keys["sendgrid_webhook_private_key"]),
         "TWILIO_ACCOUNT_SID": keys["twilio_account_sid"],
         "TWILIO_AUTH_TOKEN": keys["twilio_auth_token"],
         "TWILIO_API_BASE": f"{base_url}/twilio",
@@ -63,6 +64,11 @@ def ensure(home: Path | str, base_url: str) -> dict[str, str]:
         "DOORDASH_SIGNING_SECRET": keys["doordash_signing_secret"],
         "DOORDASH_WEBHOOK_AUTHORIZATION": keys["doordash_webhook_authorization"],
         "DOORDASH_API_BASE": f"{base_url}/doordash",
+        "WHATSAPP_ACCESS_TOKEN": keys["whatsapp_access_token"],
+        "WHATSAPP_PHONE_NUMBER_ID": keys["whatsapp_phone_number_id"],
+        "WHATSAPP_APP_SECRET": keys["whatsapp_app_secret"],
+        "WHATSAPP_VERIFY_TOKEN": keys["whatsapp_verify_token"],
+        "WHATSAPP_API_BASE": f"{base_url}/whatsapp",
         "FIREBASE_CREDENTIALS": str(credentials.resolve()),
         "FCM_API_BASE": f"{base_url}/fcm",
     }
@@ -89,9 +95,14 @@ def _fresh() -> dict[str, str]:
         "petpooja_app_secret": _letters(40),
         "petpooja_access_token": _letters(40),
         "sendgrid_api_key": f"SG.{_letters(22)}.{_letters(43)}",
+        "sendgrid_webhook_private_key": _signing_key(),
         "twilio_account_sid": "AC" + secrets.token_hex(16),
         "twilio_auth_token": secrets.token_hex(16),
         "fcm_access_token_secret": _letters(40),
+        "whatsapp_access_token": "EAA" + _letters(120),
+        "whatsapp_phone_number_id": str(10**14 + secrets.randbelow(10**14)),
+        "whatsapp_app_secret": secrets.token_hex(16),
+        "whatsapp_verify_token": _letters(24),
         "cooco_api_key": "sk_test_" + _letters(40),
         "cooco_webhook_secret": "whsec_test_" + _letters(32),
         "uber_client_id": _letters(32),
@@ -107,6 +118,21 @@ def _fresh() -> dict[str, str]:
 
 def _letters(count: int) -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(count))
+
+
+def _signing_key() -> str:
+    """A key on P-256 as PEM, of the kind that SendGrid signs its events with."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def _public_half(private_pem: str) -> str:
+    """As SendGrid shows it: base64 of the DER form, in one line."""
+    key = serialization.load_pem_private_key(private_pem.encode(), password=None)
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return b64encode(public).decode()
 
 
 def _service_account(home: Path, base_url: str) -> Path:

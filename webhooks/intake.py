@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psycopg
 import structlog
@@ -32,11 +33,12 @@ RETRY_AFTER_S = 5
 
 @dataclass(frozen=True)
 class Reply:
-    """JSON; `headers` are the ones beside content type and length."""
+    """`headers` are the ones beside content type and length."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/json"
 
 
 class Headers(Mapping[str, str]):
@@ -57,10 +59,12 @@ class Headers(Mapping[str, str]):
 
 
 def answer(environ: Environ) -> Reply:
-    """Serve POST /webhooks/{provider} from a WSGI environ."""
+    """Serve POST /webhooks/{provider}, or a provider's greeting by GET, from a WSGI environ."""
     provider, raw = environ["PATH_INFO"][len(PREFIX) :], b""
     try:
         door = _door(provider)
+        if environ["REQUEST_METHOD"] == "GET":
+            return _greet(door, environ)
         _check(environ, door)
         raw = read_body(environ)
         return receive(door, Knock(raw, Headers(environ), public_url(environ)))
@@ -70,6 +74,15 @@ def answer(environ: Environ) -> Reply:
         return _fail(environ, provider, error)
     finally:
         attempts.LOG.settle()
+
+
+def _greet(door: Door, environ: Environ) -> Reply:
+    """Kept apart from what is stored: a greeting is no event."""
+    try:
+        query = dict(parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True, max_num_fields=20))
+    except ValueError as error:
+        raise Refused(400, "bad_query", "the query cannot be read") from error
+    return Reply(200, door.greet(query).encode(), (("X-Content-Type-Options", "nosniff"),), "text/plain; charset=utf-8")
 
 
 def receive(door: Door, knock: Knock) -> Reply:

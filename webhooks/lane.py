@@ -28,5 +28,5 @@ class WebhookLane:
             return self._django(environ, start_response)
         reply = intake.answer(environ)
         length = ("Content-Length", str(len(reply.body)))
-        start_response(_LINES[reply.status], [("Content-Type", "application/json"), length, *reply.headers])
+        start_response(_LINES[reply.status], [("Content-Type", reply.content_type), length, *reply.headers])
         return [reply.body]

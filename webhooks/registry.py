@@ -7,6 +7,7 @@ from functools import cache
 
 from deliveries import courier_doors
 from foundation.webhook import Door, Reader
+from notifications import doors as message_doors
 from webhooks.petpooja import PetPoojaReader
 from webhooks.stripe import StripeDoor
 
@@ -14,7 +15,7 @@ from webhooks.stripe import StripeDoor
 @cache
 def doors() -> dict[str, Door]:
     """By the word in their URL."""
-    return {door.provider: door for door in (StripeDoor(), *courier_doors.doors())}
+    return {door.provider: door for door in (StripeDoor(), *courier_doors.doors(), *message_doors.doors())}
 
 
 @cache

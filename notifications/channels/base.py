@@ -11,12 +11,17 @@ from django.conf import settings
 from notifications.models import Recipient
 
 TIMEOUT_S = 10.0
+NO_ADDRESS = "no address"
 
 
 @dataclass(frozen=True)
 class Letter:
     """What is to be said, in the recipient's language. `data` is for apps; `public_id` names the message to providers
-    (it comes back in their status reports); `reference` and `attempt` go into the record of the call."""
+    (it comes back in their status reports); `reference` and `attempt` go into the record of the call.
+
+    For providers that keep templates of their own: `event` names it, `language` is the one the words are in, `blanks`
+    are the values in the blanks of its body, in their order.
+    """
 
     public_id: UUID
     reference: str
@@ -24,6 +29,9 @@ class Letter:
     title: str
     body: str
     data: Mapping[str, str]
+    event: str = ""
+    language: str = "en"
+    blanks: Sequence[str] = ()
 
 
 class Channel(ABC):
@@ -46,6 +54,10 @@ class Channel(ABC):
     @abstractmethod
     def addresses(self, recipient: Recipient) -> list[str]:
         """Where `recipient` can be reached by this channel; empty: nowhere."""
+
+    def why_not(self, recipient: Recipient) -> str:
+        """Why there is no address, for those who ask why nothing came."""
+        return NO_ADDRESS
 
     @abstractmethod
     def send(self, letter: Letter, to: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 CHUNK = 50  # the SDK starts a thread per device of a call
 SCOPES = ["https://www.googleapis.com/auth/firebase.messaging"]
 INVALID_TOKEN = "registration token"  # noqa: S105 - words of FCM's refusal, not a secret
+MESSAGE_ID = "messageId"  # what an app acknowledges: POST /api/v1/notifications/{messageId}/ack
 _lock = threading.Lock()
 _apps: dict[tuple[str, str], "firebase_admin.App"] = {}
 
@@ -67,7 +68,7 @@ def _send_each(letter: Letter, tokens: Sequence[str]) -> str:
     from firebase_admin import exceptions, messaging
 
     began = clock.now()
-    push = {"title": letter.title, "body": letter.body, "data": dict(letter.data), "devices": len(tokens)}
+    push = {"title": letter.title, "body": letter.body, "data": _data(letter), "devices": len(tokens)}
     record = CallRecord(
         "fcm", "push.send", letter.reference, url=settings.FCM_API_BASE, attempt=letter.attempt, request=push
     )
@@ -95,10 +96,14 @@ def _message(letter: Letter, token: str) -> "messaging.Message":
     return messaging.Message(
         token=token,
         notification=messaging.Notification(title=letter.title, body=letter.body),
-        data=dict(letter.data),
+        data=_data(letter),
         android=messaging.AndroidConfig(priority="high", notification=messaging.AndroidNotification(tag=one)),
         apns=messaging.APNSConfig(headers={"apns-collapse-id": one, "apns-priority": "10"}),
     )
+
+
+def _data(letter: Letter) -> dict[str, str]:
+    return {**letter.data, MESSAGE_ID: str(letter.public_id)}
 
 
 def _gone(error: "exceptions.FirebaseError") -> str:

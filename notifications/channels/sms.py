@@ -19,6 +19,7 @@ from django.conf import settings
 
 from foundation.errors import Unknown
 from foundation.http import CallRecord, classify_exception, raise_for_status, recorded
+from notifications import addresses
 from notifications.channels.base import TIMEOUT_S, Channel, Letter
 from notifications.models import Recipient
 
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from twilio.rest import Client
 
 LONGEST = 1600
+CALLBACK = "/webhooks/twilio?message="  # names the message, for a callback may come before we know Twilio's id
+RETIRING = {  # what an error says of the number, and will say again (twilio.com/docs/api/errors)
+    "21211": "not a phone number",
+    "21610": "unsubscribed",
+    "21614": "not a mobile number",
+    "30005": "unknown number",
+    "30006": "landline or unreachable carrier",
+}
 _local = threading.local()
 
 
@@ -40,7 +49,12 @@ class Sms(Channel):
     def send(self, letter: Letter, to: Sequence[str]) -> str:
         from twilio.base.exceptions import TwilioException, TwilioRestException
 
-        form = {"to": to[0], "from_": settings.TWILIO_FROM_NUMBER, "body": letter.body[:LONGEST]}
+        form = {
+            "to": to[0],
+            "from_": settings.TWILIO_FROM_NUMBER,
+            "body": letter.body[:LONGEST],
+            "status_callback": f"{settings.PUBLIC_URL}{CALLBACK}{letter.public_id}",
+        }
         record = CallRecord(
             "twilio",
             "sms.send",
@@ -54,6 +68,8 @@ class Sms(Channel):
                 message = _client().messages.create(**form)
             except TwilioRestException as error:
                 call.status_code, call.answer = error.status, {"code": error.code, "message": error.msg}
+                if reason := RETIRING.get(str(error.code)):
+                    addresses.retire(self.name, to[0], reason, detail=f"{error.code}")
                 raise_for_status(error.status, call.answer)
                 raise Unknown(f"answered {error.status}") from error
             except requests.RequestException as error:

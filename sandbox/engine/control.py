@@ -14,7 +14,7 @@ from sandbox.engine.http import BadRequest, json_answer, json_object, query_numb
 from sandbox.engine.inbox import iso
 from sandbox.engine.provider import Provider, Route
 
-CHANNELS = ("push", "sms", "email")
+CHANNELS = ("push", "whatsapp", "sms", "email")
 MOST_ROWS = 1000
 
 

@@ -9,6 +9,7 @@ from sandbox.providers.sendgrid import SendGrid
 from sandbox.providers.stripe import Stripe
 from sandbox.providers.twilio import Twilio
 from sandbox.providers.uber import Uber
+from sandbox.providers.whatsapp import WhatsApp
 
 PROVIDERS: list[Provider] = [
     Stripe(),
@@ -19,4 +20,5 @@ PROVIDERS: list[Provider] = [
     Fcm(),
     SendGrid(),
     Twilio(),
+    WhatsApp(),
 ]

@@ -15,7 +15,7 @@ from tests.builders import CENTRE
 
 HERE = {"lat": CENTRE.lat, "lng": CENTRE.lng}
 CONSOLE = "admin/"  # sessions, not tokens: tested where its pages are
-FUNCTIONS = {"health": "GET", "ready": "GET", "webhook": "POST", "pp-callback": "POST"}
+FUNCTIONS = {"health": ["GET"], "ready": ["GET"], "webhook": ["GET", "POST"], "pp-callback": ["POST"]}
 VERBS = ("get", "post", "put", "patch", "delete")
 STAFF = (Role.OPS_AGENT, Role.OPS_LEAD, Role.FINANCE, Role.READ_ONLY)
 OPS = (Role.OPS_AGENT, Role.OPS_LEAD)
@@ -45,6 +45,11 @@ def each(*roles: Role, own: int, other: int) -> Answers:
     return dict.fromkeys(roles, (own, other))
 
 
+PEOPLE: Answers = {
+    **each(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, own=200, other=200),
+    Role.STOREFRONT: (400, 400),
+}
+
 # The order they are asked about is ready, and a rider has accepted it and not fetched it yet.
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "health"): Endpoint(open_to_all=200, reads=False),
@@ -55,6 +60,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", "api/v1/auth/refresh"): Endpoint({"refresh": "none"}, open_to_all=401),
     ("POST", "api/v1/auth/logout"): Endpoint({"refresh": "none"}, open_to_all=401),
     ("POST", "webhooks/<path:provider>"): Endpoint({}, open_to_all=503),  # Stripe is not configured in this test
+    ("GET", "webhooks/<path:provider>"): Endpoint(open_to_all=405, reads=False),  # Stripe never greets
     ("POST", "pp_callback/<str:slug>/"): Endpoint({}, open_to_all=400, family="petpooja"),
     # ── riders ───────────────────────────────────────────────────────────────────────────────────────────────
     ("GET", "api/v1/rider/me"): riders(200, reads=False),
@@ -70,6 +76,18 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "api/v1/rider/referral"): riders(200, reads=False),
     ("POST", "api/v1/rider/referral"): riders(400, body={"code": "NOBODYS1"}),
     ("GET", "api/v1/rider/referral/top"): riders(200, reads=False),
+    # ── notifications: a storefront has to say whose ─────────────────────────────────────────────────────────
+    ("GET", "notifications/preferences"): Endpoint(may=PEOPLE, reads=False),
+    ("PUT", "notifications/preferences"): Endpoint(
+        {"channels": ["email", "push"], "email": "a@b.example", "phone": "+918012345678"}, PEOPLE
+    ),
+    ("POST", "notifications/push/register-token"): Endpoint({"token": "of-my-phone", "platform": "ios"}, PEOPLE),
+    ("DELETE", "notifications/push/unregister-token"): Endpoint({"token": "of-my-phone"}, PEOPLE),
+    ("POST", "api/v1/notifications/<str:message_id>/ack"): Endpoint(
+        may=each(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, own=404, other=404), reads=False
+    ),
+    ("POST", "notifications/whatsapp/opt-in"): Endpoint({}, dict.fromkeys(PEOPLE, (400, 400))),  # nobody has a number
+    ("POST", "notifications/whatsapp/opt-out"): Endpoint({}, PEOPLE),
     # ── order tracking ───────────────────────────────────────────────────────────────────────────────────────
     ("POST", "orders/tracking/init"): Endpoint({}, each(Role.STOREFRONT, own=400, other=400)),
     ("GET", "orders/tracking/<str:order_id>"): Endpoint(
@@ -113,7 +131,7 @@ def served() -> set[tuple[str, str]]:
         if route.startswith(CONSOLE):
             continue
         view = getattr(pattern.callback, "cls", None)
-        methods = [verb.upper() for verb in VERBS if hasattr(view, verb)] if view else [FUNCTIONS[pattern.name or ""]]
+        methods = [verb.upper() for verb in VERBS if hasattr(view, verb)] if view else FUNCTIONS[pattern.name or ""]
         found |= {(method, route) for method in methods}
     return found
 
@@ -129,7 +147,7 @@ def _walk(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterato
 
 def path_of(route: str, ref: str) -> str:
     """`ref` in the place of whatever the route leaves open."""
-    named = {"<str:order_id>": ref, "<str:slug>": "some-store", "<path:provider>": "stripe"}
+    named = {"<str:order_id>": ref, "<str:message_id>": ref, "<str:slug>": "some-store", "<path:provider>": "stripe"}
     for name, value in named.items():
         route = route.replace(name, value)
     return f"/{route}"

@@ -26,6 +26,8 @@ def letter(**changes: Any) -> Letter:
         title="Delivered",
         body="Your order has been delivered. आनंद लें!",
         data={"type": "delivery.completed", "orderId": "o-1"},
+        event="delivery.completed",
+        blanks=["Your order has been delivered. आनंद लें!"],
     )
     return dataclasses.replace(one, **changes)
 

@@ -8,11 +8,11 @@ from django.urls import reverse
 
 from foundation.models import Role, User
 from foundation.work import WorkState
-from notifications import incidents, messages, recipients
-from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient
+from notifications import addresses, incidents, messages, recipients
+from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient, RetiredAddress
 
 pytestmark = pytest.mark.django_db
-PAGES = ("incident", "message", "recipient", "pushtoken")
+PAGES = ("incident", "message", "recipient", "pushtoken", "retiredaddress")
 
 
 @pytest.fixture
@@ -39,6 +39,11 @@ def incident() -> Incident:
     return Incident.objects.get()
 
 
+def gone() -> RetiredAddress:
+    addresses.retire("email", "Asha@customers.example", "hard bounce", detail="550 5.1.1")
+    return RetiredAddress.objects.get()
+
+
 def sign_in(client, role: Role) -> User:
     user = User.objects.create_user(f"{role}-person", role=role)
     client.force_login(user)
@@ -63,7 +68,9 @@ def test_pages_open_for_all_staff_and_change_nothing_by_hand(client, page, asha,
     sign_in(client, Role.READ_ONLY)
     listing = client.get(reverse(f"admin:notifications_{page}_changelist"))
     assert listing.status_code == 200
-    row = {"incident": incident, "message": dead, "recipient": asha, "pushtoken": PushToken.objects.get()}[page]
+    row = {"incident": incident, "message": dead, "recipient": asha, "pushtoken": PushToken.objects.get()}.get(
+        page, gone()
+    )
     detail = client.get(reverse(f"admin:notifications_{page}_change", args=[row.pk]))
     assert detail.status_code == 200
     assert b"a-device-token-that-is-secret" not in listing.content + detail.content
@@ -164,6 +171,37 @@ def test_recipients_are_opted_out_and_their_addresses_mended(client, asha):
     act(client, "pushtoken", "retire", token)
     token.refresh_from_db()
     assert token.retired_reason == "by ops"
+
+
+# spec: A3 N3
+def test_a_retired_address_is_found_with_its_reason_and_brought_back(client):
+    retired = gone()
+    lead = sign_in(client, Role.OPS_LEAD)
+    listing = client.get(reverse("admin:notifications_retiredaddress_changelist"), {"q": "asha@customers.example"})
+    assert "hard bounce" in listing.content.decode()
+    act(client, "retiredaddress", "reinstate", retired, reason="She has a new mailbox")
+    retired.refresh_from_db()
+    assert (retired.reinstated_by, bool(retired.reinstated_at)) == (f"user:{lead.pk}", True)
+    assert "She has a new mailbox" in LogEntry.objects.latest("pk").get_change_message()
+    assert "in use again already" in act(client, "retiredaddress", "reinstate", retired).content.decode()
+
+
+# spec: A3 N3
+def test_ops_note_what_people_wish_of_whatsapp_and_bring_devices_back(client, asha):
+    sign_in(client, Role.OPS_LEAD)
+    act(client, "recipient", "whatsapp_opt_in", asha)
+    asha.refresh_from_db()
+    assert asha.whatsapp_opted_in_at
+    act(client, "recipient", "whatsapp_opt_out", asha)
+    asha.refresh_from_db()
+    assert asha.whatsapp_opted_in_at is None
+    assert RetiredAddress.objects.get().channel == "whatsapp"
+
+    token = PushToken.objects.get()
+    act(client, "pushtoken", "retire", token)
+    act(client, "pushtoken", "bring_back", token)
+    token.refresh_from_db()
+    assert (token.retired_at, token.retired_reason) == (None, "")
 
 
 # spec: A5

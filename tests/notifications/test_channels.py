@@ -54,6 +54,23 @@ class TestSms(ChannelContract):
         monkeypatch.setattr(sms._local, "key", None, raising=False)
 
 
+class TestWhatsApp(ChannelContract):
+    name = "whatsapp"
+    provider = "whatsapp"
+    base_setting = "WHATSAPP_API_BASE"
+    secret_setting = "WHATSAPP_ACCESS_TOKEN"
+    good = "+918012345678"
+    refused = "+0"
+
+    def reachable(self) -> Recipient:
+        recipient = recipients.create(name="Asha", phone=self.good)
+        recipients.opt_in_to_whatsapp(recipient, "user:1")
+        return Recipient.objects.get(pk=recipient.pk)
+
+    def hurry(self, monkeypatch, seconds):
+        monkeypatch.setattr("notifications.channels.whatsapp.TIMEOUT_S", seconds)
+
+
 class TestEmail(ChannelContract):
     name = "email"
     provider = "sendgrid"
@@ -139,9 +156,10 @@ def test_many_devices_are_pushed_to_in_chunks(sandbox, asha, monkeypatch):
 
 
 def test_a_push_carries_data_for_the_app(sandbox, asha):
-    CHANNELS["push"].send(letter(), ["phone-of-asha-0001"])
+    one = letter()
+    CHANNELS["push"].send(one, ["phone-of-asha-0001"])
     (message,) = sandbox.messages("push")
-    assert message["data"] == {"type": "delivery.completed", "orderId": "o-1"}
+    assert message["data"] == {"type": "delivery.completed", "orderId": "o-1", "messageId": str(one.public_id)}
 
 
 def test_no_look_up_leaves_for_google(sandbox):
@@ -151,9 +169,11 @@ def test_no_look_up_leaves_for_google(sandbox):
 
 
 # spec: S2
-@pytest.mark.parametrize("name", ["push", "sms", "email"])
+@pytest.mark.parametrize("name", ["push", "sms", "email", "whatsapp"])
 def test_no_sdk_writes_addresses_or_words_into_the_log(sandbox, asha, name, caplog):
-    good = {"push": "phone-of-asha-0001", "sms": "+918012345678", "email": "asha@customers.example"}[name]
+    good = {"push": "phone-of-asha-0001", "sms": "+918012345678", "whatsapp": "+918012345678"}.get(
+        name, "asha@customers.example"
+    )
     CHANNELS[name].send(letter(), [good])
     assert good not in caplog.text
     assert letter().body not in caplog.text

@@ -12,6 +12,7 @@ from notifications.templates import Template, Text
 # spec: S5
 def test_channels_without_keys_are_off_and_said_so(settings):
     settings.FIREBASE_CREDENTIALS = settings.SENDGRID_API_KEY = settings.TWILIO_AUTH_TOKEN = ""
+    settings.WHATSAPP_ACCESS_TOKEN = settings.WHATSAPP_PHONE_NUMBER_ID = "x"
     settings.TWILIO_ACCOUNT_SID = settings.TWILIO_FROM_NUMBER = settings.SENDGRID_FROM_EMAIL = "x"
     notes = {note.id: note.msg for note in checks.channels_that_are_off()}
     assert notes == {

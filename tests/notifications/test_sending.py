@@ -60,7 +60,12 @@ def test_a_message_goes_out_once_by_the_first_channel_of_its_ladder(asha, sandbo
     assert message.provider_id.startswith("projects/")
     assert message.body == "Your order has been delivered. Enjoy your meal!"
     (push,) = sandbox.messages("push")
-    assert push["data"] == {"type": "delivery.completed", "orderId": "o-1", "totalPaise": "45000"}
+    assert push["data"] == {
+        "type": "delivery.completed",
+        "orderId": "o-1",
+        "totalPaise": "45000",
+        "messageId": str(message.public_id),
+    }
     assert inbox(sandbox) == [("push", "phone-of-asha-0001")]
 
 
@@ -92,6 +97,7 @@ def test_an_offer_reaches_the_rider_with_what_the_app_needs(asha, sandbox):
         "orderId": "6f1c",
         "offerId": "42",
         "expiresAt": "2026-11-20T10:00:30.000Z",
+        "messageId": str(Message.objects.get().public_id),
     }
 
 
@@ -123,7 +129,7 @@ def test_channels_that_are_off_or_have_no_address_are_passed_over(sandbox, setti
     settings.FIREBASE_CREDENTIALS = ""
     message = say(recipients.create(email="asha@customers.example"))
     work()
-    assert reasons(message) == {"push": "off", "sms": "no address"}
+    assert reasons(message) == {"push": "off", "whatsapp": "not opted in to WhatsApp", "sms": "no address"}
     assert inbox(sandbox) == [("email", "asha@customers.example")]
 
 
@@ -133,6 +139,7 @@ def test_nobody_to_reach_is_kept_as_ignored_not_as_a_failure(sandbox):
     work()
     assert reasons(message) == {
         "push": "no address",
+        "whatsapp": "not opted in to WhatsApp",
         "sms": "no address",
         "email": "no address",
         "": "no channel reaches this person",
@@ -146,14 +153,18 @@ def test_refused_everywhere_is_a_dead_letter_that_ops_can_send_again(asha, sandb
     PushToken.objects.update(token="unregistered-phone-01")
     message = say(asha)
     work()
-    assert set(reasons(message)) == {"push", "sms", "email"}
+    assert set(reasons(message)) == {"push", "whatsapp", "sms", "email"}
     assert message.state == WorkState.DEAD
     assert "21211" in message.error_message
 
     Recipient.objects.filter(pk=asha.pk).update(phone="+918012345678")
     assert Message.replay([message.pk]) == 1
     work()
-    assert (reasons(message), message.state, message.channel) == ({"push": "no address"}, WorkState.DONE, "sms")
+    assert (reasons(message), message.state, message.channel) == (
+        {"push": "no address", "whatsapp": "not opted in to WhatsApp"},
+        WorkState.DONE,
+        "sms",
+    )
 
 
 # spec: N2

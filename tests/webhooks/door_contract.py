@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from django.conf import settings
 
-from foundation.webhook import Door, Refused
+from foundation.webhook import Door, Knock, Refused
 from foundation.work import WorkState
 from tests.webhooks import conftest
 from tests.webhooks.conftest import refusals
@@ -22,6 +23,8 @@ class DoorContract:
     refused_with: ClassVar[int] = 401
     too_old_after_s: ClassVar[int | None] = None  # None: the scheme carries no time
     mapped: ClassVar[frozenset[str]]  # event types that mean something here
+    plain: ClassVar[Mapping[str, str]] = {}  # headers of its requests that prove nothing
+    misshapen: ClassVar[tuple[bytes, ...]] = (b"[]", b"{}", b'"text"', b"null", b"1", b'{"id": 5}')
 
     # ── what a subclass gives ────────────────────────────────────────────────────────────────────────────────
     def use_secrets(self, settings: Any, *secrets: str) -> None:
@@ -38,6 +41,17 @@ class DoorContract:
     def altered(self, headers: Mapping[str, str]) -> list[dict[str, str]]:
         """The headers with each part that proves something changed in turn."""
         raise NotImplementedError
+
+    def encode(self, payload: Any) -> bytes:
+        return json.dumps(payload).encode()
+
+    def kept(self, body: bytes) -> Any:
+        """What is kept of a body that holds one event."""
+        return json.loads(body)
+
+    def unknown(self) -> Any:
+        """An event of a type that nobody handles."""
+        return self.fresh(min(self.mapped)) | {"type": "something.new"}
 
     # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────
     SECRET: ClassVar[str] = "the-secret-of-the-tests"
@@ -57,7 +71,20 @@ class DoorContract:
         return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
     def body(self) -> bytes:
-        return json.dumps(self.fresh(min(self.mapped))).encode()
+        return self.encode(self.fresh(min(self.mapped)))
+
+    def knock(
+        self,
+        door: conftest.Door,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        secret: str = "",
+        **more: Any,
+    ) -> conftest.Answer:
+        """A request with these headers, else as signed by `secret`."""
+        proof = self.headers(body, secret=secret or self.SECRET, **more) if headers is None else headers
+        return door(self.path, body, {**self.plain, **proof})
 
     def endpoint(self) -> Door:
         return registry.doors()[self.provider]
@@ -73,94 +100,93 @@ class DoorContract:
     # spec: W1, W2, W3
     def test_a_good_one_is_kept_whole_and_answered(self, door: conftest.Door):
         body = self.body()
-        answer = door(self.path, body, self.headers(body, secret=self.SECRET))
+        answer = self.knock(door, body)
         assert (answer.status, answer.json) == (200, dict(self.endpoint().accepted))
         event = WebhookEvent.objects.get()
         assert event.provider == self.provider
         assert bytes(event.body) == body
-        assert event.payload == json.loads(body)
+        assert event.payload == self.kept(body)
         assert (event.state, event.processed, event.retry_count) == (WorkState.PENDING, False, 0)
         assert refusals() == []
 
     def test_without_a_signature_it_is_refused(self, door: conftest.Door):
-        self.assert_refused(door(self.path, self.body()), self.refused_with)
+        self.assert_refused(self.knock(door, self.body(), {}), self.refused_with)
 
     def test_with_an_empty_signature_it_is_refused(self, door: conftest.Door):
         body = self.body()
         emptied = dict.fromkeys(self.headers(body, secret=self.SECRET), "")
-        self.assert_refused(door(self.path, body, emptied), self.refused_with)
+        self.assert_refused(self.knock(door, body, emptied), self.refused_with)
 
     def test_with_somebody_elses_signature_it_is_refused(self, door: conftest.Door):
         body = self.body()
-        self.assert_refused(door(self.path, body, self.headers(body, secret=self.OTHER)), self.refused_with)
+        self.assert_refused(self.knock(door, body, secret=self.OTHER), self.refused_with)
 
     def test_with_one_byte_changed_it_is_refused(self, door: conftest.Door):
         body = self.body()
         headers = self.headers(body, secret=self.SECRET)
-        self.assert_refused(door(self.path, body.replace(b"1", b"2", 1), headers), self.refused_with)
+        self.assert_refused(self.knock(door, body.replace(b"1", b"2", 1), headers), self.refused_with)
 
     def test_with_a_byte_more_it_is_refused(self, door: conftest.Door):
         body = self.body()
-        self.assert_refused(door(self.path, body + b" ", self.headers(body, secret=self.SECRET)), self.refused_with)
+        self.assert_refused(self.knock(door, body + b" ", self.headers(body, secret=self.SECRET)), self.refused_with)
 
     def test_with_any_part_of_the_signature_changed_it_is_refused(self, door: conftest.Door):
         body = self.body()
         changed = self.altered(self.headers(body, secret=self.SECRET))
         assert changed
         for headers in changed:
-            assert door(self.path, body, headers).status == self.refused_with, headers
+            assert self.knock(door, body, headers).status == self.refused_with, headers
         assert not WebhookEvent.objects.exists()
 
     def test_what_is_not_ascii_in_a_signature_is_refused(self, door: conftest.Door):
         body = self.body()
         odd = {name: value[:-1] + "é" for name, value in self.headers(body, secret=self.SECRET).items()}
-        assert door(self.path, body, odd).status == self.refused_with
+        assert self.knock(door, body, odd).status == self.refused_with
 
     def test_299_seconds_old_is_taken_and_301_is_refused(self, door: conftest.Door):
         if self.too_old_after_s is None:
             pytest.skip("this provider's scheme carries no time")
         body = self.body()
         just_in_time = self.headers(body, secret=self.SECRET, age_s=self.too_old_after_s - 1)
-        assert door(self.path, body, just_in_time).status == 200
+        assert self.knock(door, body, just_in_time).status == 200
         late = self.body()
         too_late = self.headers(late, secret=self.SECRET, age_s=self.too_old_after_s + 1)
-        assert door(self.path, late, too_late).status == self.refused_with
+        assert self.knock(door, late, too_late).status == self.refused_with
         assert WebhookEvent.objects.count() == 1
 
     def test_while_a_secret_is_rotated_both_are_taken(self, door: conftest.Door, settings: Any):
         self.use_secrets(settings, "the-new-secret", self.SECRET)
         for secret in ("the-new-secret", self.SECRET):
             body = self.body()
-            assert door(self.path, body, self.headers(body, secret=secret)).status == 200
+            assert self.knock(door, body, secret=secret).status == 200
         self.use_secrets(settings, "the-new-secret")
         body = self.body()
-        assert door(self.path, body, self.headers(body, secret=self.SECRET)).status == self.refused_with
+        assert self.knock(door, body).status == self.refused_with
 
     def test_without_a_secret_nothing_is_let_in(self, door: conftest.Door, settings: Any):
         self.use_secrets(settings)
         body = self.body()
-        answer = door(self.path, body, self.headers(body, secret=""))
+        answer = self.knock(door, body, self.headers(body, secret=""))
         self.assert_refused(answer, 503)
         assert answer.json["code"] == "NOT_ENABLED"
 
     def test_the_same_event_again_is_answered_the_same_and_changes_nothing(self, door: conftest.Door):
         body = self.body()
-        answers = [door(self.path, body, self.headers(body, secret=self.SECRET)) for _ in range(3)]
+        answers = [self.knock(door, body) for _ in range(3)]
         assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
         assert WebhookEvent.objects.count() == 1
 
     # spec: W4
     def test_a_type_that_nobody_handles_is_kept_as_ignored(self, door: conftest.Door):
-        unknown = self.fresh(min(self.mapped)) | {"type": "something.new"}
-        body = json.dumps(unknown).encode()
-        assert door(self.path, body, self.headers(body, secret=self.SECRET)).status == 200
+        body = self.encode(self.unknown())
+        assert self.knock(door, body).status == 200
         processing.LANE.drain_once()
         event = WebhookEvent.objects.get()
-        assert (event.state, event.processed, event.payload) == (WorkState.IGNORED, True, unknown)
+        assert (event.state, event.processed, event.payload) == (WorkState.IGNORED, True, self.kept(body))
 
     def test_what_is_signed_but_not_shaped_as_documented_is_refused(self, door: conftest.Door):
-        for odd in (b"[]", b"{}", b'"text"', b"null", b"1", b'{"id": 5}'):
-            answer = door(self.path, odd, self.headers(odd, secret=self.SECRET))
+        for odd in self.misshapen:
+            answer = self.knock(door, odd)
             assert answer.status == 400, odd
         assert not WebhookEvent.objects.exists()
 
@@ -176,9 +202,7 @@ class DoorContract:
                 self.endpoint().notices(odd, self.seal(body))
 
     def seal(self, body: bytes) -> Any:
-        from foundation.webhook import Knock
-
-        return self.endpoint().verify(Knock(body, self._lower(body), self.path))
+        return self.endpoint().verify(Knock(body, self._lower(body), f"{settings.PUBLIC_URL}{self.path}"))
 
     def _lower(self, body: bytes) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers(body, secret=self.SECRET).items()}

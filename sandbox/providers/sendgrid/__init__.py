@@ -1,4 +1,4 @@
-"""SendGrid, the mail sending part: POST /v3/mail/send.
+"""SendGrid: POST /v3/mail/send, and its Event Webhook (events.py).
 
 Documented at docs.sendgrid.com/api-reference/mail-send. Authentication: Bearer API key. Accepted mail answers 202 with
 an empty body and X-Message-Id; refusals are `{"errors": [{message, field, help}]}`, all problems at once.
@@ -15,7 +15,10 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer, json_object
-from sandbox.engine.provider import Provider, Route
+from sandbox.engine.provider import Route
+from sandbox.engine.store import Transaction
+from sandbox.providers.sendgrid import events
+from sandbox.receipts import Teller
 
 ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+")
 MOST_RECIPIENTS = 1000
@@ -23,9 +26,10 @@ MOST_RECIPIENTS = 1000
 Problems = list[dict[str, str | None]]
 
 
-class SendGrid(Provider):
+class SendGrid(Teller):
     name = "sendgrid"
     title = "SendGrid"
+    telling = events.TELLING
 
     def routes(self) -> Iterable[Route]:
         return (Route("POST", "v3/mail/send", send),)
@@ -37,6 +41,9 @@ class SendGrid(Provider):
 
     def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
         return refused(status, [_problem(None, message)])
+
+    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+        return events.sign(signer, body, wrong=wrong)
 
 
 def refused(status: int, problems: Problems) -> HttpResponse:
@@ -56,19 +63,32 @@ def send(request: HttpRequest) -> HttpResponse:
     if (settings.get("sandbox_mode") or {}).get("enable"):
         return HttpResponse(status=200, headers={"X-Message-Id": message_id})
     now = runtime.current()
+    people = [
+        (person, recipient["email"])
+        for person in mail["personalizations"]
+        for kind in ("to", "cc", "bcc")
+        for recipient in person.get(kind) or []
+    ]
     with now.store.transaction() as tx:
-        for person in mail["personalizations"]:
-            for kind in ("to", "cc", "bcc"):
-                for recipient in person.get(kind) or []:
-                    now.inbox.deliver(
-                        tx,
-                        "email",
-                        recipient["email"],
-                        title=_subject(mail, person),
-                        body=_filled(_content(mail, "text/plain") or _content(mail, "text/html"), person),
-                        data=_details(mail, person, message_id),
-                    )
+        if any(events.TELLING.refusal(tx, address) for _, address in people):
+            return refused(429, [_problem(None, "too many requests")])
+        for person, address in people:
+            _accept(tx, mail, person, address, message_id)
     return HttpResponse(status=202, headers={"X-Message-Id": message_id})
+
+
+def _accept(tx: Transaction, mail: dict[str, Any], person: dict[str, Any], address: str, message_id: str) -> None:
+    details = _details(mail, person, message_id)
+    if events.arrives(tx, address):
+        runtime.current().inbox.deliver(
+            tx,
+            "email",
+            address,
+            title=_subject(mail, person),
+            body=_filled(_content(mail, "text/plain") or _content(mail, "text/html"), person),
+            data=details,
+        )
+    events.TELLING.follow(tx, address, {"id": message_id, "to": address, "custom_args": details["custom_args"]})
 
 
 def _check(mail: dict[str, Any]) -> Problems:

@@ -2,7 +2,8 @@
 
 Documented at twilio.com/docs/messaging/api/message-resource; errors at twilio.com/docs/api/errors. Authentication: HTTP
 Basic with account SID and auth token. Form bodies, 201, status `queued`; a fetch shows `delivered`. The magic numbers
-of twilio.com/docs/iam/test-credentials behave as documented.
+of twilio.com/docs/iam/test-credentials behave as documented. Who gives a StatusCallback is told what became of the
+message (callbacks.py).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer
-from sandbox.engine.provider import Provider, Route
+from sandbox.engine.provider import Route
+from sandbox.providers.twilio import callbacks
+from sandbox.receipts import TOO_MANY, Teller
 
 KIND = "twilio.message"
 MESSAGES = "2010-04-01/Accounts/<str:account>/Messages"
@@ -41,9 +44,16 @@ MAGIC_FROM = {
 }
 
 
-class Twilio(Provider):
+REFUSALS = {
+    TOO_MANY: (20429, "Too Many Requests", 429),
+    "unsubscribed": (21610, "Attempt to send to unsubscribed recipient", 400),
+}
+
+
+class Twilio(Teller):
     name = "twilio"
     title = "Twilio"
+    telling = callbacks.TELLING
 
     def routes(self) -> Iterable[Route]:
         return (Route("POST", f"{MESSAGES}.json", create), Route("GET", f"{MESSAGES}/<str:sid>.json", fetch))
@@ -60,6 +70,9 @@ class Twilio(Provider):
 
     def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
         return refused({404: 20404, 405: 20004}.get(status, 20500), message, status=status)
+
+    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+        return callbacks.sign(signer, body, wrong=wrong)
 
 
 def refused(code: int, message: str, *, status: int = 400) -> HttpResponse:
@@ -79,8 +92,13 @@ def create(request: HttpRequest, account: str) -> HttpResponse:
         return refused(*problem)
     message = _resource(account, to, sender, service, body)
     with now.store.transaction() as tx:
+        if refusal := callbacks.TELLING.refusal(tx, to):
+            return refused(*REFUSALS[refusal][:2], status=REFUSALS[refusal][2])
         tx.put(KIND, message["sid"], message)
         now.inbox.deliver(tx, "sms", to, body=body, data={"sid": message["sid"], "from": sender or service})
+        if url := form.get("StatusCallback", ""):
+            told = {"id": message["sid"], "to": to, "from": sender, "account": account, "url": url}
+            callbacks.TELLING.follow(tx, to, told)
     return json_answer(message, status=201)
 
 

@@ -1,0 +1,152 @@
+"""WhatsApp by Meta's Cloud API.
+
+Documented at developers.facebook.com/docs/whatsapp/cloud-api (reference/messages, support/error-codes). Authentication:
+Bearer token. `POST /{version}/{phone number id}/messages` answers `{contacts, messages: [{id: "wamid…"}]}`; errors are
+`{"error": {code, message, error_data}}`. No idempotency key; `biz_opaque_callback_data` comes back in status reports.
+
+Free text is taken only within 24 hours of the person's own last message; at all other times it must be a template that
+Meta has approved: the event's name with underscores, the language, and the values of the blanks in their order
+(`manage.py whatsapp_templates` lists what to register). Only people who opted in are written to.
+
+At most once, as SMS is (notifications/channels/sms.py): each one costs money and buzzes in a pocket.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import requests
+from django.conf import settings
+
+from foundation import clock, http
+from foundation.errors import Permanent, Transient, Unknown
+from foundation.http import CallRecord, classify_exception, raise_for_status, recorded
+from notifications.channels.base import NO_ADDRESS, TIMEOUT_S, Channel, Letter
+from notifications.models import Recipient
+
+NOT_OPTED_IN = "not opted in to WhatsApp"
+WINDOW = timedelta(hours=24)
+NEARLY = timedelta(minutes=5)  # a text that arrives just after the window closed would be lost
+LONGEST = 4096
+LATER = {4, 80007, 130429, 131048, 131056, 131057, 133004}  # too many, or down for maintenance: tried again
+NOBODY_KNOWS = {131000, 131016}  # "something went wrong", "service unavailable"
+OUTSIDE_WINDOW = 131047
+CREDENTIALS = {0, 3, 10, 190, 131005}  # the token is expired, revoked, or may not do this
+
+
+class WhatsApp(Channel):
+    name = "whatsapp"
+    needs = ("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_PHONE_NUMBER_ID")
+    resend_unknown = False
+
+    def addresses(self, recipient: Recipient) -> list[str]:
+        return [recipient.phone] if recipient.whatsapp_opted_in_at and recipient.phone.startswith("+") else []
+
+    def why_not(self, recipient: Recipient) -> str:
+        return NO_ADDRESS if recipient.whatsapp_opted_in_at else NOT_OPTED_IN
+
+    def send(self, letter: Letter, to: Sequence[str]) -> str:
+        """In free text while the person's window is open, else by template."""
+        if not window_is_open(to[0]):
+            return _post(letter, _template(letter, to[0]))
+        try:
+            return _post(letter, _text(letter, to[0]))
+        except Permanent as refusal:
+            if refusal.code != str(OUTSIDE_WINDOW):
+                raise
+            close_window(to[0])
+            return _post(letter, _template(letter, to[0]))
+
+
+# ── the person's window ──────────────────────────────────────────────────────────────────────────────────────────
+def window_is_open(phone: str) -> bool:
+    since = clock.now() - WINDOW + NEARLY
+    return Recipient.objects.filter(phone=phone, whatsapp_heard_at__gt=since).exists()
+
+
+def close_window(phone: str) -> bool:
+    """Meta says that it is closed. Returns whether we thought it open."""
+    return bool(Recipient.objects.filter(phone=phone, whatsapp_heard_at__isnull=False).update(whatsapp_heard_at=None))
+
+
+# ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def template_name(event: str) -> str:
+    """Meta takes lower-case letters, digits and underscores."""
+    return event.lower().replace(".", "_").replace("-", "_")
+
+
+def _envelope(letter: Letter, phone: str, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": phone.removeprefix("+"),
+        "type": kind,
+        kind: content,
+        "biz_opaque_callback_data": str(letter.public_id),
+    }
+
+
+def _text(letter: Letter, phone: str) -> dict[str, Any]:
+    return _envelope(letter, phone, "text", {"preview_url": False, "body": letter.body[:LONGEST]})
+
+
+def _template(letter: Letter, phone: str) -> dict[str, Any]:
+    """Values must not be empty, and hold no line breaks, tabs or runs of blanks: Meta refuses the whole message."""
+    values = [{"type": "text", "text": " ".join(value.split()) or "–"} for value in letter.blanks]
+    parts = [{"type": "body", "parameters": values}] if values else []
+    content = {"name": template_name(letter.event), "language": {"code": letter.language}, "components": parts}
+    return _envelope(letter, phone, "template", content)
+
+
+# ── the call ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def _post(letter: Letter, body: dict[str, Any]) -> str:
+    base = f"{settings.WHATSAPP_API_BASE.rstrip('/')}/{settings.WHATSAPP_API_VERSION}"
+    url = f"{base}/{settings.WHATSAPP_PHONE_NUMBER_ID}/messages"
+    record = CallRecord("whatsapp", "whatsapp.send", letter.reference, url=url, attempt=letter.attempt, request=body)
+    with recorded(record) as call:
+        try:
+            answer = http.session().post(
+                url,
+                json=body,
+                headers={"Authorization": f"Bearer {settings.WHATSAPP_ACCESS_TOKEN}"},
+                timeout=(min(5.0, TIMEOUT_S), TIMEOUT_S),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise classify_exception(error) from error
+        call.status_code = answer.status_code
+        said = _json(answer)
+        if not answer.ok:
+            call.answer = said.get("error")
+            _raise(answer, call.answer)
+        try:
+            (message,) = said["messages"]
+            wamid = str(message["id"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unknown(f"an answer that cannot be read: {error!r}") from error
+        call.answer = {"id": wamid, "status": message.get("message_status", "accepted")}
+        return wamid
+
+
+def _json(answer: requests.Response) -> dict[str, Any]:
+    try:
+        said = answer.json()
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _raise(answer: requests.Response, error: Any) -> None:
+    """What a refusal means: told by Meta's own code, whatever the HTTP status, else by that."""
+    code = error.get("code") if isinstance(error, dict) else None
+    message = f"{code}: {error.get('message', '')}"[:200] if isinstance(error, dict) else ""
+    if code in CREDENTIALS:
+        raise Permanent(message, code="401", answer=error)
+    if code in LATER:
+        raise Transient(message, code=str(code), answer=error)
+    if code in NOBODY_KNOWS:
+        raise Unknown(message, code=str(code), answer=error)
+    if code is not None and 400 <= answer.status_code < 500 and answer.status_code != 429:
+        raise Permanent(message, code=str(code), answer=error)
+    raise_for_status(answer.status_code, error, retry_after="Retry-After" in answer.headers)
+    raise Unknown(f"answered {answer.status_code}", answer=error)

@@ -1,0 +1,191 @@
+"""WhatsApp's webhooks: what became of our messages, and what people write to us.
+
+Documented at developers.facebook.com/docs/whatsapp/cloud-api/webhooks and docs/graph-api/webhooks/getting-started.
+Authentication: `X-Hub-Signature-256: sha256=…`, HMAC-SHA256 of the raw body by the app secret. When the webhook is set
+up, a GET must be answered with its own `hub.challenge` if `hub.verify_token` is ours. Event id: none; wamid, status and
+timestamp together are one. One request holds several entries, changes and statuses. Neither order nor uniqueness is
+promised. Times: Unix seconds as text.
+Quirks: a text that came outside the person's 24 hours fails with 131047 afterwards; it is sent again as a template.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from foundation import clock
+from foundation.errors import Permanent
+from foundation.evidence import Verdict
+from foundation.webhook import Door, Knock, Notice, Refused, Seal
+from notifications import receipts, recipients
+from notifications.channels import whatsapp
+from notifications.evidence import Receipt
+from notifications.models import ReceiptWord
+
+log = structlog.get_logger(__name__)
+
+SIGNATURE = "x-hub-signature-256"
+OBJECT = "whatsapp_business_account"
+STATUS, SAID = "status.", "message."  # an event type is one of these and Meta's word
+LONGEST_TYPE, LONGEST_ID = 90, 200
+LONGEST_CHALLENGE = 200
+SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+STOP = {"stop", "stop all", "unsubscribe", "opt out", "opt-out", "cancel", "रोकें", "बंद करें"}
+
+WORDS = {
+    "sent": ReceiptWord.SENT,
+    "delivered": ReceiptWord.DELIVERED,
+    "read": ReceiptWord.READ,
+    "failed": ReceiptWord.FAILED,
+}
+
+
+class WhatsAppDoor(Door):
+    provider = "whatsapp"
+
+    def greet(self, query: Mapping[str, str]) -> str:
+        wanted, challenge = settings.WHATSAPP_VERIFY_TOKEN, query.get("hub.challenge", "")
+        if not wanted:
+            raise Refused(503, "not_enabled", "WhatsApp is not configured here")
+        if not hmac.compare_digest(query.get("hub.verify_token", "").encode(), wanted.encode()):
+            raise Refused(403, "wrong_token", "hub.verify_token is not ours")
+        if query.get("hub.mode") != "subscribe" or not 0 < len(challenge) <= LONGEST_CHALLENGE:
+            raise Refused(400, "bad_query", "hub.mode and hub.challenge are needed")
+        return challenge
+
+    def verify(self, knock: Knock) -> Seal:
+        secrets = settings.WHATSAPP_APP_SECRETS
+        if not secrets:
+            raise Refused(503, "not_enabled", "WhatsApp is not configured here")
+        signature = knock.headers.get(SIGNATURE, "")
+        if not signature:
+            raise Refused(401, "missing_signature", "the signature is missing")
+        said = signature.encode("utf-8", "replace")
+        held = [hmac.compare_digest(_sign(secret, knock.raw).encode(), said) for secret in secrets]
+        if not any(held):
+            raise Refused(401, "wrong_signature", "the signature is not Meta's")
+        return Seal(signature)
+
+    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
+        try:
+            if payload["object"] != OBJECT:
+                raise ValueError("object")
+            found = [_notice(*one) for one in _parts(payload)]
+        except SHAPE_ERRORS as error:
+            raise Refused(400, "bad_body", "not shaped as WhatsApp's webhooks are") from error
+        if not found:
+            raise Refused(400, "bad_body", "holds no change")
+        return found
+
+    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+        try:
+            ((_, _, kind, one),) = _parts(payload)
+            news = _read(kind, one)
+        except SHAPE_ERRORS as error:
+            raise Permanent(f"{event_type} is not shaped as documented: {error!r}") from error
+        if isinstance(news, Said):
+            return _hear(news)
+        return _take(news) if news else Verdict.IGNORED
+
+
+def _sign(secret: str, raw: bytes) -> str:
+    return "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+
+
+Part = tuple[str, dict[str, Any], str, dict[str, Any]]
+
+
+def _parts(payload: dict[str, Any]) -> Iterator[Part]:
+    """(field, value, kind, one) of all that a request tells: a status, a message, or a change of another kind."""
+    for entry in payload["entry"]:
+        for change in entry["changes"]:
+            field, value = str(change["field"]), dict(change["value"])
+            statuses, said = value.get("statuses") or [], value.get("messages") or []
+            for one in statuses:
+                yield field, value, STATUS, dict(one)
+            for one in said:
+                yield field, value, SAID, dict(one)
+            if not statuses and not said:
+                yield field, value, "", value
+
+
+def _notice(field: str, value: dict[str, Any], kind: str, one: dict[str, Any]) -> Notice:
+    """A row of its own, kept in the envelope that Meta would have sent it alone in."""
+    if not kind:
+        digest = hashlib.sha256(json.dumps(one, sort_keys=True).encode()).hexdigest()
+        return Notice(_short(field, LONGEST_TYPE), digest, _envelope(field, one))
+    word = _short(one["status"] if kind == STATUS else one["type"], LONGEST_TYPE)
+    key = _short(one["id"], LONGEST_ID)
+    alone = {name: part for name, part in value.items() if name not in ("statuses", "messages")}
+    if kind == STATUS:
+        stamp = _short(one["timestamp"], 20)
+        return Notice(STATUS + word, f"{key}:{word}:{stamp}", _envelope(field, {**alone, "statuses": [one]}))
+    return Notice(SAID + word, key, _envelope(field, {**alone, "messages": [one]}))
+
+
+def _short(text: Any, longest: int) -> str:
+    if not isinstance(text, str) or not 0 < len(text) <= longest:
+        raise ValueError("an id or a word is missing or too long")
+    return text
+
+
+def _envelope(field: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"object": OBJECT, "entry": [{"changes": [{"field": field, "value": value}]}]}
+
+
+# ── what it means ────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Said:
+    """A person wrote to us."""
+
+    phone: str
+    text: str
+    at: datetime
+
+
+def _read(kind: str, one: dict[str, Any]) -> Receipt | Said | None:
+    """None for what is nobody's business. Raises one of SHAPE_ERRORS."""
+    if kind == SAID:
+        text = (one.get("text") or {}).get("body", "")
+        return Said(f"+{one['from']}", str(text), _time(one))
+    word = WORDS.get(one["status"]) if kind == STATUS else None
+    if word is None:
+        return None
+    errors = [dict(error) for error in one.get("errors") or []]
+    return Receipt(
+        channel="whatsapp",
+        word=word,
+        at=_time(one),
+        message=str(one.get("biz_opaque_callback_data") or ""),
+        provider_id=str(one["id"]),
+        error="; ".join(f"{error.get('code', '')} {error.get('title', '')}".strip() for error in errors),
+        address=f"+{one.get('recipient_id', '')}",
+        again=any(error.get("code") == whatsapp.OUTSIDE_WINDOW for error in errors),
+    )
+
+
+def _take(receipt: Receipt) -> Verdict:
+    """Outside the window means that another form may do, if it was free text that failed: a template needs none."""
+    return receipts.take(replace(receipt, again=receipt.again and whatsapp.close_window(receipt.address)))
+
+
+def _hear(said: Said) -> Verdict:
+    """Their window is open for a day; "stop" is a word that we obey."""
+    known = recipients.heard_on_whatsapp(said.phone, said.at)
+    if said.text.strip().lower() in STOP:
+        recipients.said_stop_on_whatsapp(said.phone, said.at)
+        return Verdict.APPLIED
+    return Verdict.APPLIED if known else Verdict.IGNORED
+
+
+def _time(one: dict[str, Any]) -> datetime:
+    at = clock.from_unix(int(one["timestamp"]))
+    if at is None:
+        raise ValueError("timestamp")
+    return at

@@ -1,0 +1,128 @@
+"""What became of a message, by its provider's word: moved forward only, whatever the order of arrival (SPEC N3).
+
+A provider may report before we have written down that it took the message; such a report waits. One that says that the
+message did not arrive sends it on to the next channel of its ladder, as long as it still matters and there is one.
+"""
+
+import uuid
+
+import structlog
+from django.db import transaction
+from django.db.models.functions import Now
+
+from foundation.errors import NotFound
+from foundation.evidence import Verdict
+from foundation.work import OPEN, Release, WorkState
+from notifications import addresses, sending
+from notifications.evidence import FAILURES, RANK, Receipt
+from notifications.models import Message, ReceiptWord, Recipient
+
+log = structlog.get_logger(__name__)
+
+UNDER_WAY_WAIT_S = 3.0
+BY_MAIL = "email"  # sent again when in doubt, so that two provider ids may stand for one message
+
+
+def take(receipt: Receipt) -> Verdict:
+    """Write down what is now true of the message and of its address. Raises Release while the message is under way."""
+    with transaction.atomic():
+        message = _find(receipt)
+        if message is not None and message.state in OPEN:
+            raise Release(UNDER_WAY_WAIT_S, f"message {message.pk} is under way")
+        if receipt.retires:
+            addresses.retire(receipt.channel, receipt.address, receipt.retires, detail=receipt.error, at=receipt.at)
+        if message is None:
+            log.warning("receipt_of_unknown_message", channel=receipt.channel, word=receipt.word)
+            return Verdict.IGNORED
+        if receipt.word is None:
+            return Verdict.APPLIED if receipt.retires else Verdict.IGNORED
+        return _write_down(message, receipt, receipt.word)
+
+
+def acknowledge(recipient: Recipient, public_id: str) -> Verdict:
+    """The person's app says that they saw it. Raises NotFound for a message that is not theirs."""
+    ours = _uuid(public_id)
+    with transaction.atomic():
+        mine = Message.objects.select_for_update(no_key=True, of=("self",)).filter(recipient=recipient)
+        message = mine.filter(public_id=ours).first() if ours else None
+        if message is None:
+            raise NotFound("There is no such message")
+        if message.receipt and RANK[ReceiptWord(message.receipt)] >= RANK[ReceiptWord.READ]:
+            return Verdict.REPEATED
+        Message.objects.filter(pk=message.pk).update(receipt=ReceiptWord.READ, receipt_at=Now(), receipt_error="")
+        return Verdict.APPLIED
+
+
+def climb_unless_read(message_id: int) -> None:
+    """A push that no app acknowledged in time goes on to the next channel, while it matters and there is one."""
+    with transaction.atomic():
+        rows = Message.objects.select_for_update(no_key=True, of=("self",))
+        message = rows.filter(pk=message_id, channel="push", state=WorkState.DONE, receipt="").first()
+        if message is not None:
+            _sent_on(message, "push", "not acknowledged in time")
+
+
+def _find(receipt: Receipt) -> Message | None:
+    """The message, locked: by our own id, which the provider gives back, else by the provider's."""
+    rows = Message.objects.select_for_update(no_key=True, of=("self",))
+    if ours := _uuid(receipt.message):
+        return rows.filter(public_id=ours).first()
+    return rows.filter(provider_id=receipt.provider_id).first() if receipt.provider_id else None
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _write_down(message: Message, receipt: Receipt, word: ReceiptWord) -> Verdict:
+    if message.channel != receipt.channel or _of_another_try(message, receipt):
+        return Verdict.STALE
+    if not _is_news(message, receipt, word):
+        return Verdict.REPEATED if message.receipt == word else Verdict.STALE
+    message.receipt, message.receipt_at, message.receipt_error = word, receipt.at, receipt.error[:300]
+    if word in FAILURES:
+        log.info("message_not_delivered", message=message.pk, channel=receipt.channel, error=receipt.error)
+        if _sent_on(message, receipt.channel, f"{word}: {receipt.error}".rstrip(": "), again=receipt.again):
+            return Verdict.APPLIED
+    message.save(update_fields=["receipt", "receipt_at", "receipt_error"])
+    return Verdict.APPLIED
+
+
+def _of_another_try(message: Message, receipt: Receipt) -> bool:
+    return receipt.channel != BY_MAIL and bool(receipt.provider_id) and receipt.provider_id != message.provider_id
+
+
+def _is_news(message: Message, receipt: Receipt, word: ReceiptWord) -> bool:
+    """Further than what stands; of equals the earliest stands, so that any order ends the same."""
+    if not message.receipt or message.receipt_at is None:
+        return True
+    stands = ReceiptWord(message.receipt)
+    if RANK[word] != RANK[stands]:
+        return RANK[word] > RANK[stands]
+    return (receipt.at, receipt.error[:300]) < (message.receipt_at, message.receipt_error)
+
+
+def _sent_on(message: Message, channel: str, reason: str, *, again: bool = False) -> bool:
+    """Make it due again, for the next channel (or for this one, in another form). False: there is no way left."""
+    if message.state != WorkState.DONE:
+        return False
+    if not again:
+        message.skipped = [*message.skipped, {"channel": channel, "reason": reason[:300]}]
+        if not sending.goes_on(message):
+            return False
+    Message.objects.filter(pk=message.pk).update(
+        state=WorkState.PENDING,
+        due_at=Now(),
+        retry_count=0,
+        processed_at=None,
+        skipped=message.skipped,
+        channel="",
+        provider_id="",
+        receipt="",
+        receipt_at=None,
+        receipt_error="",
+    )
+    return True

@@ -1,0 +1,88 @@
+"""SendGrid's Event Webhook: what became of each mail, a list of events in a body that ends with a line break.
+
+Signed as SendGrid does: ECDSA over the timestamp and the raw body; a retry carries the timestamp of the first try.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from base64 import b64encode
+from functools import lru_cache
+from typing import Any, cast
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from sandbox.engine import runtime
+from sandbox.engine.store import Transaction
+from sandbox.receipts import Telling
+
+STORIES = {
+    "delivered": ("processed", "delivered"),
+    "read": ("processed", "delivered", "open", "click"),
+    "deferred": ("processed", "deferred", "delivered"),
+    "bounced": ("processed", "bounced"),
+    "blocked": ("processed", "blocked"),
+    "dropped": ("dropped",),
+    "spamreport": ("processed", "delivered", "spamreport"),
+    "unsubscribe": ("processed", "delivered", "unsubscribe"),
+}
+NOT_ARRIVING = {"bounced", "blocked", "dropped"}
+MORE: dict[str, dict[str, Any]] = {
+    "delivered": {"response": "250 2.0.0 OK"},
+    "deferred": {"response": "451 4.7.1 try again later", "attempt": "1"},
+    "bounced": {"event": "bounce", "type": "bounce", "status": "5.1.1", "reason": "550 5.1.1 no such user"},
+    "blocked": {"event": "bounce", "type": "blocked", "status": "4.7.1", "reason": "554 5.7.1 blocked for now"},
+    "dropped": {"reason": "Bounced Address", "status": "5.0.0"},
+    "click": {"url": "https://handoff.example/"},
+}
+
+
+def arrives(tx: Transaction, address: str) -> bool:
+    return TELLING.fate(tx, address)["outcome"] not in NOT_ARRIVING
+
+
+def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
+    event = {
+        **message["custom_args"],
+        "email": message["to"],
+        "timestamp": int(tx.now),
+        "smtp-id": f"<{message['id']}@geopod-ismtpd-1>",
+        "event": word,
+        "sg_event_id": secrets.token_urlsafe(24),
+        "sg_message_id": f"{message['id']}.recvd-1-0",
+        **MORE.get(word, {}),
+    }
+    now = runtime.current()
+    now.dispatcher.send(
+        tx,
+        "sendgrid",
+        topic=event["event"],
+        url=f"{now.handoff_url}/webhooks/sendgrid",
+        body=json.dumps([event], separators=(",", ":")) + "\r\n",
+        reference=message["id"],
+        signer=str(int(tx.now)),
+    )
+
+
+def sign(timestamp: str, body: str, *, wrong: bool) -> dict[str, str]:
+    key = (
+        ec.generate_private_key(ec.SECP256R1())
+        if wrong
+        else _key(runtime.current().keys["sendgrid_webhook_private_key"])
+    )
+    signature = key.sign((timestamp + body).encode(), ec.ECDSA(hashes.SHA256()))
+    return {
+        "X-Twilio-Email-Event-Webhook-Signature": b64encode(signature).decode(),
+        "X-Twilio-Email-Event-Webhook-Timestamp": timestamp,
+    }
+
+
+@lru_cache(maxsize=1)
+def _key(pem: str) -> ec.EllipticCurvePrivateKey:
+    return cast(ec.EllipticCurvePrivateKey, load_pem_private_key(pem.encode(), password=None))
+
+
+TELLING = Telling("sendgrid", STORIES, tell)

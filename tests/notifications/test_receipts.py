@@ -1,0 +1,360 @@
+"""What providers tell of messages: forward only, in any order, once; what failed goes on to the next channel (N3)."""
+
+import itertools
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+from hypothesis.extra.django import TransactionTestCase
+
+from foundation import clock, jobs
+from foundation.evidence import Verdict
+from foundation.models import Job
+from foundation.work import Release, WorkState
+from notifications import addresses, messages, receipts, recipients, sending, tasks
+from notifications.doors import sendgrid, whatsapp
+from notifications.evidence import FAILURES, RANK, Receipt
+from notifications.models import Message, ReceiptWord, Recipient, RetiredAddress
+
+(LANE,) = tasks.LANES
+PHONE, MAIL = "+918012345678", "asha@customers.example"
+START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+def told(channel: str = "sms", **facts) -> Message:
+    """A message that a provider has taken, with no other way to reach the person."""
+    messages.send(
+        facts.pop("recipient", None) or recipients.create(phone=PHONE).pk,
+        "delivery.on_the_way",
+        {"orderId": "o-1", "etaMinutes": 15},
+        dedupe=f"delivery:{uuid.uuid4()}",
+        channels=facts.pop("channels", [channel]),
+    )
+    message = Message.objects.latest("pk")
+    known = {"state": WorkState.DONE, "channel": channel, "provider_id": f"of-{message.pk}", **facts}
+    Message.objects.filter(pk=message.pk).update(**known)
+    message.refresh_from_db()
+    return message
+
+
+def receipt(of: Message, word: ReceiptWord | None, *, after_s: float = 0, **more) -> Receipt:
+    known = {"channel": of.channel, "message": str(of.public_id), "provider_id": of.provider_id}
+    return Receipt(word=word, at=START + timedelta(seconds=after_s), **{**known, **more})
+
+
+def stands(message: Message) -> tuple[str, datetime | None, str]:
+    message.refresh_from_db()
+    return message.receipt, message.receipt_at, message.receipt_error
+
+
+# ── forward only ─────────────────────────────────────────────────────────────────────────────────────────────────
+# spec: N3
+@pytest.mark.django_db
+def test_a_receipt_moves_a_message_forward_and_never_back():
+    message = told()
+    assert receipts.take(receipt(message, ReceiptWord.SENT)) is Verdict.APPLIED
+    assert receipts.take(receipt(message, ReceiptWord.READ, after_s=2)) is Verdict.APPLIED
+    assert receipts.take(receipt(message, ReceiptWord.DELIVERED, after_s=1)) is Verdict.STALE
+    assert receipts.take(receipt(message, ReceiptWord.READ, after_s=2)) is Verdict.REPEATED
+    assert stands(message) == ("read", START + timedelta(seconds=2), "")
+
+
+class TestAnyOrder(TransactionTestCase):
+    # spec: N3
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(ReceiptWord), st.integers(0, 5), st.sampled_from(["", "30003"])), min_size=1
+        ),
+        st.randoms(use_true_random=False),
+    )
+    @how(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    def test_any_shuffle_and_duplication_ends_the_same(self, said, dice):
+        ends = set()
+        for _ in range(2):
+            message = told()
+            heard = [receipt(message, word, after_s=at, error=error) for word, at, error in said]
+            shuffled = [*heard, *dice.choices(heard, k=2)]
+            dice.shuffle(shuffled)
+            for one in shuffled:
+                receipts.take(one)
+            ends.add(stands(message))
+        assert len(ends) == 1
+        assert ends.pop()[0] == max((word for word, _, _ in said), key=RANK.__getitem__)
+
+
+@pytest.mark.django_db
+def test_the_ranks_are_total_and_failures_are_ends():
+    assert sorted(RANK.values()) == list(range(len(ReceiptWord)))
+    assert min(RANK[word] for word in FAILURES) > max(RANK[word] for word in set(ReceiptWord) - FAILURES)
+
+
+# ── whose it is ──────────────────────────────────────────────────────────────────────────────────────────────────
+# spec: N3 W4
+@pytest.mark.django_db
+@pytest.mark.parametrize("ours", [str(uuid.uuid4()), "nonsense", ""])
+def test_of_an_unknown_message_is_ignored_and_said(ours, caplog):
+    unknown = Receipt("sms", ReceiptWord.DELIVERED, START, message=ours, provider_id="SMunknown")
+    assert receipts.take(unknown) is Verdict.IGNORED
+    assert "receipt_of_unknown_message" in caplog.text
+
+
+@pytest.mark.django_db
+def test_without_our_id_the_providers_own_finds_the_message():
+    message = told()
+    assert receipts.take(receipt(message, ReceiptWord.SENT, message="")) is Verdict.APPLIED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", [WorkState.PENDING, WorkState.LEASED])
+def test_faster_than_our_own_notes_it_waits(state):
+    message = told(state=state)
+    Message.objects.update(channel="")
+    with pytest.raises(Release):
+        receipts.take(receipt(message, ReceiptWord.SENT, channel="sms"))
+
+
+@pytest.mark.django_db
+def test_of_a_channel_or_a_try_that_is_over_moves_nothing():
+    message = told()
+    assert receipts.take(receipt(message, ReceiptWord.READ, channel="whatsapp")) is Verdict.STALE
+    assert receipts.take(receipt(message, ReceiptWord.FAILED, provider_id="SMearlier")) is Verdict.STALE
+    assert stands(message)[0] == ""
+
+
+# ── what failed goes on ──────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def asha(sandbox) -> Recipient:
+    for provider in ("twilio", "sendgrid", "whatsapp"):
+        sandbox.control("PUT", f"{provider}/fates", {"silent": True})
+    return recipients.create(name="Asha", phone=PHONE, email=MAIL)
+
+
+def work() -> None:
+    while LANE.drain_once():
+        pass
+
+
+# spec: N2 N3
+@pytest.mark.django_db(transaction=True)
+def test_what_was_not_delivered_is_told_by_the_next_channel(asha, sandbox):
+    message = told(recipient=asha.pk, channels=["sms", "email"])
+    late = [receipt(message, ReceiptWord.SENT), receipt(message, ReceiptWord.UNDELIVERED, error="30003")]
+    assert receipts.take(late[1]) is Verdict.APPLIED
+    with pytest.raises(Release):
+        receipts.take(late[0])
+    work()
+    message.refresh_from_db()
+    assert (message.state, message.channel, message.receipt) == (WorkState.DONE, "email", "")
+    assert message.skipped == [{"channel": "sms", "reason": "undelivered: 30003"}]
+    for one in late * 2:
+        assert receipts.take(one) is Verdict.STALE
+    work()
+    assert [one["to"] for one in sandbox.messages("email")] == [MAIL]
+
+
+@pytest.mark.django_db
+def test_what_does_not_matter_any_more_goes_no_further(asha):
+    message = told(recipient=asha.pk, channels=["sms", "email"], created_at=clock.now() - timedelta(days=3))
+    receipts.take(receipt(message, ReceiptWord.UNDELIVERED))
+    assert stands(message)[0] == "undelivered"
+    assert message.state == WorkState.DONE
+
+
+# spec: N3
+@pytest.mark.django_db(transaction=True)
+def test_a_text_outside_the_window_is_sent_again_as_a_template_once(asha, sandbox):
+    recipients.opt_in_to_whatsapp(asha, "user:1")
+    recipients.heard_on_whatsapp(PHONE, clock.now())
+    messages.send(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1")
+    work()
+    message = Message.objects.get()
+    first = message.provider_id
+    status: dict[str, Any] = {"id": first, "status": "failed", "timestamp": str(int(clock.now().timestamp()))}
+    status |= {"recipient_id": PHONE[1:], "errors": [{"code": 131047, "title": "Re-engagement message"}]}
+    status["biz_opaque_callback_data"] = str(message.public_id)
+
+    def fail(wamid: str) -> Verdict:
+        body = whatsapp._envelope("messages", {"statuses": [status | {"id": wamid}]})
+        return whatsapp.WhatsAppDoor().handle("status.failed", "x", body)
+
+    assert fail(first) is Verdict.APPLIED
+    work()
+    message.refresh_from_db()
+    assert (message.channel, message.state) == ("whatsapp", WorkState.DONE)
+    assert message.provider_id != first
+    assert fail(first) is Verdict.STALE
+    assert fail(message.provider_id) is Verdict.APPLIED  # a template as well: the next channel's turn
+    work()
+    message.refresh_from_db()
+    assert message.channel == "sms"
+
+
+# ── retiring ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def bounce(message: Message, at: int, **more) -> Verdict:
+    event = {"email": MAIL, "timestamp": at, "message": str(message.public_id), "reason": "550 no such user", **more}
+    return sendgrid.SendGridDoor().handle("bounce", "e", [event])
+
+
+# spec: N3
+@pytest.mark.django_db(transaction=True)
+def test_a_bounced_address_is_passed_over_with_its_reason(asha, sandbox):
+    message = told("email", recipient=asha.pk)
+    assert bounce(message, 1795300101) is Verdict.APPLIED
+    assert stands(message)[0] == "bounced"
+    gone = RetiredAddress.objects.get()
+    assert (gone.address, gone.reason, gone.retired_at.timestamp()) == (MAIL, "hard bounce", 1795300101)
+
+    messages.send(asha.pk, "delivery.completed", {"orderId": "o", "totalPaise": 1}, dedupe="x", channels=["email"])
+    work()
+    unsent = Message.objects.latest("pk")
+    assert unsent.skipped[0] == {"channel": "email", "reason": "retired: hard bounce"}
+    assert unsent.state == WorkState.IGNORED
+    assert sandbox.control("GET", "messages")["messages"] == []
+
+    assert addresses.reinstate("email", MAIL.upper(), "user:7")
+    assert addresses.live("email", [MAIL]) == [MAIL]
+    bounce(message, 1795300099)  # older than the way back
+    assert addresses.live("email", [MAIL]) == [MAIL]
+
+
+# spec: N3
+@pytest.mark.django_db
+def test_a_passing_refusal_retires_nothing():
+    bounce(told("email"), 1795300101, type="blocked")
+    assert not RetiredAddress.objects.exists()
+
+
+@pytest.mark.django_db
+def test_news_about_an_address_in_any_order_ends_the_same():
+    now = clock.now()
+    news = [("spam report", 3), ("hard bounce", 1), ("unsubscribed", 2)]
+    ends = set()
+    for number, order in enumerate(itertools.permutations(news)):
+        address = f"a{number}@b.example"
+        for reason, at in order:
+            addresses.retire("email", address, reason, at=now + timedelta(seconds=at))
+        ends.update(RetiredAddress.objects.filter(address=address).values_list("reason", "retired_at"))
+    assert ends == {("spam report", now + timedelta(seconds=3))}
+
+
+# spec: N3
+@pytest.mark.django_db(transaction=True)
+def test_a_number_that_twilio_knows_to_be_unsubscribed_is_not_asked_again(asha, sandbox):
+    sandbox.control("PUT", "twilio/fates", {"to": PHONE, "outcome": "unsubscribed"})
+    for number in range(2):
+        messages.send(
+            asha.pk,
+            "delivery.completed",
+            {"orderId": "o", "totalPaise": 1},
+            dedupe=f"d:{number}",
+            channels=["sms", "email"],
+        )
+        work()
+    assert len(sandbox.control("GET", "calls?provider=twilio")["calls"]) == 1
+    assert Message.objects.latest("pk").skipped[0]["reason"] == "retired: unsubscribed"
+    assert len(sandbox.messages("email", 2)) == 2
+
+
+# spec: N2 N3
+@pytest.mark.django_db
+def test_who_says_stop_is_left_alone_until_they_opt_in_again(db):
+    asha = recipients.create(phone=PHONE)
+    recipients.opt_in_to_whatsapp(asha, "user:1")
+    said = {"id": "w", "from": PHONE[1:], "type": "text", "text": {"body": " Stop "}}
+    said["timestamp"] = str(int(clock.now().timestamp()) + 5)
+    old = said | {"timestamp": "1500000000"}
+    for one, opted_in in ((old, True), (said, False)):
+        body = whatsapp._envelope("messages", {"messages": [one]})
+        whatsapp.WhatsAppDoor().handle("message.text", "x", body)
+        asha.refresh_from_db()
+        assert bool(asha.whatsapp_opted_in_at) is opted_in
+    assert RetiredAddress.objects.get().reason == "opted out by message"
+    recipients.opt_in_to_whatsapp(asha, "user:1")
+    asha.refresh_from_db()
+    assert asha.whatsapp_opted_in_at
+    assert addresses.live("whatsapp", [PHONE])
+
+
+# spec: N2
+@pytest.mark.django_db(transaction=True)
+def test_the_same_fact_fifty_times_is_one_message(asha, sandbox):
+    dice = random.Random(1)
+    for _ in range(50):
+        messages.send(asha.pk, "delivery.completed", {"orderId": "o", "totalPaise": dice.randrange(9)}, dedupe="d:1")
+    work()
+    assert Message.objects.count() == 1
+    assert len(sandbox.control("GET", "messages")["messages"]) == 1
+
+
+# ── the ladder by receipts ───────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def pushed(asha, settings) -> Message:
+    """A push that an app is expected to acknowledge."""
+    settings.PUSH_ACK_SECONDS = 20
+    recipients.register_token(asha, "phone-of-asha-0001")
+    messages.send(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1")
+    work()
+    message = Message.objects.get()
+    assert message.channel == "push"
+    return message
+
+
+def time_is_up() -> None:
+    Job.objects.filter(handler=sending.UNACKNOWLEDGED).update(due_at=Now())
+    while jobs.LANE.drain_once():
+        pass
+    work()
+
+
+# spec: N2 N3
+@pytest.mark.django_db(transaction=True)
+def test_a_push_that_nobody_acknowledges_climbs_to_whatsapp_then_sms_then_email(asha, pushed, sandbox):
+    recipients.opt_in_to_whatsapp(asha, "user:1")
+    time_is_up()
+    for channel, following in (("whatsapp", "sms"), ("sms", "email")):
+        pushed.refresh_from_db()
+        assert pushed.channel == channel
+        receipts.take(receipt(pushed, ReceiptWord.FAILED))
+        work()
+        pushed.refresh_from_db()
+        assert pushed.channel == following
+    receipts.take(receipt(pushed, ReceiptWord.BOUNCED))
+    assert stands(pushed)[0] == "bounced"
+    told = {one["channel"] for one in sandbox.control("GET", "messages")["messages"]}
+    assert told == {"push", "whatsapp", "sms", "email"}
+    assert pushed.skipped[0] == {"channel": "push", "reason": "not acknowledged in time"}
+
+
+# spec: N3
+@pytest.mark.django_db(transaction=True)
+def test_one_that_was_acknowledged_stays_where_it_is(asha, pushed):
+    receipts.acknowledge(asha, str(pushed.public_id))
+    time_is_up()
+    pushed.refresh_from_db()
+    assert (pushed.channel, pushed.receipt, pushed.state) == ("push", "read", WorkState.DONE)
+
+
+# spec: N3
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_acknowledged_on_its_way_up_goes_no_further(asha, pushed, sandbox):
+    receipts.climb_unless_read(pushed.pk)
+    receipts.acknowledge(asha, str(pushed.public_id))
+    work()
+    pushed.refresh_from_db()
+    assert (pushed.state, pushed.receipt) == (WorkState.IGNORED, "read")
+    assert len(sandbox.control("GET", "messages")["messages"]) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_setting_no_push_is_waited_for(asha, settings):
+    settings.PUSH_ACK_SECONDS = None
+    recipients.register_token(asha, "phone-of-asha-0001")
+    messages.send(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1")
+    work()
+    assert not Job.objects.exists()
