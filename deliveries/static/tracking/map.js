@@ -3,6 +3,7 @@
 (() => {
   const part = document.getElementById("map-part"), box = document.getElementById("map");
   const places = JSON.parse(document.getElementById("places").textContent);
+  if (!JSON.parse(document.getElementById("state").textContent).live) return;
   part.hidden = false;
   const touch = matchMedia("(pointer: coarse)").matches; // one finger scrolls the page, two move the map
   const map = L.map(box, { attributionControl: false, scrollWheelZoom: false, dragging: !touch, zoomSnap: 0.5 });
@@ -36,6 +37,8 @@
   }
 
   function show(state) {
+    part.hidden = !state.live;
+    if (part.hidden) return;
     const came = Boolean(rider) !== Boolean(state.position);
     if (rider && !state.position) { rider.remove(); rider = null; }
     else if (rider) rider.setLatLng(state.position);
@@ -46,5 +49,6 @@
   fit();
   show(JSON.parse(document.getElementById("state").textContent));
   document.addEventListener("tracking", ({ detail }) => show(detail));
+  performance.mark("map-drawn");
   box.dataset.drawn = "yes";
 })();

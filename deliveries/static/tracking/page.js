@@ -34,8 +34,13 @@
     else call.removeAttribute("href");
     if (JSON.stringify(state.preferences) !== wishes) showWishes();
     document.title = state.headline + document.title.slice(document.title.indexOf(" – "));
-    main.dataset.version = state.version;
+    tell();
     document.dispatchEvent(new CustomEvent("tracking", { detail: state }));
+  }
+
+  function tell() {
+    main.dataset.version = state.version;
+    main.dataset.status = state.status;
   }
 
   function showWishes() { // somebody saved them elsewhere
@@ -118,6 +123,6 @@
     connect();
   });
   window.addEventListener("online", () => { ask(); connect(); });
-  main.dataset.version = state.version;
+  tell();
   connect();
 })();
