@@ -4,7 +4,6 @@ JavaScript."""
 import os
 import re
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from deliveries import announcing, by_ops, links, location, ratings
 from deliveries.lifecycle import DeliveryStatus
@@ -50,13 +49,6 @@ def dinner() -> Order:
     for number, name in enumerate(("Masala dosa", "Filter coffee"), 1):
         OrderItem.objects.create(order=placed, position=number, name=name, quantity=number, price_minor=20_000)
     return placed
-
-
-def within(seconds: float, what: str, condition: Callable[[], Any]) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
 
 
 def asked_of_the_api(stage: Stage, placed: Order) -> dict[str, Any]:
@@ -248,9 +240,10 @@ def test_wishes_saved_in_one_browser_show_in_the_other(browser: Browser, stage: 
     here, there = (visit(browser, stage, link_of(placed)) for _ in range(2))
     there.page.wait_for_selector("main[data-live=yes]")
     here.page.fill("input[name=entrance]", "Gate B")
-    here.page.click("text=Save")
+    with here.page.expect_navigation():
+        here.page.click("text=Save")
     announcing.LANE.drain_once()
-    there.page.wait_for_function("document.querySelector('[name=entrance]').value === 'Gate B'")
+    expect(there.page.locator("[name=entrance]")).to_have_value("Gate B")
     placed.refresh_from_db()
     assert wishes.may_change(placed)
     assert here.complaints == there.complaints == []

@@ -38,11 +38,11 @@
 
   function show(state) {
     part.hidden = !state.live;
-    if (part.hidden) return;
     const came = Boolean(rider) !== Boolean(state.position);
     if (rider && !state.position) { rider.remove(); rider = null; }
     else if (rider) rider.setLatLng(state.position);
     else if (state.position) rider = mark("rider", state.driver ? state.driver.name : "Rider", state.position);
+    if (part.hidden) return;
     if (came || (rider && !map.getBounds().contains(rider.getLatLng()))) fit();
   }
 
