@@ -37,10 +37,12 @@ def url_of(order: Order, *, by: Cause) -> str | None:
     """The address of the order's page, made on first asking. None: the time of its links is over."""
     if over(order, clock.now()):
         return None
-    newest = TrackingLink.objects.filter(order=order).order_by("-number").first()
-    if newest is None or newest.revoked_at is not None or digest(token_of(order, newest.number)) != newest.token_sha256:
-        newest = create(order, 1 if newest is None else newest.number + 1, by=by)
-    return f"{settings.PUBLIC_URL}/track/{token_of(order, newest.number)}"
+    known = list(TrackingLink.objects.filter(order=order).order_by("number"))
+    ours = [link.number for link in known if link.revoked_at is None and _is_ours(link, order)]
+    number = ours[-1] if ours else 1 + max((link.number for link in known), default=0)
+    while not ours and not _is_ours(create(order, number, by=by), order):
+        number += 1  # somebody with another secret was quicker
+    return f"{settings.PUBLIC_URL}/track/{token_of(order, number)}"
 
 
 def create(order: Order, number: int, *, by: Cause) -> TrackingLink:
@@ -109,6 +111,10 @@ def over(order: Order, now: datetime) -> bool:
 def token_of(order: Order, number: int) -> str:
     mac = salted_hmac("deliveries.links", f"{order.public_id}/{number}", algorithm="sha256").digest()
     return base64.urlsafe_b64encode(mac[:TOKEN_BYTES]).decode()
+
+
+def _is_ours(link: TrackingLink, order: Order) -> bool:
+    return digest(token_of(order, link.number)) == link.token_sha256
 
 
 def digest(token: str) -> str:

@@ -6,7 +6,7 @@ that is refreshed in place. Where the carrier is stands in it only while the ord
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from orders.models import Order
 
 State = dict[str, Any]
 PHONE_END = 2
+LATE_AFTER = timedelta(minutes=1)
 
 
 def state_of(order: Order) -> State:
@@ -39,6 +40,7 @@ def state_of(order: Order) -> State:
         "steps": words.steps(order, zone),
         "promised": words.day_and_hour(order.promised_at, zone, tracking.now),
         "arrival": _arrival(arrival_at, zone, tracking.now),
+        "late": _late(arrival_at, order.promised_at),
         "driver": _driver(tracking),
         "position": _position(tracking),
         "away": _away(tracking),
@@ -69,6 +71,13 @@ def _arrival(arrival_at: datetime | None, zone: ZoneInfo, now: datetime) -> str:
         return ""
     left = eta.minutes_left(arrival_at, now=now)
     return f"about {words.day_and_hour(arrival_at, zone, now)} (in {left} {'minute' if left == 1 else 'minutes'})"
+
+
+def _late(arrival_at: datetime | None, promised_at: datetime | None) -> str:
+    """A minute does not count: nobody is told of it."""
+    if arrival_at is None or promised_at is None or arrival_at <= promised_at + LATE_AFTER:
+        return ""
+    return "It may come later than promised. Sorry!"
 
 
 def _driver(tracking: Tracking) -> dict[str, str] | None:

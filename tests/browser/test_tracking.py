@@ -247,3 +247,50 @@ def test_wishes_saved_in_one_browser_show_in_the_other(browser: Browser, stage: 
     placed.refresh_from_db()
     assert wishes.may_change(placed)
     assert here.complaints == there.complaints == []
+
+
+# spec: T3
+def test_everybody_can_read_the_page(browser: Browser, stage: Stage):
+    """Landmarks, names for all that can be used, contrast of 4.5 and more, nothing wider than a small phone."""
+    delivery = assigned(rider("Ravi Kumar", phone="+919812345610"), searching(ready(dinner())))
+    small = {**PHONE, "viewport": {"width": 320, "height": 640}}
+    look = visit(browser, stage, link_of(delivery.order), **small)
+    look.page.wait_for_selector("#map[data-drawn]")
+    for landmark in ("banner", "main", "contentinfo"):
+        assert look.page.get_by_role(landmark).count() == 1
+    for region in ("Status", "Your rider", "Map", "How to bring it", "What you ordered"):
+        assert look.page.get_by_role("region", name=region).is_visible()
+    assert look.page.get_by_role("status").first.get_attribute("aria-live") == "polite"
+    assert look.page.locator("[aria-current=step]").inner_text().startswith("Ready")
+    for name in ("Leave it at the door", "Call before arriving", "Entrance, floor, code"):
+        assert look.page.get_by_label(name).count() == 1
+    assert look.page.evaluate("document.documentElement.scrollWidth") <= 320
+    moved(delivery, DeliveryStatus.DELIVERED)
+    pages = [look, visit(browser, stage, link_of(delivery.order), **small)]
+    assert [one.page.evaluate(PALE) for one in pages] == [[], []]
+    look.page.evaluate("document.querySelector('h1').style.color = '#999'")
+    assert len(look.page.evaluate(PALE)) == 1  # it would have been seen
+    assert pages[1].page.get_by_role("group", name="Stars, 5 is best").get_by_role("radio").count() == 5
+
+
+# Texts whose colour stands out from the nearest ground behind them by less than 4.5 to 1 (WCAG 2, AA).
+PALE = """() => {
+  const read = text => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return { rgb: [r, g, b], a }; };
+  const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = one => {
+    for (; one; one = one.parentElement) {
+      const { rgb, a } = read(getComputedStyle(one).backgroundColor);
+      if (a > 0.9) return rgb;
+    }
+    return [255, 255, 255];
+  };
+  const pale = [];
+  for (const one of document.querySelectorAll("body *")) {
+    const own = [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    if (!own || !one.checkVisibility() || one.tagName === "SCRIPT") continue;
+    const [a, b] = [light(read(getComputedStyle(one).color).rgb), light(ground(one))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) pale.push(one.outerHTML.slice(0, 90));
+  }
+  return pale;
+}"""

@@ -2,25 +2,28 @@
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import transaction
 from django.test import Client
 
-from deliveries import carrying, links, location
+from deliveries import carrying, links, location, socket_access
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import Delivery, Rating
-from deliveries.page import words
+from deliveries.models import Delivery, Rating, TrackingLink
+from deliveries.page import watching, words
 from deliveries.page.state import state_of
 from foundation import clock
+from foundation.errors import Problem
 from foundation.models import Event, Role
 from orders import rows
 from orders.lifecycle import OrderStatus
 from orders.models import Order, OrderItem
 from riders.positions import Seen
 from tests.builders import TEST, assigned, moved, near, order, paid_order, ready, rider, searching, signed_in, user
-from tests.calling import call
+from tests.calling import call, token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -217,3 +220,45 @@ def test_a_delivery_is_rated_once_by_the_api(who: str):
     assert call(somebody, "post", path, {"stars": 1}).code == "ALREADY_RATED"
     assert call(user(Role.CUSTOMER), "post", path, {"stars": 1}).status == 404
     assert call(user(Role.OPS_LEAD), "post", path, {"stars": 1}).status == 403
+
+
+# spec: D7
+def test_who_waits_longer_than_promised_is_told():
+    placed = paid_order(promised_at=clock.now() + timedelta(hours=3))
+    assert state(placed)["late"] == ""
+    Order.objects.filter(pk=placed.pk).update(promised_at=clock.now())
+    assert "later than promised" in state(placed)["late"]
+    assert "later than promised" in shown(placed)
+
+
+# spec: T2, T3
+def test_a_ticket_opens_its_links_socket_for_a_minute():
+    placed = paid_order()
+    url = call(None, "get", address(placed) + "/ticket").body["url"]
+    ticket = url.partition("?token=")[2]
+    visitor = watching.admit(ticket)
+    assert visitor.topic == f"order:{placed.public_id}"
+    assert visitor.snapshot() == state(placed)
+    assert 0 < visitor.seconds_left() <= watching.LONGEST_S
+    refused = ["", "x", ticket[:-1], address(placed).rpartition("/")[2], token_of(placed.storefront)]
+    with time_machine.travel(clock.now() + timedelta(seconds=watching.TICKET_S + 1)):
+        for wrong in [*refused, ticket]:
+            with pytest.raises(Problem) as problem:
+                watching.admit(wrong)
+            assert problem.value.status == 401
+    assert visitor.still_welcome()
+    links.revoke(TrackingLink.objects.get().pk, "leaked", by=TEST)
+    assert not visitor.still_welcome()
+    with pytest.raises(links.LinkOver):
+        watching.admit(ticket)
+
+
+# spec: S1
+def test_neither_link_nor_ticket_opens_the_api():
+    placed = paid_order()
+    ticket = call(None, "get", address(placed) + "/ticket").body["url"].partition("?token=")[2]
+    for bearer in (address(placed).rpartition("/")[2], ticket):
+        reply = call(None, "get", f"/orders/tracking/{placed.public_id}", authorization=f"Bearer {bearer}")
+        assert reply.status == 401
+        with pytest.raises(Problem):
+            socket_access.admit(bearer, placed.public_id)
