@@ -11,6 +11,7 @@ ROLE_GRANTS: dict[str, tuple[str, ...]] = {
         "notifications.decide_incident",
         "deliveries.decide_fraudflag",
         "deliveries.reassign_delivery",
+        "deliveries.revoke_trackinglink",
         "orders.cancel_order",
         "webhooks.replay_webhookevent",
     ),

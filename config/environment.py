@@ -74,6 +74,12 @@ GROUPS: dict[str, list[Variable]] = {
         Variable(
             "PUBLIC_URL", "text", "http://localhost:8000", "Where providers and browsers reach us; no slash at the end."
         ),
+        Variable(
+            "SOCKETS_URL",
+            "text",
+            "",
+            "Where browsers reach the sockets process, say wss://live.example; empty: as PUBLIC_URL.",
+        ),
         Variable("ALLOWED_HOSTS", "list", ["localhost", "127.0.0.1", "testserver"], "Host names that are answered."),
         Variable("CSRF_TRUSTED_ORIGINS", "list", [], "Further origins the console may be used from."),
         Variable("LOG_LEVEL", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
@@ -178,8 +184,19 @@ GROUPS: dict[str, list[Variable]] = {
         ),
         Variable("MAX_FAKE_ATTEMPTS", "count", 3, "More fake confirmations than these suspend the rider (R4)."),
         Variable("POSITION_FRESH_SECONDS", "count", 120, "Older positions make a rider no candidate (D1)."),
+        Variable("TRACKING_LINK_DAYS", "count", 14, "A tracking link ends so long after the order was placed (T3)."),
+        Variable("TRACKING_LINK_HOURS", "count", 48, "… or so long after the order has ended, whichever is sooner."),
         Variable("COURIER_SILENT_SECONDS", "count", 120, "Courier jobs not heard of for so long are asked about (C5)."),
         Variable("MIN_PAYOUT_MINOR", "count", 100, "Smaller balances wait for the next payout (M2)."),
+    ],
+    "The tracking page": [
+        Variable(
+            "TRACKING_TILES_URL",
+            "text",
+            "",
+            "Map tiles, say https://tiles.example/{z}/{x}/{y}.png; empty: a plain ground, and nobody is asked.",
+        ),
+        Variable("TRACKING_TILES_CREDIT", "text", "", "Whom the map thanks for its tiles."),
     ],
     "Travel (a simulated city may be faster)": [
         Variable("TRAVEL_SPEED_M_PER_MIN", "amount", 320.0, "How fast riders get on, for ETAs and dispatch."),

@@ -38,6 +38,7 @@ RULES = [
     ),
     Rule("webhooks_webhookattempt", "created_at", timedelta(days=30)),
     Rule("deliveries_track", "received_at", timedelta(days=1), also=NOT_SUSPECTED),
+    Rule("deliveries_trackinglink", "expires_at", timedelta(days=30)),
     Rule("deliveries_decision", "created_at", timedelta(days=30)),
     Rule("notifications_message", "created_at", timedelta(days=180), also="state NOT IN ('pending', 'leased')"),
 ]

@@ -28,6 +28,7 @@ ALLOWED_HOSTS = read("ALLOWED_HOSTS")
 PUBLIC_URL = read("PUBLIC_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL, *read("CSRF_TRUSTED_ORIGINS")]
 BEHIND_TLS = PUBLIC_URL.startswith("https://")
+SOCKETS_URL = read("SOCKETS_URL").rstrip("/") or PUBLIC_URL.replace("http", "ws", 1)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -234,6 +235,10 @@ MAX_FAKE_ATTEMPTS = read("MAX_FAKE_ATTEMPTS")  # SPEC R4: more than these suspen
 POSITION_FRESH_SECONDS = read("POSITION_FRESH_SECONDS")  # SPEC D1
 COURIER_SILENT_SECONDS = read("COURIER_SILENT_SECONDS")
 MIN_PAYOUT_MINOR = read("MIN_PAYOUT_MINOR")  # SPEC M2
+TRACKING_LINK_DAYS = read("TRACKING_LINK_DAYS")  # SPEC T3
+TRACKING_LINK_HOURS = read("TRACKING_LINK_HOURS")  # SPEC T3
+TRACKING_TILES_URL = read("TRACKING_TILES_URL")
+TRACKING_TILES_CREDIT = read("TRACKING_TILES_CREDIT")
 
 # ── the physics of the city (a simulated city may be faster) ─────────────────────────────────────────────────────
 TRAVEL_SPEED_M_PER_MIN = read("TRAVEL_SPEED_M_PER_MIN")
@@ -250,7 +255,7 @@ STATIC_ROOT = Path(read("STATIC_ROOT") or BASE_DIR / ".static")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},  # phones load the tracking page
 }
 SECURE_SSL_REDIRECT = False  # TLS ends at the proxy; a provider's POST is never redirected
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None

@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/v1/auth/refresh", tokens.RefreshView.as_view(), name="auth-refresh"),
     path("api/v1/auth/logout", tokens.LogoutView.as_view(), name="auth-logout"),
     path("", include("deliveries.api.urls")),
+    path("", include("deliveries.page.urls")),
     path("", include("riders.api.urls")),
     path("", include("notifications.api.urls")),
 ]

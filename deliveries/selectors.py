@@ -5,11 +5,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from deliveries import eta, tracks
+from deliveries import eta, links, tracks
 from deliveries.lifecycle import CARRIED, DeliveryStatus
 from deliveries.models import IN_HOUSE, Delivery
 from foundation import clock
-from foundation.models import STAFF_ROLES, Event, Role, User
+from foundation.events import Cause
+from foundation.models import OPS_ROLES, STAFF_ROLES, Event, Role, User
 from orders.lifecycle import LIVE, TRACKING_WORDS, OrderStatus
 from orders.models import Order
 from riders.positions import Seen
@@ -38,11 +39,12 @@ class Driver:
 
 
 class Tracking:
-    """One order as `viewer` may see it. Storefront and staff see the storefront's metadata, others do not."""
+    """One order as `viewer` may see it (None: whoever has its tracking link). Storefront and staff see the
+    storefront's metadata, storefront and ops the tracking link, others do not."""
 
-    def __init__(self, order: Order, viewer: User):
-        self.order = order
-        self.inside = viewer.role == Role.STOREFRONT or viewer.role in STAFF_ROLES
+    def __init__(self, order: Order, viewer: User | None):
+        self.order, self.viewer = order, viewer
+        self.inside = viewer is not None and (viewer.role == Role.STOREFRONT or viewer.role in STAFF_ROLES)
         self.now = clock.now()
 
     @cached_property
@@ -88,6 +90,14 @@ class Tracking:
     @property
     def metadata(self) -> dict[str, Any]:
         return dict(self.order.metadata) if self.inside else {}
+
+    @cached_property
+    def tracking_url(self) -> str | None:
+        """None: not for this viewer's eyes, or the time of such links is over."""
+        viewer = self.viewer
+        if viewer is None or viewer.role not in (Role.STOREFRONT, *OPS_ROLES):
+            return None
+        return links.url_of(self.order, by=Cause(f"user:{viewer.pk}", "api"))
 
     @property
     def substitutions(self) -> list[Any]:

@@ -1,4 +1,5 @@
-"""The sockets process (SPEC T2, T4): `/ws/orders/{ref}?token=…` tells whoever may see an order that it changed.
+"""The sockets process (SPEC T2, T4): `/ws/orders/{ref}?token=…` tells whoever may see an order that it changed, and
+`/ws/track?token=<ticket>` the customer's page (deliveries/page).
 
 A plain ASGI application: Django under ASGI costs a multiple, and nothing here renders a page. On connecting comes a
 snapshot, then hints `{topic, version, name}`: fetch the order again when you care. A socket that is slow gets the
@@ -18,6 +19,8 @@ from django.db import DatabaseError
 
 from deliveries import socket_access
 from deliveries.live import HUB, Watcher
+from deliveries.page import watching
+from deliveries.page.watching import LinkVisitor
 from deliveries.socket_access import Visitor
 from foundation.errors import Problem
 
@@ -27,7 +30,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 PATH = re.compile(r"^/ws/orders/([^/]{1,64})$")
+PAGE = "/ws/track"
 EXPIRED = 4401
+UNWELCOME = 4403
 SOCKET_REFUSED = 4400
 
 
@@ -87,23 +92,27 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
         HUB.remove(watcher)
 
 
-async def _admit(scope: Scope) -> Visitor:
+async def _admit(scope: Scope) -> Visitor | LinkVisitor:
     """Who comes, and may they see this order? Raises Problem."""
     path = PATH.match(scope["path"])
-    if path is None:
+    if path is None and scope["path"] != PAGE:
         raise Problem("There is no socket at this address", status=404, code="NOT_FOUND")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     socket_access.require_known_origin(headers.get("origin"))
     query = parse_qs(scope["query_string"].decode("latin-1"))
     token = query.get("token", [""])[0] or headers.get("authorization", "").removeprefix("Bearer ")
-    return await socket_access.in_thread(lambda: socket_access.admit(token, path[1]))
+    if path is None:
+        return await socket_access.in_thread(lambda: watching.admit(token))
+    ref = path[1]
+    return await socket_access.in_thread(lambda: socket_access.admit(token, ref))
 
 
-async def _tell(watcher: Watcher, visitor: Visitor, receive: Receive, send: Send) -> None:
+async def _tell(watcher: Watcher, visitor: Visitor | LinkVisitor, receive: Receive, send: Send) -> None:
     """Hints as they come, until the client leaves or the token ends. What the client says is not listened to."""
     leaving = asyncio.create_task(_until_gone(receive))
     try:
-        while True:
+        welcome = await _still_welcome(visitor)  # a link may have been taken back while its snapshot was made
+        while welcome:
             news = asyncio.create_task(watcher.news())
             done, _ = await asyncio.wait(
                 {leaving, news}, timeout=visitor.seconds_left(), return_when=asyncio.FIRST_COMPLETED
@@ -115,12 +124,20 @@ async def _tell(watcher: Watcher, visitor: Visitor, receive: Receive, send: Send
                 news.cancel()
                 await send({"type": "websocket.close", "code": EXPIRED, "reason": "token expired"})
                 return
-            for hint in news.result():
+            hints = news.result()
+            if any(hint["version"] is not None for hint in hints):  # taking a link back is an event of its order
+                welcome = await _still_welcome(visitor)
+            for hint in hints if welcome else ():
                 await _say(send, hint)
+        await send({"type": "websocket.close", "code": UNWELCOME, "reason": "link is over"})
     except OSError:  # the client is gone, and the server has noticed before us
         return
     finally:
         leaving.cancel()
+
+
+async def _still_welcome(visitor: Visitor | LinkVisitor) -> bool:
+    return isinstance(visitor, Visitor) or await socket_access.in_thread(visitor.still_welcome)
 
 
 async def _until_gone(receive: Receive) -> None:

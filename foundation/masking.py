@@ -23,6 +23,7 @@ _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.]+")
 _PHONE = re.compile(r"\+\d{7,15}")
 _BEARER = re.compile(r"(Bearer|Basic) [\w.~+/=-]+")
 _IN_QUERY = re.compile(r"([?&][\w-]{0,60}?(?:token|key|secret|signature|password)[\w-]{0,60}=)[^&\s]+", re.IGNORECASE)
+_TRACKING_LINK = re.compile(r"(/track/)[\w-]{8,}")  # whoever has such an address sees the order
 
 
 def mask(value: Any, *, key: str = "", personal: bool = True, depth: int = 0) -> Any:
@@ -53,7 +54,8 @@ def _is_personal(value: Any, key: str) -> bool:
 
 def mask_text(text: str) -> str:
     clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-    return _PHONE.sub(MASK, _EMAIL.sub(MASK, _IN_QUERY.sub(rf"\1{MASK}", _BEARER.sub(rf"\1 {MASK}", clean))))
+    clean = _TRACKING_LINK.sub(rf"\1{MASK}", _IN_QUERY.sub(rf"\1{MASK}", _BEARER.sub(rf"\1 {MASK}", clean)))
+    return _PHONE.sub(MASK, _EMAIL.sub(MASK, clean))
 
 
 def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -61,4 +63,6 @@ def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     for key, value in event.items():
         if key not in ("event", "level", "logger", "timestamp", "exception"):
             event[key] = mask(value, key=key, personal=key not in ("to", "from", "name", "value"))
+    if isinstance(event.get("event"), str):  # what libraries log is whole sentences, addresses and all
+        event["event"] = _TRACKING_LINK.sub(rf"\1{MASK}", event["event"])
     return event

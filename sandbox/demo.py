@@ -128,6 +128,7 @@ class Demo:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "SECRET_KEY": self._secret("secret-key"),
             "PUBLIC_URL": self.url("web"),
+            "SOCKETS_URL": self.url("sockets").replace("http", "ws"),
             "OPS_EMAIL": "ops@handoff.example",
             "TRAVEL_SPEED_M_PER_MIN": str(day.metres_per_minute * speed),
             "SERVICE_MINUTES": str(day.service_min / speed),

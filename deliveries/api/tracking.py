@@ -1,4 +1,4 @@
-"""`/orders/tracking/…` (SPEC T1, O4): the contract's eight endpoints.
+"""`/orders/tracking/…` (SPEC T1, O4): the contract's eight endpoints, and one for ratings.
 
 Who may do what: storefronts place, cancel and speak for the stores of their own orders; store staff take their store's
 orders through the store's states; riders carry their own, under the same checks as in the riders' API; customers look;
@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from deliveries import access, by_ops, location, rider_steps, store_steps
+from deliveries import access, by_ops, location, ratings, rider_steps, store_steps
 from deliveries.api.tracking_bodies import (
     STATUSES,
     AcknowledgeBody,
@@ -26,6 +26,8 @@ from deliveries.api.tracking_bodies import (
     OrderTracking,
     PlacedOrder,
     PlacementBody,
+    RatingBody,
+    RatingShown,
     StatusBody,
 )
 from deliveries.lifecycle import DeliveryStatus
@@ -223,6 +225,18 @@ class DeliveredView(TrackingView):
         else:
             by_ops.deliver(order.pk, body["reason"], by=self.by)
         return self.answer(order)
+
+
+class RatingView(TrackingView):
+    permission_classes = (roles(Role.CUSTOMER, Role.STOREFRONT),)
+
+    @extend_schema(request=RatingBody, responses={201: RatingShown}, operation_id="tracking_rate", tags=TAGS)
+    def post(self, request: Request, order_id: str) -> Response:
+        """What the customer thinks of the delivery: 1 to 5 stars and a word. Once; 409 before it was delivered."""
+        body = read(RatingBody, request.data)
+        order = self.order(order_id)
+        rating = ratings.rate(order.pk, body["stars"], body["comment"], by=self.by)
+        return Response(RatingShown(rating).data, status=201)
 
 
 def _canonical(data: Any) -> bytes:

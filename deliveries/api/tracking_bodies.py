@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from deliveries.ratings import LONGEST_COMMENT, MOST_STARS
 from foundation.api.fields import Amount, Flag, Moment, Text, Whole
 from orders.lifecycle import TRACKING_WORDS, OrderStatus, PaymentState
 from orders.placing import Buyer, Item, Placement
@@ -67,6 +68,9 @@ class OrderTracking(Serializer):
     refunded_minor = serializers.IntegerField(source="order.refunded_minor")
     promised_at = Moment(source="order.promised_at", allow_null=True)
     eta = Moment(source="arrival_at", allow_null=True)
+    tracking_url = serializers.CharField(
+        allow_null=True, help_text="The customer's page, for the storefront and ops; null once its time is over."
+    )
     created_at = Moment(source="order.created_at")
     version = serializers.IntegerField(source="order.version")
 
@@ -173,6 +177,21 @@ class LocationBody(Serializer):
     lng = longitude()
     accuracy = serializers.FloatField(min_value=0, max_value=1_000_000, required=False, allow_null=True, default=None)
     recorded_at = Moment(required=False, allow_null=True, default=None)
+
+
+class RatingBody(Serializer):
+    stars = Whole(min_value=1, max_value=MOST_STARS)
+    comment = Text(max_length=LONGEST_COMMENT, required=False, allow_blank=True, default="")
+
+
+class RatingShown(Serializer):
+    """What was kept."""
+
+    order_id = serializers.CharField(source="delivery.order.order_id")
+    attempt = serializers.IntegerField(source="delivery.attempt")
+    stars = serializers.IntegerField()
+    comment = serializers.CharField()
+    created_at = Moment()
 
 
 class DeliveredBody(PositionSerializer):

@@ -23,4 +23,5 @@ urlpatterns = [
     path("orders/tracking/<str:order_id>/driver", tracking.DriverView.as_view(), name="tracking-driver"),
     path("orders/tracking/<str:order_id>/location", tracking.LocationView.as_view(), name="tracking-location"),
     path("orders/tracking/<str:order_id>/delivered", tracking.DeliveredView.as_view(), name="tracking-delivered"),
+    path("orders/tracking/<str:order_id>/rating", tracking.RatingView.as_view(), name="tracking-rating"),
 ]

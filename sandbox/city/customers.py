@@ -44,6 +44,7 @@ class Customers:
         for card in self.cast.pays(order):
             if await self.outside.pay(str(answer.body["client_secret"]), card):
                 self.tally.paid.add(ref)
+                self.tally.page = self.tally.page or str(answer.body.get("tracking_url") or "")
                 return
         self.tally.surprise(f"paying {order_id} failed")
 

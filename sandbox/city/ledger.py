@@ -12,6 +12,7 @@ class Tally:
     refused: dict[str, str] = field(default_factory=dict)  # order_id → the reason that was said
     ready_min: dict[str, float] = field(default_factory=dict)  # when the food stands on the counter
     paid: set[str] = field(default_factory=set)
+    page: str = ""  # the first paid order's tracking page, as the storefront was told
     delivered: set[str] = field(default_factory=set)  # Handoff's ids, as the riders handed over
     offers: Counter[str] = field(default_factory=Counter)
     cheats: Counter[str] = field(default_factory=Counter)

@@ -127,7 +127,11 @@ async def _until_nothing_is_open(console: Console) -> None:
 
 
 async def _tell(console: Console, clock: CityClock, tally: Tally, say: Callable[[str], None]) -> None:
+    shown = ""
     while True:
+        if tally.page != shown:
+            shown = tally.page
+            say(f"One customer's page, worth a look on a phone: {shown}")
         try:
             figures = await console.figures()
         except (httpx.HTTPError, ValueError) as error:

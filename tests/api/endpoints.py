@@ -14,7 +14,7 @@ from foundation.models import Role
 from tests.builders import CENTRE
 
 HERE = {"lat": CENTRE.lat, "lng": CENTRE.lng}
-CONSOLE = "admin/"  # sessions, not tokens: tested where its pages are
+PAGES = ("admin/", "track/")  # for people: sessions or a link, not tokens; tested where the pages are
 FUNCTIONS = {"health": ["GET"], "ready": ["GET"], "webhook": ["GET", "POST"], "pp-callback": ["POST"]}
 VERBS = ("get", "post", "put", "patch", "delete")
 STAFF = (Role.OPS_AGENT, Role.OPS_LEAD, Role.FINANCE, Role.READ_ONLY)
@@ -121,14 +121,17 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("PUT", "orders/tracking/<str:order_id>/delivered"): Endpoint(
         {"reason": "the customer called"}, {**each(*OPS, own=400, other=400), Role.RIDER: (400, 403)}
     ),
+    ("POST", "orders/tracking/<str:order_id>/rating"): Endpoint(
+        {"stars": 5}, each(Role.CUSTOMER, Role.STOREFRONT, own=409, other=404)
+    ),
 }
 
 
 def served() -> set[tuple[str, str]]:
-    """(method, route) of everything that the URL configuration answers, but for the console."""
+    """(method, route) of everything that the URL configuration answers, but for pages."""
     found: set[tuple[str, str]] = set()
     for route, pattern in _walk(get_resolver().url_patterns):
-        if route.startswith(CONSOLE):
+        if route.startswith(PAGES):
             continue
         view = getattr(pattern.callback, "cls", None)
         methods = [verb.upper() for verb in VERBS if hasattr(view, verb)] if view else FUNCTIONS[pattern.name or ""]

@@ -1,0 +1,29 @@
+"""The page's two forms. The token in the address is the authority; a token of the link's own in the form shows that it
+was the page that sent it (nobody has a session here)."""
+
+from django import forms
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from deliveries.models import TrackingLink
+from deliveries.ratings import LONGEST_COMMENT, MOST_STARS
+
+STARS = [(str(stars), str(stars)) for stars in range(1, MOST_STARS + 1)]
+
+
+class RatingForm(forms.Form):
+    stars = forms.TypedChoiceField(choices=STARS, coerce=int, error_messages={"required": "Please choose the stars."})
+    comment = forms.CharField(max_length=LONGEST_COMMENT, required=False)
+
+
+class PreferencesForm(forms.Form):
+    contact_free = forms.BooleanField(required=False)
+    call_before_arriving = forms.BooleanField(required=False)
+    entrance = forms.CharField(max_length=200, required=False)
+
+
+def form_token(link: TrackingLink) -> str:
+    return salted_hmac("deliveries.page.form", link.token_sha256, algorithm="sha256").hexdigest()[:32]
+
+
+def came_from_page(link: TrackingLink, given: str) -> bool:
+    return constant_time_compare(form_token(link), given)

@@ -1,0 +1,104 @@
+"""What the page shows of an order at this moment: the template, the JSON endpoint and the socket's snapshot alike.
+
+All words and times are made here, in the store's time zone, so that a page without JavaScript says the same as one
+that is refreshed in place. Where the carrier is stands in it only while the order is on its way (SPEC T4).
+"""
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from deliveries import eta, ratings
+from deliveries.lifecycle import CARRIED
+from deliveries.models import IN_HOUSE, Delivery
+from deliveries.page import words
+from deliveries.selectors import Tracking
+from foundation.geo import haversine_m
+from orders import wishes
+from orders.lifecycle import LIVE, OrderStatus
+from orders.models import Order
+
+State = dict[str, Any]
+PHONE_END = 2
+LATE_AFTER = timedelta(minutes=1)
+
+
+def state_of(order: Order) -> State:
+    """Plain JSON. `version` counts up with all that happens to the order; positions come between versions."""
+    tracking, zone = Tracking(order, None), ZoneInfo(order.store.time_zone)
+    headline, following = words.HEADLINES[order.status]
+    rating = ratings.of(order) if order.status in (OrderStatus.DELIVERED, OrderStatus.REFUNDED) else None
+    arrival_at = tracking.arrival_at
+    return {
+        "version": order.version,
+        "status": tracking.current_status,
+        "live": order.status in LIVE,
+        "headline": headline,
+        "following": following,
+        "steps": words.steps(order, zone),
+        "promised": words.day_and_hour(order.promised_at, zone, tracking.now),
+        "arrival": _arrival(arrival_at, zone, tracking.now),
+        "late": _late(arrival_at, order.promised_at),
+        "driver": _driver(tracking),
+        "position": _position(tracking),
+        "away": _away(tracking),
+        "may_rate": order.status == OrderStatus.DELIVERED and rating is None,
+        "rating": _rated(rating.stars) if rating else "",
+        "may_change": may_change(order, tracking.delivery),
+        "preferences": {name: order.delivery_preferences.get(name) or empty for name, empty in PREFERENCES.items()},
+    }
+
+
+PREFERENCES: dict[str, Any] = {"contact_free": False, "call_before_arriving": False, "entrance": ""}
+
+
+def may_change(order: Order, delivery: Delivery | None) -> bool:
+    """A courier company has been told already: what is changed later would reach nobody."""
+    if not wishes.may_change(order):
+        return False
+    return delivery is None or delivery.status not in CARRIED or delivery.courier == IN_HOUSE
+
+
+def etag_of(state: State) -> str:
+    content = json.dumps(state, sort_keys=True, separators=(",", ":"))
+    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+
+
+def _arrival(arrival_at: datetime | None, zone: ZoneInfo, now: datetime) -> str:
+    if arrival_at is None:
+        return ""
+    left = eta.minutes_left(arrival_at, now=now)
+    return f"about {words.day_and_hour(arrival_at, zone, now)} (in {left} {'minute' if left == 1 else 'minutes'})"
+
+
+def _late(arrival_at: datetime | None, promised_at: datetime | None) -> str:
+    """A minute does not count: nobody is told of it."""
+    if arrival_at is None or promised_at is None or arrival_at <= promised_at + LATE_AFTER:
+        return ""
+    return "It may come later than promised. Sorry!"
+
+
+def _driver(tracking: Tracking) -> dict[str, str] | None:
+    """First name only; the number to call, shown by its last digits, only while it is carried (Tracking.driver)."""
+    driver = tracking.driver
+    if driver is None or tracking.order.status not in LIVE:
+        return None
+    first = driver.name.split()[0] if driver.name.split() else "Your rider"
+    call = f"Call {first} (number ends in {driver.phone[-PHONE_END:]})" if driver.phone else ""
+    return {"name": first, "vehicle": driver.vehicle, "phone": driver.phone, "call": call}
+
+
+def _position(tracking: Tracking) -> dict[str, float] | None:
+    seen = tracking.seen
+    return None if seen is None else {"lat": seen.point.lat, "lng": seen.point.lng}
+
+
+def _away(tracking: Tracking) -> str:
+    seen, door = tracking.seen, tracking.order.point
+    return f"{words.far(haversine_m(seen.point, door))} away from you" if seen is not None and door is not None else ""
+
+
+def _rated(stars: int) -> str:
+    return f"You gave {stars} of {ratings.MOST_STARS} stars. Thank you!"

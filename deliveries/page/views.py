@@ -1,0 +1,174 @@
+"""`/track/<token>` (SPEC T3): the page, its state as JSON, its ticket for the sockets and its two forms.
+
+Whoever has the link may look and speak for the customer; who has not is told no more than that it does not work.
+Nothing here is stored by browsers, indexed, framed, or tells others where it came from.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from deliveries import links, ratings
+from deliveries.models import Delivery, TrackingLink
+from deliveries.page.forms import PreferencesForm, RatingForm, came_from_page, form_token
+from deliveries.page.state import etag_of, may_change, state_of
+from deliveries.page.watching import socket_url
+from foundation.errors import Conflict, Forbidden, Problem
+from foundation.events import Cause
+from foundation.money import show as show_money
+from orders import rows, wishes
+from orders.models import Order
+
+View = Callable[[HttpRequest, TrackingLink], HttpResponse]
+REFRESH_S = 30  # without JavaScript
+SEE_OTHER = 303
+
+
+def opened_by_link(*, as_json: bool = False) -> Callable[[View], Callable[..., HttpResponse]]:
+    """A view that is given the link instead of the token, and whose answers keep to themselves."""
+
+    def decorate(view: View) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def opened(request: HttpRequest, token: str) -> HttpResponse:
+            try:
+                answer = view(request, links.resolve(token))
+            except Problem as problem:
+                if as_json:
+                    answer = JsonResponse({"detail": problem.message, "code": problem.code}, status=problem.status)
+                else:
+                    answer = render(request, "tracking/gone.html", {"problem": problem}, status=problem.status)
+            return _kept_to_itself(answer)
+
+        return opened
+
+    return decorate
+
+
+def _kept_to_itself(answer: HttpResponse) -> HttpResponse:
+    answer["Content-Security-Policy"] = content_security_policy()
+    answer["Referrer-Policy"] = "no-referrer"
+    answer["X-Robots-Tag"] = "noindex, nofollow"
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+def content_security_policy() -> str:
+    tiles = urlsplit(settings.TRACKING_TILES_URL.replace("{s}", "*"))
+    pictures = f" {tiles.scheme}://{tiles.netloc}" if tiles.netloc else ""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; "
+        f"frame-ancestors 'none'; img-src 'self' data:{pictures}; connect-src 'self' {settings.SOCKETS_URL}"
+    )
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
+@require_safe
+@opened_by_link()
+def page(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    return _page(request, link)
+
+
+@require_safe
+@opened_by_link(as_json=True)
+def state(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    """What the page shows now, with an ETag: asked often, mostly answered 304."""
+    shown = state_of(link.order)
+    etag = etag_of(shown)
+    if etag in (tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")):
+        return HttpResponse(status=304, headers={"ETag": etag})
+    return JsonResponse(shown, headers={"ETag": etag})
+
+
+@require_safe
+@opened_by_link(as_json=True)
+def ticket(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    return JsonResponse({"url": socket_url(link)})
+
+
+# ── saying ───────────────────────────────────────────────────────────────────────────────────────────────────────
+@csrf_exempt
+@require_POST
+@opened_by_link()
+def rating(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    def keep(said: dict[str, Any]) -> None:
+        ratings.rate(link.order_id, said["stars"], said["comment"], by=_customer(link))
+
+    return _said(request, link, RatingForm(request.POST), keep)
+
+
+@csrf_exempt
+@require_POST
+@opened_by_link()
+def preferences(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    def keep(said: dict[str, Any]) -> None:
+        with transaction.atomic():
+            order = rows.lock(link.order_id)
+            if not may_change(order, Delivery.objects.filter(order=order).order_by("-attempt").first()):
+                raise Conflict("It is too late to change this", code="TOO_LATE")
+            wishes.change(order, said, by=_customer(link))
+
+    return _said(request, link, PreferencesForm(request.POST), keep)
+
+
+def _said(
+    request: HttpRequest, link: TrackingLink, form: forms.Form, keep: Callable[[dict[str, Any]], None]
+) -> HttpResponse:
+    """Do what the form says and show the page; what is wrong with it is said at the top of the page."""
+    if not came_from_page(link, request.POST.get("form_token", "")):
+        raise Forbidden("This did not come from the page", code="FORM_REFUSED")
+    if not form.is_valid():
+        field, complaints = next(iter(form.errors.items()))
+        return _page(request, link, f"{field.replace('_', ' ').capitalize()}: {complaints[0]}", status=400)
+    try:
+        keep(form.cleaned_data)
+    except Conflict as conflict:
+        return _page(request, link, conflict.message, status=conflict.status)
+    answer = HttpResponseRedirect(_address(request, "track"))
+    answer.status_code = SEE_OTHER
+    return answer
+
+
+def _customer(link: TrackingLink) -> Cause:
+    return Cause(f"customer:{link.order.customer_id}", f"tracking_link:{link.pk}")
+
+
+# ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def _page(request: HttpRequest, link: TrackingLink, problem: str = "", status: int = 200) -> HttpResponse:
+    order = Order.objects.select_related("store", "customer").get(pk=link.order_id)
+    shown = state_of(order)
+    context = {
+        "state": shown,
+        "order": order,
+        "items": list(order.items.all()),
+        "total": show_money(order.total_minor, order.currency),
+        "address": order.address_snapshot.get("address", ""),
+        "places": _places(order),
+        "base": _address(request, "track"),
+        "refresh_s": REFRESH_S if shown["live"] and "stay" not in request.GET and not problem else 0,
+        "form_token": form_token(link),
+        "problem": problem,
+        "tiles": settings.TRACKING_TILES_URL,
+        "tiles_credit": settings.TRACKING_TILES_CREDIT,
+    }
+    return render(request, "tracking/page.html", context, status=status)
+
+
+def _places(order: Order) -> dict[str, Any]:
+    """What the map shows besides the rider."""
+    points = {"store": order.store.point, "door": order.point}
+    return {name: None if point is None else {"lat": point.lat, "lng": point.lng} for name, point in points.items()}
+
+
+def _address(request: HttpRequest, name: str) -> str:
+    match = request.resolver_match
+    return reverse(name, kwargs=match.kwargs if match else {})

@@ -1,0 +1,128 @@
+// Keeps the page level with its order: by a socket, and by asking (with ETag) whenever there is none.
+"use strict";
+(() => {
+  const main = document.querySelector("main[data-base]");
+  const POLL_MS = 10_000, MINUTE_MS = 60_000, GATHER_MS = 300, LONGEST_WAIT_MS = 30_000;
+  const LINK_IS_OVER = 4403;
+  let state = JSON.parse(document.getElementById("state").textContent);
+  let etag = "", asking = false, again = false, gathering = 0, socket = null, waitMs = 1_000, reconnecting = 0, askedAt = 0;
+  let connecting = false;
+
+  // ── showing ────────────────────────────────────────────────────────────────────────────────────────────────
+  const pick = path => path.split(".").reduce((value, name) => (value ? value[name] : ""), state) || "";
+
+  function show(fresh) {
+    if (fresh.version < state.version) return; // an answer that was overtaken
+    const wishes = JSON.stringify(state.preferences);
+    state = fresh;
+    for (const part of document.querySelectorAll("[data-text]")) {
+      const text = String(pick(part.dataset.text));
+      if (part.textContent !== text) part.textContent = text; // what stays the same is not read out again
+    }
+    for (const part of document.querySelectorAll("[data-when]")) part.hidden = !pick(part.dataset.when);
+    const words = { done: ", done", now: ", now", todo: ", to come" };
+    for (const step of state.steps) {
+      const line = document.querySelector(`[data-step="${step.key}"]`);
+      line.className = step.state;
+      line.querySelector(".at").textContent = step.at;
+      line.querySelector(".unseen").textContent = words[step.state];
+      if (step.state === "now") line.setAttribute("aria-current", "step");
+      else line.removeAttribute("aria-current");
+    }
+    const call = document.querySelector("[data-call]");
+    if (pick("driver.phone")) call.href = "tel:" + pick("driver.phone");
+    else call.removeAttribute("href");
+    if (JSON.stringify(state.preferences) !== wishes) showWishes();
+    document.title = state.headline + document.title.slice(document.title.indexOf(" – "));
+    tell();
+    document.dispatchEvent(new CustomEvent("tracking", { detail: state }));
+  }
+
+  function tell() {
+    main.dataset.version = state.version;
+    main.dataset.status = state.status;
+  }
+
+  function showWishes() { // somebody saved them elsewhere
+    for (const [name, value] of Object.entries(state.preferences)) {
+      const input = document.querySelector(`[name="${name}"]`);
+      if (input.type === "checkbox") input.checked = value;
+      else if (document.activeElement !== input) input.value = value;
+    }
+  }
+
+  // ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────
+  const get = (what, headers = {}) => fetch(main.dataset.base + what, { headers, cache: "no-store" });
+
+  function over(status) {
+    if (status === 404 || status === 410) location.reload(); // which then says so
+    return status >= 400;
+  }
+
+  async function ask() {
+    if (asking) { again = true; return; }
+    asking = true;
+    try {
+      do {
+        again = false;
+        askedAt = Date.now();
+        const answer = await get("/state", etag ? { "If-None-Match": etag } : {});
+        if (answer.status === 304 || over(answer.status)) continue;
+        etag = answer.headers.get("ETag");
+        show(await answer.json());
+      } while (again);
+    } catch { /* no network: asked again soon */ } finally { asking = false; }
+  }
+
+  const soon = () => { gathering ||= setTimeout(() => { gathering = 0; ask(); }, GATHER_MS); };
+
+  // ── hearing ────────────────────────────────────────────────────────────────────────────────────────────────
+  function say(live) {
+    main.dataset.live = live ? "yes" : "no";
+    document.querySelector("[data-link]").textContent = live ? "This page updates itself." : "Looking for news every few seconds.";
+  }
+
+  async function connect() {
+    if (connecting || socket) return;
+    clearTimeout(reconnecting);
+    reconnecting = 0;
+    connecting = true;
+    try {
+      const answer = await get("/ticket");
+      if (over(answer.status)) return later();
+      socket = new WebSocket((await answer.json()).url);
+    } catch { return later(); } finally { connecting = false; }
+    socket.onmessage = ({ data }) => {
+      const said = JSON.parse(data);
+      if (said.name !== "snapshot") return soon();
+      waitMs = 1_000;
+      say(true);
+      show(said.data);
+      soon(); // positions and times have no version: what was asked for before this may be newer
+    };
+    socket.onclose = ({ code }) => {
+      socket = null;
+      if (code === LINK_IS_OVER) return location.reload();
+      later();
+    };
+  }
+
+  function later() {
+    say(false);
+    if (!reconnecting) reconnecting = setTimeout(connect, waitMs * (0.75 + Math.random() / 2));
+    waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+  }
+
+  setInterval(() => {
+    const patience = main.dataset.live === "yes" || !state.live ? MINUTE_MS : POLL_MS;
+    if (!document.hidden && Date.now() - askedAt >= patience) ask();
+  }, 1_000);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    ask();
+    connect();
+  });
+  window.addEventListener("online", () => { ask(); connect(); });
+  tell();
+  connect();
+})();
