@@ -146,10 +146,14 @@ def wrong_jobs(companies: Mapping[str, Any]) -> tuple[int, int]:
 # ── the five-minute rule ─────────────────────────────────────────────────────────────────────────────────────────
 def five_minutes(report: Report, many: int) -> None:
     """A company that does not answer: from the end of the contract's five minutes to the offer to one of our riders."""
+    from datetime import timedelta
+
     from django.db import connection
 
     from deliveries import breakers
     from deliveries.models import Offer
+    from foundation import clock
+    from riders.models import RiderSpot
     from tests import builders
     from tests.benchmarks import courier_city
 
@@ -161,6 +165,7 @@ def five_minutes(report: Report, many: int) -> None:
             courier_city.until(lambda: first_tries() == many, patience_s=120)
         for _ in range(many // 2):
             builders.rider(at=builders.CENTRE)
+        RiderSpot.objects.update(seen_at=clock.now() + timedelta(hours=1))  # they stay about for the whole run
         only_riders_from_now_on(many)
         with courier_city.working(["jobs", "dispatch", "couriers"]):
             courier_city.until(lambda: Offer.objects.count() >= many, patience_s=120)
@@ -197,7 +202,7 @@ def only_riders_from_now_on(many: int) -> None:
             "WITH late AS (SELECT id, row_number() OVER () AS n FROM foundation_job"
             " WHERE handler = 'deliveries.courier_time_is_up' AND state = 'pending' AND subject IN ("
             "   SELECT 'delivery:' || id FROM deliveries_delivery WHERE courier = 'gamma'))"
-            " UPDATE foundation_job j SET due_at = clock_timestamp() + make_interval(secs => 2 + n * 0.1)"
+            " UPDATE foundation_job j SET due_at = clock_timestamp() + make_interval(secs => 2 + n * 0.2)"
             " FROM late WHERE late.id = j.id"
         )
         cursor.execute(

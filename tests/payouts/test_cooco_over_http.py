@@ -7,7 +7,7 @@ import pytest
 import requests
 from django.db import transaction
 
-from deliveries import carrying, courier_news, stopping
+from deliveries import carrying, courier_calls, courier_news, stopping
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import CourierCall, Delivery
 from foundation import clock
@@ -49,7 +49,7 @@ def asked(pickup_at: datetime) -> Delivery:
 def moved(sandbox, delivery: Delivery, to: str) -> Delivery:
     """COOCO's driver got so far, and COOCO was asked about it."""
     sandbox.control("POST", f"cooco/jobs/{delivery.courier_ref}/move", {"to": to})
-    courier_news.ask(delivery, CourierCall.Purpose.CHECK)
+    courier_calls.ask(delivery, CourierCall.Purpose.CHECK)
     drain()
     delivery.refresh_from_db()
     return delivery

@@ -389,7 +389,7 @@ def test_whatever_happens_one_carrier_has_an_order_or_ops_knows(bad_day: type[Co
     run_state_machine_as_test(
         bad_day,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,
