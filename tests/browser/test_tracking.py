@@ -29,8 +29,8 @@ from tests.calling import token_of
 pytestmark = pytest.mark.django_db(transaction=True)
 NUMBERS = count(1)
 LIMIT_BYTES = 150_000
-PATIENCE_S = 20.0
-SOON_S = 5.0
+PATIENCE_S = 30.0
+SOON_S = 9.0  # sooner than the sockets compare versions by themselves
 SLOW_3G = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 
 
@@ -149,7 +149,7 @@ def test_two_browsers_follow_an_order_to_its_end_through_a_lost_connection(
     audience.agree("in transit, without sockets", within_s=PATIENCE_S)
     print(f"without sockets level again after {time.monotonic() - moved_on:.1f} s")
     stage.start_sockets()
-    audience.live(True, within_s=45)
+    audience.live(True, within_s=60)
     ride(delivery, 1200)
     audience.agree("in transit, with sockets again")
     audience.picture(pictures, "2-on-the-way")
@@ -185,7 +185,7 @@ def test_the_page_is_light_and_quick_on_a_slow_line(browser: Browser, stage: Sta
     print(f"{look.weight / 1000:.1f} KB in all: {look.sizes}")
     print(f"on 400 kbit/s and 400 ms: first paint {paints:.0f} ms, map drawn {map_ms:.0f} ms")
     assert 0 < look.weight < LIMIT_BYTES
-    assert map_ms < 8_000
+    assert map_ms < 15_000
     assert look.complaints == []
 
 
