@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, register
 
 from notifications.channels import CHANNELS
+from notifications.doors.sendgrid import is_key
 from notifications.templates import CATALOGUE, CUSTOMER_EVENTS, CUSTOMER_LANGUAGES, DEFAULT_LANGUAGE
 
 
@@ -34,6 +36,39 @@ def service_account_can_be_read(**_: Any) -> list[CheckMessage]:
     except (OSError, ValueError, TypeError) as error:
         return [_bad_account(str(error))]
     return [_bad_account(f"it lacks {', '.join(sorted(missing))}")] if missing else []
+
+
+RECEIPTS = {  # a channel, and what its provider's reports need
+    "email": ("SENDGRID_WEBHOOK_PUBLIC_KEY", "SENDGRID_WEBHOOK_PUBLIC_KEYS"),
+    "whatsapp": ("WHATSAPP_APP_SECRET", "WHATSAPP_APP_SECRETS"),
+}
+
+
+@register()
+def nobody_tells_what_became(**_: Any) -> list[CheckMessage]:
+    """Messages go out, and their providers' reports are refused: bounces and opt-outs would never be heard of."""
+    return [
+        checks.Warning(
+            f"Messages by {name} go out, but what became of them is refused: {variable} is not set",
+            hint="Set it as the provider shows it for its webhook.",
+            id="notifications.W001",
+        )
+        for name, (variable, setting) in RECEIPTS.items()
+        if CHANNELS[name].enabled() and not getattr(settings, setting)
+    ]
+
+
+@register()
+def verification_keys_can_be_read(**_: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            "SENDGRID_WEBHOOK_PUBLIC_KEY holds something that is no public key: it lets nobody in",
+            hint="It is the verification key that SendGrid shows beside the Event Webhook, base64 in one line.",
+            id="notifications.E004",
+        )
+        for key in settings.SENDGRID_WEBHOOK_PUBLIC_KEYS
+        if not is_key(key)
+    ]
 
 
 def _bad_account(why: str) -> CheckMessage:

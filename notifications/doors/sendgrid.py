@@ -110,6 +110,11 @@ def _holds(key: str, raw: bytes, signature: str, timestamp: str) -> bool:
         return False
 
 
+def is_key(text: str) -> bool:
+    """Whether it can be read as a verification key."""
+    return _verifier(text) is not None
+
+
 @lru_cache(maxsize=16)
 def _verifier(key: str) -> Optional["EventWebhook"]:
     """The SDK's verifier; None for a key that is none, which lets nobody in."""

@@ -25,6 +25,8 @@ from notifications.models import ReceiptWord
 
 SIGNATURE = "x-twilio-signature"
 MOST_FIELDS = 200
+IDENTITY = ("MessageSid", "MessageStatus")  # together they are one event
+SID_LENGTH, STATUS_LENGTH = 64, 50
 MESSAGE = "message"  # in the URL, and beside Twilio's own fields in what is stored
 
 WORDS: dict[str, ReceiptWord] = {
@@ -74,13 +76,8 @@ class TwilioDoor(Door):
         return dict(_fields(raw))
 
     def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
-        sid, status = (payload.get(name, "") if isinstance(payload, dict) else "" for name in _OF_ONE_EVENT)
-        if (
-            not isinstance(sid, str)
-            or not 0 < len(sid) <= 64
-            or not isinstance(status, str)
-            or not 0 < len(status) <= 50
-        ):
+        sid, status = (str(payload.get(name, "")) if isinstance(payload, dict) else "" for name in IDENTITY)
+        if not 0 < len(sid) <= SID_LENGTH or not 0 < len(status) <= STATUS_LENGTH:
             raise Refused(400, "bad_body", "MessageSid and MessageStatus are needed")
         named = {MESSAGE: seal.message} if isinstance(seal, NamedSeal) and seal.message else {}
         return [Notice(status, f"{sid}:{status}", {**payload, **named})]
@@ -91,9 +88,6 @@ class TwilioDoor(Door):
 
     def warm_up(self) -> None:
         from twilio import request_validator  # noqa: F401
-
-
-_OF_ONE_EVENT = ("MessageSid", "MessageStatus")
 
 
 def _fields(raw: bytes) -> list[tuple[str, str]]:

@@ -56,3 +56,16 @@ def test_the_catalogue_is_whole_and_a_broken_one_is_refused(monkeypatch):
     broken = Template("order.cancelled", ("pigeon",), {"en": Text("a", "b")})
     monkeypatch.setitem(templates.CATALOGUE, "order.cancelled", broken)
     assert [error.id for error in checks.catalogue_is_whole()] == ["notifications.E002", "notifications.E003"]
+
+
+# spec: S5 N3
+def test_receipts_that_nobody_could_hear_are_warned_of(settings):
+    for channel in CHANNELS.values():
+        for name in channel.needs:
+            setattr(settings, name, "x")
+    settings.SENDGRID_WEBHOOK_PUBLIC_KEYS, settings.WHATSAPP_APP_SECRETS = [], ["s"]
+    (warning,) = checks.nobody_tells_what_became()
+    assert "SENDGRID_WEBHOOK_PUBLIC_KEY is not set" in warning.msg
+    settings.SENDGRID_WEBHOOK_PUBLIC_KEYS = ["not a key"]
+    assert checks.nobody_tells_what_became() == []
+    assert [error.id for error in checks.verification_keys_can_be_read()] == ["notifications.E004"]

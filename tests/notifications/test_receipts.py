@@ -2,11 +2,14 @@
 
 import itertools
 import random
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
@@ -358,3 +361,25 @@ def test_without_the_setting_no_push_is_waited_for(asha, settings):
     messages.send(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1")
     work()
     assert not Job.objects.exists()
+
+
+# spec: N3
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_at_once_end_where_one_would():
+    message = told(channels=["sms"])
+    words = [ReceiptWord.QUEUED, ReceiptWord.SENT, ReceiptWord.DELIVERED, ReceiptWord.READ] * 6
+    together = threading.Barrier(8)
+
+    def work_off(mine: list[ReceiptWord]) -> None:
+        try:
+            together.wait()
+            for word in mine:
+                receipts.take(receipt(message, word, after_s=RANK[word], retires="unsubscribed", address=PHONE))
+        finally:
+            connection.close()
+
+    random.Random(1).shuffle(words)
+    with ThreadPoolExecutor(8) as hands:
+        list(hands.map(work_off, [words[start::8] for start in range(8)]))
+    assert stands(message) == ("read", START + timedelta(seconds=RANK[ReceiptWord.READ]), "")
+    assert RetiredAddress.objects.get().retired_at == START + timedelta(seconds=RANK[ReceiptWord.READ])
