@@ -133,10 +133,15 @@ def stop_courier(order_id: int, reason: str, *, by: Cause) -> Delivery:
 
 
 def decide_stop(order_id: int, choice: str, user: User, *, by: Cause) -> None:
-    """The company refused to stop: keep it, or accept double cost (stopping.KEEP, stopping.DOUBLE_COST)."""
+    """The company refused to stop: keep it, or accept double cost (stopping.KEEP, stopping.DOUBLE_COST). Also about a
+    job that was given up and lives on. Raises Conflict when no company has refused."""
     with transaction.atomic():
         order = rows.lock(order_id)
-        stopping.decide(order, _live(order), choice, user=user, by=by)
+        refused = Delivery.objects.filter(order=order, stop_refused_at__isnull=False, stop_decision="")
+        delivery = refused.select_for_update(no_key=True, of=("self",)).order_by("-attempt").first()
+        if delivery is None:
+            raise Conflict("No company was asked to stop and has refused", code="NOT_REFUSED")
+        stopping.decide(order, delivery, choice, user=user, by=by)
 
 
 def describe_driver(order_id: int, shown: dict[str, str], *, by: Cause, rider: Rider | None = None) -> None:

@@ -261,11 +261,11 @@ class CourierLane(CallLane):
     """Its retries follow the contracts, which differ by what is asked (`delay_s`)."""
 
     def failed(self, item: Any, error: Exception) -> None:
-        final = isinstance(error, LostLease | Release | Permanent) or not isinstance(error, CallFailed)
-        if final and not isinstance(error, NotAsked):
+        if isinstance(error, LostLease | Release) or not isinstance(error, CallFailed):
             super().failed(item, error)
             return
-        wait_s = None if isinstance(error, NotAsked) else delay_s(item, clock.database_now())
+        refused = isinstance(error, Permanent | NotAsked)
+        wait_s = None if refused else delay_s(item, clock.database_now())
         if wait_s is None:
             self.exhausted(item, error)
         else:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from deliveries import by_ops, carrying, courier_news, requesting
+from deliveries.couriers.base import CannotCancel
 from deliveries.evidence import Stage
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import Breaker, CourierCall, CourierQuote, Decision, Delivery
@@ -255,8 +256,6 @@ def drain_jobs_only() -> None:
 
 
 def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):
-    from deliveries.couriers.base import CannotCancel
-
     delivery = asked(toy)
     drain()
     by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
@@ -275,8 +274,6 @@ def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):
 
 
 def test_kept_means_kept(toy: Toy):
-    from deliveries.couriers.base import CannotCancel
-
     delivery = asked(toy)
     drain()
     by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
@@ -286,6 +283,25 @@ def test_kept_means_kept(toy: Toy):
     courier_news.take(toy.news(delivery.external_id, Stage.DELIVERED, at=20))
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.DELIVERED
+
+
+def test_a_job_that_was_given_up_and_will_not_stop_is_for_ops_as_well(toy: Toy):
+    delivery = asked(toy)
+    toy.always, toy.executes = OUTAGE, True
+    for _ in range(310):
+        drain()
+        pass_time(1.0)
+    toy.always = None
+    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    toy.fails.append(CannotCancel("a driver is on the way"))
+    pass_time(60)
+    drain()
+    incident = Incident.objects.get(kind="courier_will_not_stop")
+    by_ops.decide_stop(delivery.order_id, "double_cost", user(), by=TEST)
+    incident.refresh_from_db()
+    assert incident.status == "resolved"
+    with pytest.raises(Conflict):
+        by_ops.decide_stop(delivery.order_id, "keep", user(), by=TEST)
 
 
 def test_a_rider_cannot_be_given_what_a_company_carries(toy: Toy):
