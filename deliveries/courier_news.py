@@ -216,8 +216,11 @@ def settle(
 
 
 def _news_to_the_order(old: courier_facts.Facts, facts: courier_facts.Facts) -> set[str]:
-    """Which steps the order has not been told of. When it ended before pickup, as we thought, they were taken back."""
-    taken_back = courier_facts.end(old) is not None and not courier_facts.was_carried(old)
+    """Which steps the order has not been told of. Of a job that ended before pickup it is told none: somebody else
+    fetches it. Should it prove to have been picked up after all, all of them are told."""
+    if courier_facts.status(facts) not in LIVE and not courier_facts.was_carried(facts):
+        return set()
+    taken_back = courier_facts.status(old) not in LIVE and not courier_facts.was_carried(old)
     if taken_back and courier_facts.was_carried(facts):
         return set(facts)
     return {stage for stage, at in facts.items() if old.get(stage) != at}
@@ -274,7 +277,7 @@ def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dic
     tracks.clear(delivery)
     if delivery.status == DeliveryStatus.DELIVERED:
         courier_ends.delivered(order, delivery, by=by, overrule=overrule)
-    elif carried:
+    elif carried and courier_facts.end(delivery.courier_facts) is not None:
         reason = delivery.end_reason or f"{delivery.courier}: {delivery.status}"
         carriage.failed(order, delivery.attempt, reason, by=by, occurred_at=at, overrule=overrule)
         if delivery.status == DeliveryStatus.RETURNED:

@@ -7,6 +7,8 @@ from deliveries.couriers.base import Cancelled, Handle, Try
 from deliveries.evidence import Stage
 from deliveries.lifecycle import DeliveryStatus
 from foundation.errors import Unknown
+from orders.lifecycle import CarriageState
+from orders.models import Order
 from tests.builders import TEST
 from tests.deliveries.test_courier_requests import asked, live, pass_time
 from tests.deliveries.toy_courier import Toy, drain, toy
@@ -68,3 +70,29 @@ def test_what_became_known_while_it_was_being_stopped_is_stopped(toy: Toy, monke
     delivery.refresh_from_db()
     assert not toy.live
     assert delivery.status == DeliveryStatus.CANCELLED
+
+
+# spec: O1, C9
+def test_news_of_a_driver_who_was_stopped_brings_nobody_to_the_order(toy: Toy):
+    """The courier had confirmed the stop when its earlier news came: the order went on waiting for that driver."""
+    delivery = asked(toy)
+    drain()
+    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    drain()
+    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    drain()
+    assert Order.objects.get(pk=delivery.order_id).carriage == CarriageState.NONE
+    assert [one.courier for one in live(delivery.order_id)] == ["in_house"]
+
+
+# spec: O1, C9
+def test_news_of_a_driver_after_the_end_before_pickup_brings_nobody_either(toy: Toy):
+    delivery = asked(toy)
+    drain()
+    toy.jobs[delivery.external_id].live = False
+    toy.jobs[delivery.external_id].stage = Stage.CANCELLED
+    courier_news.take(toy.news(delivery.external_id, Stage.CANCELLED, at=5))
+    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    assert Order.objects.get(pk=delivery.order_id).carriage == CarriageState.NONE
+    drain()
+    assert [one.courier for one in live(delivery.order_id)] == ["in_house"]
