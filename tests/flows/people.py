@@ -147,11 +147,15 @@ class Scene:
         return self.open_store(pos_kind=Store.Pos.PETPOOJA, pos_rest_id=f"rest-{self.number}")
 
     def open_store(self, **facts: Any) -> Store:
+        """One that Stripe has onboarded: it can be paid."""
+        made = self.new_store(**facts)
+        self.eventually(lambda: self.connection(made).payouts_enabled, f"{made.slug} to be onboarded")
+        return made
+
+    def new_store(self, **facts: Any) -> Store:
         slug = f"store-{next(_numbers)}"
         place = {"latitude": self.centre.lat, "longitude": self.centre.lng, "currency": "USD", "country": "US"}
-        made = seeding.store(slug=slug, name=slug.title(), email=f"{slug}@example.test", **{**place, **facts})
-        self.eventually(lambda: self.connection(made).payouts_enabled, f"{slug} to be onboarded")
-        return made
+        return seeding.store(slug=slug, name=slug.title(), email=f"{slug}@example.test", **{**place, **facts})
 
     def reconnect(self, store: Store) -> str:
         """The store opens another account at Stripe; its id."""

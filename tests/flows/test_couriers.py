@@ -62,7 +62,7 @@ def store_of(scene: Scene, *carriers: str, **facts: Any) -> Store:
     """A store that wants these carriers, in this order."""
     policy = {"carried_by": Store.Carriers.PREFERRED, "preferred_carriers": list(carriers)}
     pos = {"pos_kind": Store.Pos.PETPOOJA, "pos_rest_id": f"rest-c{scene.number}-{Store.objects.count()}"}
-    return scene.open_store(**{**policy, **pos, "phone": "+15125550100", **facts})
+    return scene.new_store(**{**policy, **pos, "phone": "+15125550100", **facts})
 
 
 def ordered_from(scene: Scene, store: Store) -> Placed:
