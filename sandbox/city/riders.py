@@ -89,10 +89,20 @@ class RiderApp:
         """What was accepted is to be done, even where the app was restarted or never got the answer."""
         answer = await self.phone.call("GET", f"{API}/orders")
         for row in answer.body.get("data") or []:
-            if row.get("deliveryAcceptedAt") and all(job.ref != row["id"] for job in self.jobs):
-                job = await self._job(row["id"])
-                job.carried = row["deliveryStatus"] != "ASSIGNED"
-                self.jobs.append(job)
+            if row.get("deliveryAcceptedAt"):
+                await self._take_on(row["id"], carried=row["deliveryStatus"] != "ASSIGNED")
+
+    async def _take_on(self, ref: str, *, carried: bool = False) -> None:
+        """Once, however many ways it is heard of: another may have come while the order was being read."""
+        if self._has(ref):
+            return
+        job = await self._job(ref)
+        if not self._has(ref):
+            job.carried = carried
+            self.jobs.append(job)
+
+    def _has(self, ref: str) -> bool:
+        return any(job.ref == ref for job in self.jobs)
 
     async def _send_positions(self) -> None:
         while True:
@@ -125,8 +135,8 @@ class RiderApp:
             return
         answer = await self._twice_on_bad_days("PATCH", f"{API}/orders/{ref}/accept", None)
         self.tally.offers["accepted" if answer.ok else f"accept refused ({answer.code})"] += 1
-        if answer.ok and all(job.ref != ref for job in self.jobs):
-            self.jobs.append(await self._job(ref))
+        if answer.ok:
+            await self._take_on(ref)
             self._work.set()
 
     async def _twice_on_bad_days(self, method: str, path: str, body: Any) -> Answer:
