@@ -148,10 +148,6 @@ def create_account(*, email: str, country: str, metadata: dict[str, str], idempo
     )
 
 
-def retrieve_account(account_id: str, *, reference: str = "") -> dict[str, Any]:
-    return _call("account.retrieve", reference, None, lambda c: c.v1.accounts.retrieve(account_id))
-
-
 def create_transfer(
     *,
     amount_minor: int,

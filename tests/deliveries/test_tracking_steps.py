@@ -7,14 +7,13 @@ import pytest
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, FraudFlag
 from deliveries.reactions import follow_order
-from foundation.models import Event, User
+from foundation.models import Event
 from notifications.models import Message
 from orders.lifecycle import OrderStatus
 from orders.models import Order
 from riders import riders
 from riders.models import Rider
 from tests.builders import (
-    CENTRE,
     TEST,
     acknowledged,
     assigned,
@@ -28,34 +27,11 @@ from tests.builders import (
     staff_of,
     user,
 )
-from tests.calling import Reply, call
+from tests.calling import call
+from tests.deliveries.tracking_calls import DOOR, HERE, carrier, path, put, status_of, swift
 
+__all__ = ["swift"]
 pytestmark = pytest.mark.django_db
-DOOR = near(north_m=2000)
-HERE = {"lat": CENTRE.lat, "lng": CENTRE.lng}
-
-
-@pytest.fixture(autouse=True)
-def swift(settings) -> None:
-    """Nobody takes minutes to ride from the store to the door here."""
-    settings.PLAUSIBLE_SPEED_M_PER_S = 1e9
-
-
-def path(placed: Order, suffix: str = "") -> str:
-    return f"/orders/tracking/{placed.public_id}{suffix}"
-
-
-def put(somebody: User, placed: Order, suffix: str, body: Any) -> Reply:
-    return call(somebody, "post" if suffix == "/acknowledge" else "put", path(placed, suffix), body)
-
-
-def status_of(placed: Order) -> str:
-    return Order.objects.get(pk=placed.pk).status
-
-
-def carrier(delivery: Delivery) -> Rider:
-    assert delivery.rider
-    return delivery.rider
 
 
 # ── the store's part ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,38 @@
+"""What the tests of the tracking API have in common: where things are, and how an order is spoken to."""
+
+from typing import Any
+
+import pytest
+
+from deliveries.models import Delivery
+from foundation.models import User
+from orders.models import Order
+from riders.models import Rider
+from tests.builders import CENTRE, near
+from tests.calling import Reply, call
+
+DOOR = near(north_m=2000)
+HERE = {"lat": CENTRE.lat, "lng": CENTRE.lng}
+
+
+@pytest.fixture(autouse=True)
+def swift(settings) -> None:
+    """Nobody takes minutes to ride from the store to the door here."""
+    settings.PLAUSIBLE_SPEED_M_PER_S = 1e9
+
+
+def path(placed: Order, suffix: str = "") -> str:
+    return f"/orders/tracking/{placed.public_id}{suffix}"
+
+
+def put(somebody: User, placed: Order, suffix: str, body: Any) -> Reply:
+    return call(somebody, "post" if suffix == "/acknowledge" else "put", path(placed, suffix), body)
+
+
+def status_of(placed: Order) -> str:
+    return Order.objects.get(pk=placed.pk).status
+
+
+def carrier(delivery: Delivery) -> Rider:
+    assert delivery.rider
+    return delivery.rider
