@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from deliveries import courier_calls, courier_ends, eta, offers, searching, stopping, tracks
+from deliveries import courier_calls, courier_ends, eta, locking, offers, searching, stopping, tracks
 from deliveries.lifecycle import DELIVERY, LIVE, DeliveryStatus
 from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery
 from foundation import clock, events
@@ -31,16 +31,12 @@ REASON_LENGTH = Delivery._meta.get_field("end_reason").max_length or 0
 
 # ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def lock_live(order: Order) -> Delivery | None:
-    return _locking().filter(order=order, status__in=LIVE).first()
+    return locking.deliveries().filter(order=order, status__in=LIVE).first()
 
 
 def lock_of_rider(order: Order, rider: Rider) -> Delivery | None:
     """The rider's latest delivery of this order, live or ended."""
-    return _locking().filter(order=order, rider=rider).order_by("-attempt").first()
-
-
-def _locking() -> Any:
-    return Delivery.objects.select_for_update(no_key=True, of=("self",)).select_related("rider")
+    return locking.deliveries().filter(order=order, rider=rider).order_by("-attempt").first()
 
 
 # ── following the order ──────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.db import connection, transaction
 
-from deliveries import courier_calls, courier_ends, courier_facts, eta, tracks
+from deliveries import courier_calls, courier_ends, courier_facts, eta, locking, tracks
 from deliveries.couriers.base import Company
 from deliveries.evidence import ENDS, CourierNews, Stage
 from deliveries.lifecycle import LIVE, DeliveryStatus
@@ -120,15 +120,11 @@ def take(news: CourierNews) -> Verdict:
         if known is None:
             return _stranger(news)
         order = rows.lock(known.order_id)
-        delivery = lock(known.pk)
+        delivery = locking.lock(known.pk)
         if news.is_hint and news.stage in ENDS:
             courier_calls.ask(delivery, CourierCall.Purpose.CHECK, f"{news.courier} says {news.word}, unsigned")
             news = replace(news, stage=None)
         return learn(order, delivery, news)
-
-
-def lock(pk: int) -> Delivery:
-    return Delivery.objects.select_for_update(no_key=True, of=("self",)).select_related("rider").get(pk=pk)
 
 
 def _find(news: CourierNews) -> Delivery | None:

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Func, Q, Value, When
 from django.db.models.functions import Now
 
-from deliveries import access, carrying, rejections, searching
+from deliveries import access, carrying, locking, rejections, searching
 from deliveries.lifecycle import OfferStatus
 from deliveries.models import Decision, Delivery, Offer
 from foundation import clock, events, money
@@ -158,7 +158,7 @@ def _lock(offer_id: int, *, whose: Rider | None = None) -> _Held:
     if whose is not None and known.rider_id != whose.pk:
         raise access.not_yours()
     order = rows.lock(known.delivery.order_id)
-    delivery = searching.lock(known.delivery_id)
+    delivery = locking.lock(known.delivery_id)
     offer = Offer.objects.select_for_update(no_key=True, of=("self",)).get(pk=offer_id)
     return _Held(order, delivery, offer, riders_rows.lock(offer.rider_id))
 

@@ -20,6 +20,7 @@ from deliveries import (
     courier_facts,
     courier_news,
     couriers,
+    locking,
     parcels,
     searching,
     stopping,
@@ -239,7 +240,7 @@ def _keep_quote(
 
 def _lock(call: CourierCall) -> tuple[Order, Delivery]:
     order = rows.lock(Delivery.objects.values_list("order_id", flat=True).get(pk=call.delivery_id))
-    return order, courier_news.lock(call.delivery_id)
+    return order, locking.lock(call.delivery_id)
 
 
 # ── the lane ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -292,7 +293,7 @@ def time_is_up(delivery_id: int) -> None:
     cause = Cause("clock", "job:deliveries.courier_time_is_up")
     with transaction.atomic():
         order = rows.lock(Delivery.objects.values_list("order_id", flat=True).get(pk=delivery_id))
-        delivery = courier_news.lock(delivery_id)
+        delivery = locking.lock(delivery_id)
         stopping.give_up(order, delivery, by=cause)
 
 

@@ -13,7 +13,7 @@ import structlog
 from django.db import connection
 from django.db.models.functions import Now
 
-from deliveries import breakers, carrying, courier_calls, courier_options, dispatch, offers, policy
+from deliveries import breakers, carrying, courier_calls, courier_options, dispatch, locking, offers, policy
 from deliveries.dispatch import Action, Plan, Snapshot, Verdict
 from deliveries.lifecycle import DeliveryStatus, OfferStatus
 from deliveries.models import CourierCall, CourierQuote, Decision, Delivery, Offer
@@ -42,15 +42,11 @@ ANSWERS = {
 }
 
 
-def lock(delivery_id: int) -> Delivery:
-    return Delivery.objects.select_for_update(no_key=True, of=("self",)).select_related("rider").get(pk=delivery_id)
-
-
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def look(item: Delivery) -> str | None:
     """Look for a rider (lane `dispatch`). Returns the state of the work row: pending while the search goes on."""
     order = rows.lock(item.order_id)
-    delivery = lock(item.pk)
+    delivery = locking.lock(item.pk)
     if (delivery.state, delivery.lease_token) != (WorkState.LEASED, item.lease_token):
         raise LostLease(str(item.pk))
     if delivery.status != DeliveryStatus.SEARCHING:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import carrying, courier_news
+from deliveries import carrying, courier_news, locking
 from deliveries.evidence import CourierNews, Stage
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import CourierCall, Delivery, Track
@@ -32,7 +32,7 @@ def requested(toy: Toy) -> Delivery:
     delivery = searching()
     with transaction.atomic():
         order = rows.lock(delivery.order_id)
-        carrying.request(order, courier_news.lock(delivery.pk), toy.name, None, by=TEST)
+        carrying.request(order, locking.lock(delivery.pk), toy.name, None, by=TEST)
     CourierCall.objects.all().delete()
     return Delivery.objects.get(pk=delivery.pk)
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 
-from deliveries import by_ops, carrying, courier_news, requesting
+from deliveries import by_ops, carrying, courier_news, locking, requesting
 from deliveries.couriers.base import CannotCancel
 from deliveries.evidence import Stage
 from deliveries.lifecycle import LIVE, DeliveryStatus
@@ -46,7 +46,7 @@ def asked(toy: Toy) -> Delivery:
     """A delivery for which the toy company shall be asked."""
     delivery = searching()
     with transaction.atomic():
-        carrying.request(rows.lock(delivery.order_id), courier_news.lock(delivery.pk), toy.name, None, by=TEST)
+        carrying.request(rows.lock(delivery.order_id), locking.lock(delivery.pk), toy.name, None, by=TEST)
     return Delivery.objects.get(pk=delivery.pk)
 
 

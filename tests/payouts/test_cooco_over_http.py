@@ -7,7 +7,7 @@ import pytest
 import requests
 from django.db import transaction
 
-from deliveries import carrying, courier_calls, courier_news, stopping
+from deliveries import carrying, courier_calls, locking, stopping
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import CourierCall, Delivery
 from foundation import clock
@@ -39,7 +39,7 @@ def asked(pickup_at: datetime) -> Delivery:
     Order.objects.filter(pk=placed.pk).update(ready_at=pickup_at)
     delivery = builders.searching(Order.objects.get(pk=placed.pk))
     with transaction.atomic():
-        carrying.request(rows.lock(placed.pk), courier_news.lock(delivery.pk), "cooco", None, by=TEST)
+        carrying.request(rows.lock(placed.pk), locking.lock(delivery.pk), "cooco", None, by=TEST)
     drain()
     delivery.refresh_from_db()
     assert delivery.courier_ref
@@ -75,7 +75,7 @@ def test_what_cooco_asks_is_what_we_booked(sandbox):
         assert moved(sandbox, delivery, "completed").status == DeliveryStatus.DELIVERED
     moved(sandbox, stopped, "driver_assigned")
     with transaction.atomic():
-        stopping.stop(rows.lock(stopped.order_id), courier_news.lock(stopped.pk), "customer cancelled", by=TEST)
+        stopping.stop(rows.lock(stopped.order_id), locking.lock(stopped.pk), "customer cancelled", by=TEST)
     drain()
     moved(sandbox, lost, "failed")
     # the pickup counts as it was asked for, whatever became of the order since

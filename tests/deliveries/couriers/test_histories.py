@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import carrying, courier_facts, courier_news, couriers
+from deliveries import carrying, courier_facts, courier_news, couriers, locking
 from deliveries.evidence import CourierNews
 from deliveries.models import CourierCall, Delivery
 from foundation import clock
@@ -62,7 +62,7 @@ def requested(company: str) -> Delivery:
     delivery = searching()
     with transaction.atomic():
         order = rows.lock(delivery.order_id)
-        carrying.request(order, courier_news.lock(delivery.pk), company, None, by=TEST)
+        carrying.request(order, locking.lock(delivery.pk), company, None, by=TEST)
     return Delivery.objects.get(pk=delivery.pk)
 
 
