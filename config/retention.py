@@ -41,6 +41,7 @@ RULES = [
     Rule("deliveries_trackinglink", "expires_at", timedelta(days=30)),
     Rule("deliveries_decision", "created_at", timedelta(days=30)),
     Rule("notifications_message", "created_at", timedelta(days=180), also="state NOT IN ('pending', 'leased')"),
+    Rule("notifications_phonecall", "created_at", timedelta(days=30), also="state NOT IN ('pending', 'leased')"),
 ]
 
 

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
 from foundation.errors import IllegalMove
 from notifications import addresses, incidents, recipients
-from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient, RetiredAddress
+from notifications.models import Incident, IncidentStatus, Message, PhoneCall, PushToken, Recipient, RetiredAddress
 
 UNRESOLVED = "unresolved"
 TOKEN_SHOWN = 8
@@ -218,3 +218,15 @@ class RetiredAddressAdmin(ReadOnlyAdmin):
         if not addresses.reinstate(retired.channel, retired.address, decision.by.actor):
             raise IllegalMove("is in use again already")
         return "is written to again"
+
+
+@admin.register(PhoneCall)
+class PhoneCallAdmin(ReadOnlyAdmin):
+    """Who was put through, about which order; the numbers stand with the customer and the rider."""
+
+    list_display = ("public_id", "order_ref", "state", "created_at", "provider_id", "error_message")
+    list_filter = ("state",)
+    ordering = ("-id",)
+    search_fields = ("order_ref__exact", "provider_id__exact")
+    search_help_text = "An exact order id (ours), or Twilio's id of the call"
+    exclude = ("caller", "callee", "lease_token")

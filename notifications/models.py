@@ -1,5 +1,5 @@
-"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), what (Message), and what ops must look at
-(Incident)."""
+"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), what (Message), who is put through to whom
+(PhoneCall), and what ops must look at (Incident)."""
 
 import uuid
 from collections.abc import Sequence
@@ -135,6 +135,32 @@ class Message(WorkItem):
         with transaction.atomic():
             over.update(skipped=[], channel="", receipt="", receipt_at=None, receipt_error="")
             return super().replay(pks)
+
+
+class PhoneCall(WorkItem):
+    """Two people to be connected by phone without seeing each other's number (notifications/calls.py).
+
+    `caller` is rung first, `callee` when they answer; both E.164. `begun_at`: the provider is being asked.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    order_ref = models.CharField(max_length=40)
+    caller = models.CharField(max_length=20)
+    callee = models.CharField(max_length=20)
+    greeting = models.CharField(max_length=200, help_text="Said to the caller while the callee's phone rings.")
+    language = models.CharField(max_length=8, default="en")
+    begun_at = models.DateTimeField(null=True, editable=False)
+    provider_id = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(WorkItem.Meta):
+        indexes: ClassVar = [
+            *WorkItem.Meta.indexes,
+            models.Index(fields=["order_ref", "-created_at"], name="phone_call_of_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"phone call {self.pk}"
 
 
 class Severity(models.TextChoices):

@@ -10,19 +10,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deliveries import eta, ratings
+from deliveries import calling, eta, ratings
 from deliveries.lifecycle import CARRIED
 from deliveries.models import IN_HOUSE, Delivery
 from deliveries.page import words
 from deliveries.selectors import Tracking
 from foundation.geo import haversine_m
+from notifications import calls
 from orders import wishes
 from orders.lifecycle import LIVE, OrderStatus
 from orders.models import Order
 
 State = dict[str, Any]
-PHONE_END = 2
 LATE_AFTER = timedelta(minutes=1)
+CALLING = "Your phone rings in a moment. Answer it, and we put you through; nobody sees your number."
 
 
 def state_of(order: Order) -> State:
@@ -42,6 +43,7 @@ def state_of(order: Order) -> State:
         "arrival": _arrival(arrival_at, zone, tracking.now),
         "late": _late(arrival_at, order.promised_at),
         "driver": _driver(tracking),
+        "calling": CALLING if calls.ringing(order.public_id) else "",
         "position": _position(tracking),
         "away": _away(tracking),
         "may_rate": order.status == OrderStatus.DELIVERED and rating is None,
@@ -81,13 +83,16 @@ def _late(arrival_at: datetime | None, promised_at: datetime | None) -> str:
 
 
 def _driver(tracking: Tracking) -> dict[str, str] | None:
-    """First name only; the number to call, shown by its last digits, only while it is carried (Tracking.driver)."""
+    """First name only, and no number: who calls is put through (deliveries/calling.py)."""
     driver = tracking.driver
     if driver is None or tracking.order.status not in LIVE:
         return None
     first = driver.name.split()[0] if driver.name.split() else "Your rider"
-    call = f"Call {first} (number ends in {driver.phone[-PHONE_END:]})" if driver.phone else ""
-    return {"name": first, "vehicle": driver.vehicle, "phone": driver.phone, "call": call}
+    return {
+        "name": first,
+        "vehicle": driver.vehicle,
+        "call": f"Call {first}" if calling.may_call(tracking) else "",
+    }
 
 
 def _position(tracking: Tracking) -> dict[str, float] | None:

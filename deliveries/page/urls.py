@@ -9,5 +9,6 @@ urlpatterns = [
     path("track/<str:token>/state", views.state, name="track-state"),
     path("track/<str:token>/ticket", views.ticket, name="track-ticket"),
     path("track/<str:token>/rating", views.rating, name="track-rating"),
+    path("track/<str:token>/call", views.call, name="track-call"),
     path("track/<str:token>/preferences", views.preferences, name="track-preferences"),
 ]

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from deliveries import links, ratings
+from deliveries import calling, links, ratings
 from deliveries.models import Delivery, TrackingLink
 from deliveries.page.forms import PreferencesForm, RatingForm, came_from_page, form_token
 from deliveries.page.state import etag_of, may_change, state_of
@@ -118,6 +118,16 @@ def preferences(request: HttpRequest, link: TrackingLink) -> HttpResponse:
             wishes.change(order, said, by=_customer(link))
 
     return _said(request, link, PreferencesForm(request.POST), keep)
+
+
+@csrf_exempt
+@require_POST
+@opened_by_link()
+def call(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    def keep(_: dict[str, Any]) -> None:
+        calling.call_driver(link.order_id, by=_customer(link))
+
+    return _said(request, link, forms.Form(request.POST), keep)
 
 
 def _said(

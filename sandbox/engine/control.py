@@ -14,7 +14,7 @@ from sandbox.engine.http import BadRequest, json_answer, json_object, query_numb
 from sandbox.engine.inbox import iso
 from sandbox.engine.provider import Provider, Route
 
-CHANNELS = ("push", "whatsapp", "sms", "email")
+CHANNELS = ("push", "whatsapp", "sms", "email", "call")
 MOST_ROWS = 1000
 
 

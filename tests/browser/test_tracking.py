@@ -18,6 +18,7 @@ from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Rating, TrackingLink
 from deliveries.page import words
 from foundation import clock
+from notifications.models import PhoneCall
 from orders import wishes
 from orders.lifecycle import TRACKING_WORDS
 from orders.models import Order, OrderItem
@@ -45,6 +46,7 @@ def dinner() -> Order:
         of=store(name="Saffron Kitchen", slug=f"saffron-{next(NUMBERS)}", time_zone="Asia/Kolkata"),
         to=near(north_m=1500, east_m=700),
         promised_at=clock.now() + timedelta(minutes=40),
+        customer_phone="+918012345678",
     )
     for number, name in enumerate(("Masala dosa", "Filter coffee"), 1):
         OrderItem.objects.create(order=placed, position=number, name=name, quantity=number, price_minor=20_000)
@@ -67,7 +69,9 @@ def shows(look: Visit) -> dict[str, Any]:
         "headline": look.text("h1"),
         "steps": page.locator(".steps li").evaluate_all("all => all.map(one => one.className)"),
         "driver": look.text(".driver strong") if page.locator(".driver").is_visible() else None,
-        "call": page.locator("[data-call]").get_attribute("href"),
+        "call": look.text("[data-text='driver.call']")
+        if page.locator("[data-text='driver.call']").is_visible()
+        else None,
         "rider on the map": page.locator("#map .pin.rider").count(),
     }
 
@@ -83,7 +87,7 @@ def should_show(told: dict[str, Any], placed: Order) -> dict[str, Any]:
         "headline": words.HEADLINES[placed.status][0],
         "steps": [step["state"] for step in words.steps(placed, zone)],
         "driver": driver["name"].split()[0] if driver else None,
-        "call": f"tel:{driver['phone']}" if driver else None,
+        "call": f"Call {driver['name'].split()[0]}" if driver else None,
         "rider on the map": int(told["driver_location"] is not None),
     }
 
@@ -152,6 +156,14 @@ def test_two_browsers_follow_an_order_to_its_end_through_a_lost_connection(
     audience.live(True, within_s=60)
     ride(delivery, 1200)
     audience.agree("in transit, with sockets again")
+    assert all("9812345610" not in look.page.content() for look in looks)
+    with looks[0].page.expect_navigation():
+        looks[0].page.click("text=Call Ravi")
+    audience.live(True)
+    audience.agree("called")
+    assert PhoneCall.objects.get().callee == "+919812345610"
+    for look in looks:
+        look.page.wait_for_selector("text=Your phone rings in a moment")
     audience.picture(pictures, "2-on-the-way")
     assert all(re.search(r"about \d\d:\d\d \(in \d+ minutes?\)", look.text("[data-text=arrival]")) for look in looks)
 

@@ -7,8 +7,8 @@ import pytest
 
 from foundation.errors import Permanent, Transient
 from foundation.models import OutboundCall
-from notifications import recipients
-from notifications.channels import CHANNELS, push, sms
+from notifications import recipients, twilio
+from notifications.channels import CHANNELS, push
 from notifications.models import PushToken, Recipient
 from tests.notifications.channel_contract import ChannelContract, letter
 
@@ -50,8 +50,8 @@ class TestSms(ChannelContract):
         return recipients.create(name="Asha", phone=self.good)
 
     def hurry(self, monkeypatch, seconds):
-        monkeypatch.setattr(sms, "TIMEOUT_S", seconds)
-        monkeypatch.setattr(sms._local, "key", None, raising=False)
+        monkeypatch.setattr(twilio, "TIMEOUT_S", seconds)
+        monkeypatch.setattr(twilio._local, "key", None, raising=False)
 
 
 class TestWhatsApp(ChannelContract):

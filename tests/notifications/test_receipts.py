@@ -25,7 +25,7 @@ from notifications.doors import sendgrid, whatsapp
 from notifications.evidence import FAILURES, RANK, Receipt
 from notifications.models import Message, ReceiptWord, Recipient, RetiredAddress
 
-(LANE,) = tasks.LANES
+LANE = tasks.LANES[0]
 PHONE, MAIL = "+918012345678", "asha@customers.example"
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from notifications.channels import CHANNELS
 from notifications.models import Incident, Message, PushToken, Recipient
 
 pytestmark = pytest.mark.django_db(transaction=True)
-(LANE,) = tasks.LANES
+LANE = tasks.LANES[0]
 
 
 @pytest.fixture

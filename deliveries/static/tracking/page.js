@@ -29,9 +29,6 @@
       if (step.state === "now") line.setAttribute("aria-current", "step");
       else line.removeAttribute("aria-current");
     }
-    const call = document.querySelector("[data-call]");
-    if (pick("driver.phone")) call.href = "tel:" + pick("driver.phone");
-    else call.removeAttribute("href");
     if (JSON.stringify(state.preferences) !== wishes) showWishes();
     document.title = state.headline + document.title.slice(document.title.indexOf(" – "));
     tell();

@@ -1,4 +1,4 @@
-"""Twilio, the messaging part: create and fetch Messages.
+"""Twilio: create and fetch Messages; calls are in calls.py.
 
 Documented at twilio.com/docs/messaging/api/message-resource; errors at twilio.com/docs/api/errors. Authentication: HTTP
 Basic with account SID and auth token. Form bodies, 201, status `queued`; a fetch shows `delivered`. The magic numbers
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import secrets
 import time
 from collections.abc import Iterable
@@ -22,27 +21,14 @@ from django.http import HttpRequest, HttpResponse
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer
 from sandbox.engine.provider import Route
-from sandbox.providers.twilio import callbacks
+from sandbox.providers.twilio import callbacks, calls
+from sandbox.providers.twilio.answers import MAGIC_FROM, MAGIC_TO, NUMBER, refused
 from sandbox.receipts import TOO_MANY, Teller
 
 KIND = "twilio.message"
 MESSAGES = "2010-04-01/Accounts/<str:account>/Messages"
-NUMBER = re.compile(r"\+[1-9]\d{6,14}")
 LONGEST_BODY = 1600
 SEGMENT_CHARS = 153
-MAGIC_TO = {
-    "+15005550001": (21211, "Invalid 'To' Phone Number: +15005550001"),
-    "+15005550002": (21612, "Message cannot be sent with the current combination of 'To' and 'From' parameters"),
-    "+15005550003": (21408, "Permission to send an SMS has not been enabled for the region"),
-    "+15005550004": (21610, "Attempt to send to unsubscribed recipient"),
-    "+15005550009": (21614, "'To' number is not a valid mobile number"),
-}
-MAGIC_FROM = {
-    "+15005550001": (21212, "Invalid 'From' Phone Number: +15005550001"),
-    "+15005550007": (21606, "The 'From' phone number is not a valid message-capable Twilio phone number"),
-    "+15005550008": (21611, "This 'From' number has exceeded the maximum number of queued messages"),
-}
-
 
 REFUSALS = {
     TOO_MANY: (20429, "Too Many Requests", 429),
@@ -56,7 +42,11 @@ class Twilio(Teller):
     telling = callbacks.TELLING
 
     def routes(self) -> Iterable[Route]:
-        return (Route("POST", f"{MESSAGES}.json", create), Route("GET", f"{MESSAGES}/<str:sid>.json", fetch))
+        return (
+            Route("POST", f"{MESSAGES}.json", create),
+            Route("GET", f"{MESSAGES}/<str:sid>.json", fetch),
+            Route("POST", "2010-04-01/Accounts/<str:account>/Calls.json", calls.create),
+        )
 
     def authenticate(self, request: HttpRequest) -> HttpResponse | None:
         keys = runtime.current().keys
@@ -73,11 +63,6 @@ class Twilio(Teller):
 
     def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
         return callbacks.sign(signer, body, wrong=wrong)
-
-
-def refused(code: int, message: str, *, status: int = 400) -> HttpResponse:
-    more_info = f"https://www.twilio.com/docs/errors/{code}"
-    return json_answer({"code": code, "message": message, "more_info": more_info, "status": status}, status=status)
 
 
 def create(request: HttpRequest, account: str) -> HttpResponse:
