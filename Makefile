@@ -56,6 +56,7 @@ checks: install ## Django's own checks, migrations, the API's schema
 	$(call announced,schema: docs/openapi.yaml is up to date (if not: make openapi),diff -u docs/openapi.yaml .venv/openapi.yaml)
 
 pytest: install ## the tests alone; ARGS="tests/orders -k refund" chooses
+	@$(PY) tests/browser/install.py
 	$(call announced,tests,$(PY) -m pytest -n 2 $(ARGS))
 
 bench: install ## the figures of docs/benchmarks.md (not part of the tests)
