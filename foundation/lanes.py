@@ -7,7 +7,7 @@ outside any transaction, then its outcome is recorded and the row finished in on
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
 from foundation.errors import CallFailed, Permanent
@@ -32,13 +33,15 @@ class Lane:
     """`apply(item)` does the work by SQL alone and may return the row's final state (default: done).
 
     `apply_all(items)` does a chunk in fewer statements than one each and returns a state for each, in their order; a
-    chunk that fails is still done one by one, by `apply`.
+    chunk that fails is still done one by one, by `apply`. `only` are the columns, with their values, of the rows that
+    are this lane's, where lanes share a table.
     """
 
     name: str
     model: type[WorkItem]
     apply: Callable[..., str | None]
     apply_all: Callable[[Sequence[Any]], Sequence[str]] | None = None
+    only: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 100
     chunk: int = 1
     lease_s: float = 60.0
@@ -47,16 +50,19 @@ class Lane:
 
     def drain_once(self) -> int:
         """Claim one batch and work it off. Returns how many rows were claimed (0: nothing was due)."""
-        items = self.model.claim(limit=self.batch, lease_s=self.lease_s)
+        items = self.model.claim(limit=self.batch, lease_s=self.lease_s, only=self.only)
         self.process(items)
         return len(items)
 
     def count_dead(self, at_most: int) -> int:
-        return self.model._base_manager.filter(state=WorkState.DEAD)[:at_most].count()
+        return self._rows().filter(state=WorkState.DEAD)[:at_most].count()
 
     def count_due(self, before: datetime, at_most: int) -> int:
         """Rows that were due before then and are not finished."""
-        return self.model._base_manager.filter(state__in=OPEN, due_at__lte=before)[:at_most].count()
+        return self._rows().filter(state__in=OPEN, due_at__lte=before)[:at_most].count()
+
+    def _rows(self) -> QuerySet[Any]:
+        return self.model._base_manager.filter(**self.only)
 
     def process(self, items: Sequence[WorkItem]) -> None:
         """Work a claimed batch off: what is fresh at full speed, then what came back from a worker that died."""
@@ -112,7 +118,7 @@ class Lane:
             log.warning("lease_lost", **facts)
             return
         if isinstance(error, Release):
-            item.release(error.wait_s)
+            item.release(error.wait_s, str(error))
             log.info("work_released", **facts)
             return
         delay_s = None if isinstance(error, Permanent) else self.schedule.delay_s(item.retry_count)

@@ -7,7 +7,7 @@ slow finds its token outdated and changes nothing.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -79,16 +79,21 @@ class WorkItem(models.Model):
 
     # ── claiming ─────────────────────────────────────────────────────────────────────────────────────────────
     @classmethod
-    def claim(cls, *, limit: int, lease_s: float) -> list[Self]:
-        """Lease up to `limit` due rows, oldest first; commits by itself (call outside a transaction)."""
+    def claim(cls, *, limit: int, lease_s: float, only: Mapping[str, Any] | None = None) -> list[Self]:
+        """Lease up to `limit` due rows, oldest first; commits by itself (call outside a transaction).
+
+        `only` names columns and their values, for a table that several lanes share: index them before `due_at`.
+        """
         table, pk, _ = cls._names()
+        shared = only or {}
+        ours = "".join(f' AND "{column}" = %s' for column in shared)
         columns = ", ".join(f't."{field.column}"' for field in cls._meta.concrete_fields)
         return list(
             cls._base_manager.raw(
                 f"""
                 WITH due AS MATERIALIZED (
                     SELECT {pk}, state FROM {table}
-                    WHERE state IN ('pending', 'leased') AND due_at <= statement_timestamp()
+                    WHERE state IN ('pending', 'leased') AND due_at <= statement_timestamp(){ours}
                     ORDER BY due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
                 )
                 UPDATE {table} t
@@ -97,7 +102,7 @@ class WorkItem(models.Model):
                 FROM due WHERE t.{pk} = due.{pk}
                 RETURNING {columns}, due.state = 'leased' AS came_back
                 """,  # noqa: S608 - names of our own tables and columns
-                [limit, lease_s],
+                [*shared.values(), limit, lease_s],
             )
         )
 
@@ -144,12 +149,12 @@ class WorkItem(models.Model):
             [wait_s, self.error_message],
         )
 
-    def release(self, wait_s: float) -> bool:
-        """Back to pending as if never claimed: the attempt does not count."""
+    def release(self, wait_s: float, reason: str = "") -> bool:
+        """Back to pending as if never claimed: the attempt does not count. `reason` is for who looks at the row."""
         return self._set_leased(
-            "state = 'pending', retry_count = t.retry_count - 1, error_message = '',"
+            "state = 'pending', retry_count = t.retry_count - 1, error_message = %s,"
             " due_at = clock_timestamp() + make_interval(secs => %s)",
-            [wait_s],
+            [reason[:4000], wait_s],
         )
 
     def bury(self, error: str) -> bool:

@@ -1,13 +1,14 @@
 """Lanes: every row ends done, retried or dead, whatever its handler does, and none for another's sake."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
-from foundation import lanes
+from foundation import clock, lanes
 from foundation.errors import Permanent, Transient
 from foundation.lanes import CallLane, Lane
 from foundation.models import Job
@@ -91,7 +92,20 @@ def test_a_released_row_keeps_its_tries():
 
     lane(apply).drain_once()
     job = Job.objects.get()
-    assert (job.state, job.retry_count) == ("pending", 0)
+    assert (job.state, job.retry_count, job.error_message) == ("pending", 0, "not mine")
+
+
+# spec: W5
+def test_lanes_that_share_a_table_take_count_and_bury_only_their_own_rows():
+    rows("a", "b", "c")
+    Job.objects.filter(subject="b").update(handler="test.other")
+    mine, other = (lane(effect, only={"handler": name}) for name in ("test.work", "test.other"))
+    soon = clock.now() + timedelta(seconds=1)
+    assert (mine.count_due(soon, 10), other.count_due(soon, 10)) == (2, 1)
+    assert mine.drain_once() == 2
+    assert effects() == {"a", "c"}
+    Job.objects.update(state=WorkState.DEAD)
+    assert (mine.count_dead(10), other.count_dead(10)) == (2, 1)
 
 
 # spec: W5
