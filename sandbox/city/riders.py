@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,11 +118,21 @@ class RiderApp:
 
     # ── offers ───────────────────────────────────────────────────────────────────────────────────────────────
     def pushed(self, data: dict[str, Any]) -> None:
-        """A push arrived; an offer is answered beside whatever the rider is doing."""
+        """A push arrived, and the app says so; an offer is answered beside whatever the rider is doing."""
+        if message_id := data.get("messageId"):
+            self._aside(self._acknowledge(str(message_id)))
         if data.get("type") == "offer.made":
-            task = asyncio.create_task(self._answer(str(data["orderId"])))
-            self._answering.add(task)
-            task.add_done_callback(self._answering.discard)
+            self._aside(self._answer(str(data["orderId"])))
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _acknowledge(self, message_id: str) -> None:
+        answer = await self.phone.call("POST", f"/api/v1/notifications/{message_id}/ack")
+        if not answer.ok:
+            self.tally.surprise(f"{self.courier.name} acknowledged {message_id}: {answer.status} {answer.body}")
 
     async def _answer(self, ref: str) -> None:
         mood = self._dice.random()
