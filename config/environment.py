@@ -7,10 +7,15 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import time
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
+
+MICROS = 1_000_000
 
 
 def _boolean(text: str) -> bool:
@@ -30,6 +35,39 @@ def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
+def _hours(text: str) -> tuple[time, time] | None:
+    """ "22:00-08:00" as two times of the day; "" is no hours at all."""
+    if not text.strip():
+        return None
+    begin, _, end = text.partition("-")
+    try:
+        return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
+    except ValueError as error:
+        raise ValueError("is not like 22:00-08:00") from error
+
+
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text.strip()).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("is not a time zone") from error
+
+
+def _amounts(text: str) -> dict[str, int]:
+    """ "sms=0.0079,whatsapp=0.005" in millionths of the currency."""
+    found = {}
+    for word in _words(text):
+        name, _, amount = word.partition("=")
+        try:
+            micros = Decimal(amount.strip()) * MICROS
+        except InvalidOperation as error:
+            raise ValueError(f"{word!r} is not like sms=0.0079") from error
+        if not micros.is_finite() or micros < 0 or micros != micros.to_integral_value():
+            raise ValueError(f"{amount!r} is not an amount of at most six decimals")
+        found[name.strip()] = int(micros)
+    return found
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -41,7 +79,11 @@ KINDS: dict[str, Callable[[str], Any]] = {
     "count": _positive(int),
     "amount": _positive(float),
     "list": _words,
+    "hours": _hours,
+    "time zone": _zone,
+    "amounts": _amounts,
 }
+MAY_BE_EMPTY = ("text", "hours")  # for these, nothing is a value of its own
 
 
 @dataclass(frozen=True)
@@ -54,7 +96,7 @@ class Variable:
     def parse(self) -> Any:
         """The value from the environment. Raises ImproperlyConfigured naming the variable."""
         text = os.environ.get(self.name)
-        if text is None or (text == "" and self.kind != "text"):
+        if text is None or (text == "" and self.kind not in MAY_BE_EMPTY):
             return self.default
         try:
             return KINDS[self.kind](text)
@@ -103,7 +145,7 @@ GROUPS: dict[str, list[Variable]] = {
             "Redis, Valkey (redis:// or redis+socket://) or RabbitMQ (amqp://).",
         ),
         Variable("LIVE_URL", "text", "", "Redis or Valkey for live pushes; empty: the broker, if it is one."),
-        Variable("WORKER_CONCURRENCY", "count", 12, "Processes of one worker; at least one per lane."),
+        Variable("WORKER_CONCURRENCY", "count", 14, "Processes of one worker; at least one per lane."),
     ],
     "Stripe": [
         Variable("STRIPE_SECRET_KEY", "text", "", "Empty: payments and payouts are off."),
@@ -165,9 +207,30 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("FCM_API_BASE", "text", "https://fcm.googleapis.com", "Another base for a sandbox."),
         Variable(
             "PUSH_ACK_SECONDS",
-            "count",
-            None,
-            "A push that no app acknowledged for so long goes on to the next channel; empty: never.",
+            "number",
+            60,
+            "A push that no app acknowledged for so long goes on to the next channel; 0: never, for apps that do not.",
+        ),
+        Variable(
+            "QUIET_HOURS",
+            "hours",
+            (time(22), time(8)),
+            "What can wait is not sent in these hours of the person's day; empty: none.",
+        ),
+        Variable("DEFAULT_TIME_ZONE", "time zone", "UTC", "Of people of whom we do not know where they are."),
+        Variable("MESSAGES_PER_PERSON_PER_HOUR", "count", 30, "One person is told no more than this."),
+        Variable("MESSAGES_PER_EVENT_PER_HOUR", "count", 6, "The same, of one event to one person."),
+        Variable(
+            "MESSAGE_PRICES",
+            "amounts",
+            {},
+            "What one costs by channel, in your currency: sms=0.0079,whatsapp=0.005 (an SMS: a part). Unnamed: free.",
+        ),
+        Variable(
+            "MESSAGE_DAILY_CAPS",
+            "amounts",
+            {},
+            "What may be spent by channel and UTC day, say sms=50; then that channel is passed over. Unnamed: no end.",
         ),
         Variable("OPS_EMAIL", "text", "", "Where critical incidents are mailed to; empty: the console only."),
     ],
@@ -235,8 +298,10 @@ def as_markdown() -> str:
 
 
 def _shown(default: Any) -> str:
-    if default in ("", None, []):
+    if default in ("", None, [], {}):
         return "–"
+    if isinstance(default, tuple):
+        return "`" + "-".join(f"{moment:%H:%M}" for moment in default) + "`"
     if isinstance(default, bool):
         return "yes" if default else "no"
     return f"`{','.join(default) if isinstance(default, list) else default}`"

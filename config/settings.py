@@ -130,6 +130,7 @@ REACTIONS = "config.reactions.REACTIONS"
 LANES = "config.schedule.LANES"
 ROLE_GRANTS = "config.access.ROLE_GRANTS"
 RECIPIENT_OF = "config.recipients.of_user"
+MESSAGE_FACTS = "config.message_facts.now"
 
 # ── people ───────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "foundation.User"
@@ -224,6 +225,12 @@ WHATSAPP_API_VERSION = read("WHATSAPP_API_VERSION")
 FIREBASE_CREDENTIALS = read("FIREBASE_CREDENTIALS")
 FCM_API_BASE = read("FCM_API_BASE")
 PUSH_ACK_SECONDS = read("PUSH_ACK_SECONDS")
+QUIET_HOURS = read("QUIET_HOURS")
+DEFAULT_TIME_ZONE = read("DEFAULT_TIME_ZONE")
+MESSAGES_PER_PERSON_PER_HOUR = read("MESSAGES_PER_PERSON_PER_HOUR")
+MESSAGES_PER_EVENT_PER_HOUR = read("MESSAGES_PER_EVENT_PER_HOUR")
+MESSAGE_PRICES = read("MESSAGE_PRICES")  # in millionths
+MESSAGE_DAILY_CAPS = read("MESSAGE_DAILY_CAPS")
 OPS_EMAIL = read("OPS_EMAIL")
 
 # ── the business ─────────────────────────────────────────────────────────────────────────────────────────────────

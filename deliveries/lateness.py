@@ -40,15 +40,24 @@ def _live_deliveries(orders: Sequence[Order]) -> dict[int, Delivery]:
 
 
 def _look(order: Order, delivery: Delivery | None, now: datetime) -> bool:
-    seen = tracks.latest(delivery) if delivery is not None and delivery.status in ON_THE_WAY else None
-    arrival_at = eta.arrival(order, delivery, now=now, position=seen.point if seen else None)
+    arrival_at = expected_at(order, delivery, now)
     promises.expect(order, arrival_at)
-    if order.promised_at is None or arrival_at <= order.promised_at + GRACE:
+    if not is_behind(order, arrival_at):
         return False
     with transaction.atomic():
         promises.warn(order, eta.minutes_left(arrival_at, now=now))
         _urge(order, delivery)
     return True
+
+
+def expected_at(order: Order, delivery: Delivery | None, now: datetime) -> datetime:
+    """When it will arrive, with its live delivery (None: there is none), from where the carrier is if that is known."""
+    seen = tracks.latest(delivery) if delivery is not None and delivery.status in ON_THE_WAY else None
+    return eta.arrival(order, delivery, now=now, position=seen.point if seen else None)
+
+
+def is_behind(order: Order, arrival_at: datetime) -> bool:
+    return order.promised_at is not None and arrival_at > order.promised_at + GRACE
 
 
 def _urge(order: Order, delivery: Delivery | None) -> None:

@@ -6,17 +6,26 @@ Lists are ordered by primary key and filtered by indexed columns only; search bo
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action, table
 from foundation.errors import IllegalMove
-from notifications import addresses, incidents, recipients
-from notifications.models import Incident, IncidentStatus, Message, PhoneCall, PushToken, Recipient, RetiredAddress
+from notifications import addresses, incidents, recipients, spending
+from notifications.models import (
+    Incident,
+    IncidentStatus,
+    Message,
+    PhoneCall,
+    PushToken,
+    Recipient,
+    RetiredAddress,
+    Spending,
+)
 
 UNRESOLVED = "unresolved"
 TOKEN_SHOWN = 8
@@ -86,7 +95,7 @@ class MessageAdmin(ReadOnlyAdmin):
     search_fields = ("order_ref__exact", "dedupe_key__exact")
     search_help_text = "An exact order id, or recipient:12"
     readonly_fields = ("ladder",)
-    exclude = ("skipped", "lease_token")
+    exclude = ("skipped", "why", "lease_token")
     actions = ("send_again", "put_aside")
     has_resend_permission = may("notifications.resend_message")
 
@@ -98,9 +107,13 @@ class MessageAdmin(ReadOnlyAdmin):
             return queryset.filter(recipient=_number(number)), False
         return super().get_search_results(request, queryset, search_term)
 
-    @admin.display(description="channels that did not do")
+    @admin.display(description="ladder")
     def ladder(self, message: Message) -> SafeString:
-        return format_html_join("", "{}: {}<br>", ((step["channel"], step["reason"]) for step in message.skipped))
+        """Every channel with why it did not do, then the one that was chosen and why."""
+        steps = [(step["channel"] or "not sent", step["reason"]) for step in message.skipped]
+        if message.channel and message.why:
+            steps.append((message.channel, f"chosen: the first that does, of {message.why}"))
+        return table(("channel", "what became of it"), steps)
 
     @reasoned_action("Send again", permission="resend")
     def send_again(self, message: Message, decision: Decision) -> str:
@@ -117,11 +130,14 @@ class MessageAdmin(ReadOnlyAdmin):
 
 @admin.register(Recipient)
 class RecipientAdmin(ReadOnlyAdmin):
-    list_display = ("id", "name", "email", "phone", "language", "opted_out_at", "whatsapp_opted_in_at", "public_id")
+    list_display = (
+        *("id", "name", "email", "phone", "language", "time_zone", "opted_out_at", "whatsapp_opted_in_at"),
+        *("erased_at", "public_id"),
+    )
     ordering = ("-id",)
     search_fields = ("id",)  # shows the box; get_search_results says what it finds
     search_help_text = "The number of a recipient"
-    actions = ("opt_out", "opt_in", "whatsapp_opt_out", "whatsapp_opt_in", "change_addresses")
+    actions = ("opt_out", "opt_in", "whatsapp_opt_out", "whatsapp_opt_in", "change_addresses", "erase")
     has_change_addresses_permission = may("notifications.change_recipient")
 
     def get_search_results(
@@ -166,6 +182,12 @@ class RecipientAdmin(ReadOnlyAdmin):
     def change_addresses(self, recipient: Recipient, decision: Decision) -> str:
         changed = recipients.change_addresses(recipient, **decision.fields)
         return f"changed: {', '.join(changed) or 'nothing'}"
+
+    @reasoned_action("Forget their addresses, and tell them nothing any more", permission="change_addresses")
+    def erase(self, recipient: Recipient, decision: Decision) -> str:
+        if not recipients.erase(recipient):
+            raise IllegalMove("is forgotten already")
+        return "is forgotten, and told nothing any more"
 
 
 @admin.register(PushToken)
@@ -230,3 +252,20 @@ class PhoneCallAdmin(ReadOnlyAdmin):
     search_fields = ("order_ref__exact", "provider_id__exact")
     search_help_text = "An exact order id (ours), or Twilio's id of the call"
     exclude = ("caller", "callee", "lease_token")
+
+
+@admin.register(Spending)
+class SpendingAdmin(ReadOnlyAdmin):
+    """What each channel cost on each UTC day, beside its cap as it is now."""
+
+    list_display = ("day", "channel", "messages", "spent", "cap", "warned_at", "capped_at")
+    ordering = ("-day", "channel")
+
+    @admin.display(description="spent")
+    def spent(self, row: Spending) -> str:
+        return spending.shown(row.spent_micros)
+
+    @admin.display(description="cap")
+    def cap(self, row: Spending) -> str:
+        cap = settings.MESSAGE_DAILY_CAPS.get(row.channel)
+        return "–" if cap is None else spending.shown(cap)

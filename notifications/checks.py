@@ -80,6 +80,26 @@ def _bad_account(why: str) -> CheckMessage:
 
 
 @register()
+def prices_and_caps_fit(**_: Any) -> list[CheckMessage]:
+    """Each names a channel; a cap without a price would hold nothing back."""
+    priced, capped = settings.MESSAGE_PRICES, settings.MESSAGE_DAILY_CAPS
+    found: list[CheckMessage] = [
+        Error(f"There is no channel {name!r} that messages could cost something on", id="notifications.E005")
+        for name in sorted({*priced, *capped} - CHANNELS.keys())
+    ]
+    found += [
+        checks.Warning(
+            f"MESSAGE_DAILY_CAPS names {name}, which costs nothing: the cap is never reached",
+            hint=f"Say in MESSAGE_PRICES what a message by {name} costs.",
+            id="notifications.W002",
+        )
+        for name in sorted(capped.keys() & CHANNELS.keys())
+        if not priced.get(name)
+    ]
+    return found
+
+
+@register()
 def catalogue_is_whole(**_: Any) -> list[CheckMessage]:
     """Every template can be told by a channel there is, in every language its readers have."""
     found: list[CheckMessage] = []
@@ -89,4 +109,6 @@ def catalogue_is_whole(**_: Any) -> list[CheckMessage]:
             found.append(Error(f"{event} is not written in {', '.join(missing)}", id="notifications.E002"))
         if not template.channels or not CHANNELS.keys() >= set(template.channels):
             found.append(Error(f"{event} has no channel, or one that does not exist", id="notifications.E003"))
+        if template.can_wait and (template.transactional or template.urgent):
+            found.append(Error(f"{event} can wait for the morning, and cannot", id="notifications.E006"))
     return found

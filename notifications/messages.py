@@ -38,6 +38,7 @@ def send(
         dedupe_key=key,
         order_ref=order_ref,
         params=dict(params),
+        urgent=template.urgent,
         channels=list(channels or ()),
     )
     Message.objects.bulk_create([message], ignore_conflicts=True)

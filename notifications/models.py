@@ -1,5 +1,5 @@
-"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), what (Message), who is put through to whom
-(PhoneCall), and what ops must look at (Incident)."""
+"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), what (Message) and what it costs (Spending),
+who is put through to whom (PhoneCall), and what ops must look at (Incident)."""
 
 import uuid
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from foundation.models import User
-from foundation.work import WorkItem, WorkState
+from foundation.work import OPEN, WorkItem, WorkState
 
 
 class Recipient(models.Model):
     """Anybody we write to. Knows addresses, wishes and language; knows nothing of orders or riders.
 
     `whatsapp_opted_in_at`: nobody is written to by WhatsApp who did not ask for it (None). `whatsapp_heard_at`: when
-    the person last wrote to us there, which lets us answer in free text for a day.
+    the person last wrote to us there, which lets us answer in free text for a day. `time_zone` is where their clock
+    is, for quiet hours (notifications/quiet.py). `erased_at`: they are nobody any more, and are told nothing at all.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -26,8 +27,12 @@ class Recipient(models.Model):
     email = models.EmailField(blank=True, default="")
     phone = models.CharField(max_length=20, blank=True, default="", help_text="E.164")
     language = models.CharField(max_length=8, default="en")
+    time_zone = models.CharField(
+        max_length=40, blank=True, default="", db_default="", help_text="Empty: as configured (DEFAULT_TIME_ZONE)."
+    )
     channels = models.JSONField(default=list, blank=True, help_text="Channels wished, in order; empty: the event's.")
     opted_out_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
     whatsapp_opted_in_at = models.DateTimeField(null=True, blank=True)
     whatsapp_heard_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -93,7 +98,9 @@ class Message(WorkItem):
 
     `channels` is a ladder of its own (empty: the person's and the event's); what was climbed without success is in
     `skipped`, as `[{channel, reason}]`. `channel` is the one it went by, or one that is under way and must not be tried
-    twice (notifications/sending.py). `receipt` is the furthest that its provider reported of it (SPEC N3).
+    twice (notifications/sending.py); `why` says whose ladder that was. `receipt` is the furthest that its provider
+    reported of it (SPEC N3); `acknowledged_at` is when the person's own app said that they saw it, which ends the climb
+    whatever a provider says later. `urgent`: it has a lane of its own (notifications/tasks.py).
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -102,21 +109,27 @@ class Message(WorkItem):
     dedupe_key = models.CharField(max_length=160, unique=True)
     order_ref = models.CharField(max_length=40, blank=True, default="")
     params = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    urgent = models.BooleanField(default=False, db_default=False, editable=False)
     channels = models.JSONField(default=list)
     skipped = models.JSONField(default=list, db_default=[], editable=False)
     counted_at = models.DateTimeField(null=True, editable=False, help_text="When it took its place in the rate limit.")
     channel = models.CharField(max_length=10, blank=True, default="")
+    why = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     title = models.CharField(max_length=200, blank=True, default="")
     body = models.TextField(blank=True, default="")
     provider_id = models.CharField(max_length=200, blank=True, default="")
     receipt = models.CharField(max_length=12, choices=ReceiptWord.choices, blank=True, default="", db_default="")
     receipt_at = models.DateTimeField(null=True, blank=True)
     receipt_error = models.CharField(max_length=300, blank=True, default="", db_default="")
+    acknowledged_at = models.DateTimeField(null=True, blank=True, help_text="Seen, says the person's app.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta(WorkItem.Meta):
         indexes: ClassVar = [
-            *WorkItem.Meta.indexes,
+            *(index for index in WorkItem.Meta.indexes if index.fields != ["due_at"]),
+            models.Index(  # each of the two lanes finds what is due to it
+                fields=["urgent", "due_at"], condition=models.Q(state__in=OPEN), name="message_due_by_urgency"
+            ),
             models.Index(fields=["recipient", "-created_at"], name="message_of_recipient"),
             models.Index(fields=["order_ref"], condition=~models.Q(order_ref=""), name="message_of_order"),
             models.Index(
@@ -133,7 +146,9 @@ class Message(WorkItem):
         """As for every work row; the ladder is climbed anew, from its foot."""
         over = cls.objects.filter(pk__in=pks, state__in=(WorkState.DEAD, WorkState.IGNORED))
         with transaction.atomic():
-            over.update(skipped=[], channel="", receipt="", receipt_at=None, receipt_error="")
+            over.update(
+                skipped=[], channel="", receipt="", receipt_at=None, receipt_error="", acknowledged_at=None, why=""
+            )
             return super().replay(pks)
 
 
@@ -161,6 +176,27 @@ class PhoneCall(WorkItem):
 
     def __str__(self) -> str:
         return f"phone call {self.pk}"
+
+
+class Spending(models.Model):
+    """What one channel's messages cost on one UTC day, in millionths of the currency that MESSAGE_PRICES is in.
+
+    `warned_at`, `capped_at`: when ops was told that the day's cap was near, and that it was reached; once each.
+    """
+
+    channel = models.CharField(max_length=10)
+    day = models.DateField()
+    messages = models.PositiveIntegerField(default=0)
+    spent_micros = models.PositiveBigIntegerField(default=0)
+    warned_at = models.DateTimeField(null=True)
+    capped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "spending"
+        constraints = [models.UniqueConstraint(fields=["day", "channel"], name="spending_once")]
+
+    def __str__(self) -> str:
+        return f"{self.channel} on {self.day}"
 
 
 class Severity(models.TextChoices):

@@ -5,11 +5,13 @@ message did not arrive sends it on to the next channel of its ladder, as long as
 """
 
 import uuid
+from typing import Any
 
 import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
+from foundation import clock
 from foundation.errors import NotFound
 from foundation.evidence import Verdict
 from foundation.work import OPEN, Release, WorkState
@@ -20,6 +22,7 @@ from notifications.models import Message, ReceiptWord, Recipient
 log = structlog.get_logger(__name__)
 
 UNDER_WAY_WAIT_S = 3.0
+LONGEST_WAIT_S = 600.0
 BY_MAIL = "email"  # sent again when in doubt, so that two provider ids may stand for one message
 
 
@@ -28,7 +31,7 @@ def take(receipt: Receipt) -> Verdict:
     with transaction.atomic():
         message = _find(receipt)
         if message is not None and message.state in OPEN:
-            raise Release(UNDER_WAY_WAIT_S, f"message {message.pk} is under way")
+            raise Release(_wait_s(message), f"message {message.pk} is under way")
         if receipt.retires:
             addresses.retire(receipt.channel, receipt.address, receipt.retires, detail=receipt.error, at=receipt.at)
         if message is None:
@@ -39,17 +42,30 @@ def take(receipt: Receipt) -> Verdict:
         return _write_down(message, receipt, receipt.word)
 
 
+def _wait_s(message: Message) -> float:
+    """A message that waits for the morning says nothing of itself before."""
+    if message.state == WorkState.LEASED:
+        return UNDER_WAY_WAIT_S
+    return min(LONGEST_WAIT_S, max(UNDER_WAY_WAIT_S, (message.due_at - clock.now()).total_seconds()))
+
+
 def acknowledge(recipient: Recipient, public_id: str) -> Verdict:
-    """The person's app says that they saw it. Raises NotFound for a message that is not theirs."""
+    """The person's app says that they saw it: no other channel tells it again, whatever is still heard of one.
+
+    Raises NotFound for a message that is not theirs.
+    """
     ours = _uuid(public_id)
     with transaction.atomic():
         mine = Message.objects.select_for_update(no_key=True, of=("self",)).filter(recipient=recipient)
         message = mine.filter(public_id=ours).first() if ours else None
         if message is None:
             raise NotFound("There is no such message")
-        if message.receipt and RANK[ReceiptWord(message.receipt)] >= RANK[ReceiptWord.READ]:
+        if message.acknowledged_at is not None:
             return Verdict.REPEATED
-        Message.objects.filter(pk=message.pk).update(receipt=ReceiptWord.READ, receipt_at=Now(), receipt_error="")
+        known: dict[str, Any] = {"acknowledged_at": Now()}
+        if not message.receipt or RANK[ReceiptWord(message.receipt)] < RANK[ReceiptWord.READ]:
+            known |= {"receipt": ReceiptWord.READ, "receipt_at": Now(), "receipt_error": ""}
+        Message.objects.filter(pk=message.pk).update(**known)
         return Verdict.APPLIED
 
 
@@ -57,7 +73,8 @@ def climb_unless_read(message_id: int) -> None:
     """A push that no app acknowledged in time goes on to the next channel, while it matters and there is one."""
     with transaction.atomic():
         rows = Message.objects.select_for_update(no_key=True, of=("self",))
-        message = rows.filter(pk=message_id, channel="push", state=WorkState.DONE, receipt="").first()
+        unread = rows.filter(pk=message_id, channel="push", state=WorkState.DONE, receipt="", acknowledged_at=None)
+        message = unread.first()
         if message is not None:
             _sent_on(message, "push", "not acknowledged in time")
 
@@ -124,5 +141,6 @@ def _sent_on(message: Message, channel: str, reason: str, *, again: bool = False
         receipt="",
         receipt_at=None,
         receipt_error="",
+        why="",
     )
     return True

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import phonenumbers
 import structlog
+from django.db import transaction
 from django.db.models.functions import Now
 
 from foundation import clock
@@ -19,12 +20,52 @@ PLATFORM_LENGTH = PushToken._meta.get_field("platform").max_length or 0
 
 
 def create(
-    *, name: str = "", email: str = "", phone: str = "", language: str = "en", user: User | None = None
+    *,
+    name: str = "",
+    email: str = "",
+    phone: str = "",
+    language: str = "en",
+    time_zone: str = "",
+    user: User | None = None,
 ) -> Recipient:
-    """A new recipient. A phone number that cannot be dialled from abroad is left out (the ladder then goes on)."""
+    """A new recipient. A phone number that cannot be dialled from abroad is left out (the ladder then goes on).
+
+    `time_zone` is a name that ZoneInfo knows; "": as configured.
+    """
     return Recipient.objects.create(
-        name=name[:120], email=email, phone=dialable(phone), language=language or "en", user=user
+        name=name[:120],
+        email=email,
+        phone=dialable(phone),
+        language=language or "en",
+        time_zone=time_zone,
+        user=user,
     )
+
+
+def move_to(recipient: Recipient, time_zone: str) -> bool:
+    """Their clock is the one of this time zone from now on. Returns whether that changed anything."""
+    elsewhere = Recipient.objects.filter(pk=recipient.pk).exclude(time_zone=time_zone)
+    return bool(elsewhere.update(time_zone=time_zone))
+
+
+def erase(recipient: Recipient) -> bool:
+    """Forget who they are and where they can be reached; they are told nothing more, whatever it is about.
+
+    What waits to be said to them is not sent: each try looks at this row again. Of what was said the words go with the
+    messages (config/retention.py). Returns whether that changed anything.
+    """
+    with transaction.atomic():
+        new = Recipient.objects.filter(pk=recipient.pk, erased_at=None).update(
+            name="",
+            email="",
+            phone="",
+            channels=[],
+            whatsapp_opted_in_at=None,
+            whatsapp_heard_at=None,
+            erased_at=Now(),
+        )
+        PushToken.objects.filter(recipient=recipient).delete()
+    return bool(new)
 
 
 def dialable(phone: str) -> str:

@@ -1,47 +1,46 @@
-"""Carrying one message to its recipient: the ladder of channels, climbed by the lane in tasks.py (SPEC N2).
+"""Carrying one message to its recipient: the ladder of channels, climbed by the lanes in tasks.py (SPEC N2).
 
-A channel that does not do (off, no address, refused for good) is skipped with its reason and the next one is tried, in
-the same row. One that is only down is tried again; after a few attempts the next one gets its turn. Each channel says
-whether a message whose fate is unknown is sent again (notifications/channels/).
+A channel that does not do (off, no address, its money for today spent, refused for good) is skipped with its reason and
+the next one is tried, in the same row. One that is only down is tried again; after a few attempts the next one gets its
+turn. Before each step it is asked whether the message may go (permission.py); it says what is true then. Each channel
+says whether a message whose fate is unknown is sent again (notifications/channels/).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models.functions import Now
 
-from foundation import clock, events, jobs
+from foundation import events, jobs
 from foundation.errors import CallFailed, Permanent, Unknown
 from foundation.work import LostLease, Release, WorkState
-from notifications import addresses, incidents
+from notifications import addresses, incidents, permission, spending
 from notifications.channels import CHANNELS
 from notifications.channels.base import NO_ADDRESS, Channel, Letter
 from notifications.channels.whatsapp import NOT_OPTED_IN
-from notifications.models import Message, ReceiptWord, Recipient, Severity
+from notifications.models import Message, Recipient, Severity
 from notifications.templates import CATALOGUE, Template, Text
 
 log = structlog.get_logger(__name__)
 
-PER_PERSON_PER_HOUR = 30
 PATIENCE = 4  # attempts that a channel which is down gets while there is another one to try
 DEPLOY_WAIT_S = 5.0
 PUSH, UNACKNOWLEDGED = "push", "notifications.push_unacknowledged"
-OFF = "off"
-PASSED_OVER = {OFF, NO_ADDRESS, NOT_OPTED_IN}  # nobody was asked
+OFF, NOBODY = "off", "no channel reaches this person"
+PASSED_OVER = {OFF, NO_ADDRESS, NOT_OPTED_IN, spending.CAP_REACHED}  # nobody was asked
 CREDENTIALS_REFUSED = ("401", "403")
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A provider has it."""
+    """A provider has it. `why` says whose choice of channels led there; `is_last`: no other one is left."""
 
     channel: str
     provider_id: str
     text: Text
+    why: str = ""
+    is_last: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,32 +68,24 @@ def carry(message: Message) -> Sent | NotSent:
     if template is None or not CHANNELS.keys() >= set(message.channels):
         raise Release(DEPLOY_WAIT_S, f"{message.event} was written by a newer release than this process")
     recipient = Recipient.objects.get(pk=message.recipient_id)
-    if reason := _unwanted(message, template, recipient):
+    if reason := permission.unwanted(message, template, recipient):
         return NotSent(reason)
     _note_interruption(message)
     rungs = _rungs(message, template, recipient)
     ways = [rung for rung in rungs if rung.to]
-    if ways and not (template.transactional or _takes_place(message)):
-        return NotSent("rate limited")
-    text = template.render(recipient.language, message.params)
-    letter = Letter(
-        public_id=message.public_id,
-        reference=f"message:{message.pk}",
-        attempt=message.retry_count,
-        title=text.title,
-        body=text.body,
-        data=template.payload(message.params),
-        event=message.event,
-        language=template.spoken(recipient.language),
-        blanks=template.blanks(recipient.language, message.params),
-    )
+    if ways and (reason := _may_not(message, template, recipient)):
+        return NotSent(reason)
     for rung in rungs:
         if not rung.to:
             _skip(message, rung.channel.name, rung.passed_over)
             continue
-        provider_id = _hand_over(message, rung.channel, letter, rung.to, is_last=rung is ways[-1])
+        if rung is not ways[0] and (reason := permission.over(message)):
+            return NotSent(reason)
+        text, letter = _written(message, template, recipient)
+        is_last = rung is ways[-1]
+        provider_id = _hand_over(message, template, rung, letter, is_last=is_last)
         if provider_id is not None:
-            return Sent(rung.channel.name, provider_id, text)
+            return Sent(rung.channel.name, provider_id, text, _whose(message, template, recipient), is_last)
     return _nobody_took(message)
 
 
@@ -107,12 +98,13 @@ def record(message: Message, outcome: Sent | NotSent) -> WorkState:
         return WorkState.IGNORED
     Message.objects.filter(pk=message.pk).update(
         channel=outcome.channel,
+        why=outcome.why,
         provider_id=outcome.provider_id,
         title=outcome.text.title,
         body=outcome.text.body,
         skipped=message.skipped,
     )
-    if outcome.channel == PUSH and settings.PUSH_ACK_SECONDS:
+    if outcome.channel == PUSH and not outcome.is_last and settings.PUSH_ACK_SECONDS > 0:
         jobs.enqueue(UNACKNOWLEDGED, events.subject_of(message), in_s=settings.PUSH_ACK_SECONDS)
     return WorkState.DONE
 
@@ -123,32 +115,30 @@ def give_up(message: Message, _error: Exception) -> WorkState:
     return WorkState.DEAD
 
 
-# ── whether it may go out ────────────────────────────────────────────────────────────────────────────────────────
-def _unwanted(message: Message, template: Template, recipient: Recipient) -> str:
-    if message.receipt == ReceiptWord.READ:
-        return "read already"
-    if recipient.opted_out_at and not template.transactional:
-        return "opted out"
-    if clock.now() > message.created_at + timedelta(seconds=template.useful_for_s):
-        return "too late"
-    return ""
+# ── what goes out ────────────────────────────────────────────────────────────────────────────────────────────────
+def _may_not(message: Message, template: Template, recipient: Recipient) -> str:
+    """Why it is not sent after all; "" when it may go now. Raises Release when it has to wait."""
+    return (
+        permission.over(message)
+        or permission.hold_back(message, template, recipient)
+        or permission.take_place(message, template)
+    )
 
 
-def _takes_place(message: Message) -> bool:
-    """Whether the person may hear one more thing this hour; then this message is counted, once however often tried.
-
-    The person's row is locked and counted in a statement of its own, which sees what others committed meanwhile: of
-    any number of workers no two take the last place.
-    """
-    if message.counted_at is not None:
-        return True
-    with transaction.atomic():
-        Recipient.objects.select_for_update(no_key=True, of=("self",)).get(pk=message.recipient_id)
-        lately = Message.objects.filter(recipient=message.recipient_id, counted_at__gt=Now() - timedelta(hours=1))
-        if lately.count() >= PER_PERSON_PER_HOUR:
-            return False
-        Message.objects.filter(pk=message.pk).update(counted_at=Now())
-    return True
+def _written(message: Message, template: Template, recipient: Recipient) -> tuple[Text, Letter]:
+    text = template.render(recipient.language, message.params)
+    letter = Letter(
+        public_id=message.public_id,
+        reference=f"message:{message.pk}",
+        attempt=message.retry_count,
+        title=text.title,
+        body=text.body,
+        data=template.payload(message.params),
+        event=message.event,
+        language=template.spoken(recipient.language),
+        blanks=template.blanks(recipient.language, message.params),
+    )
+    return text, letter
 
 
 # ── the ladder ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,8 +146,19 @@ def _ladder(message: Message, template: Template, recipient: Recipient) -> Seque
     """The caller's channels, else those of the person's wishes that fit the event, else the event's own."""
     if message.channels:
         return list(message.channels)
-    wished = [name for name in recipient.channels if name in template.channels]
+    wished = _wished(template, recipient)
     return wished if wished or (recipient.channels and not template.transactional) else template.channels
+
+
+def _wished(template: Template, recipient: Recipient) -> list[str]:
+    return [name for name in recipient.channels if name in template.channels]
+
+
+def _whose(message: Message, template: Template, recipient: Recipient) -> str:
+    """Whose choice of channels and of their order it is, for those who ask why it went by this one."""
+    if message.channels:
+        return "the sender's choice of channels"
+    return "the person's own channels" if _wished(template, recipient) else "the event's ladder"
 
 
 def _rungs(message: Message, template: Template, recipient: Recipient) -> list[Rung]:
@@ -184,16 +185,26 @@ def goes_on(message: Message) -> bool:
         return False
     recipient = Recipient.objects.get(pk=message.recipient_id)
     rungs = _rungs(message, template, recipient)
-    return not _unwanted(message, template, recipient) and any(rung.to for rung in rungs)
+    return not permission.unwanted(message, template, recipient) and any(rung.to for rung in rungs)
 
 
-def _hand_over(message: Message, channel: Channel, letter: Letter, to: Sequence[str], *, is_last: bool) -> str | None:
+def _hand_over(message: Message, template: Template, rung: Rung, letter: Letter, *, is_last: bool) -> str | None:
     """The provider's id; None when this channel does not do. Raises what is worth trying again on this channel."""
-    if not channel.resend_unknown:
-        _keep(message, under_way=channel.name)
+    channel = rung.channel
+    reserved = spending.reserve(channel.name, channel.parts(letter), beyond_cap=template.beyond_cap)
+    if reserved is None:
+        _skip(message, channel.name, spending.CAP_REACHED)
+        return None
     try:
-        return channel.send(letter, to)
+        if not channel.resend_unknown:
+            _keep(message, under_way=channel.name)
+        return channel.send(letter, rung.to)
+    except LostLease:
+        spending.give_back(reserved)
+        raise
     except CallFailed as error:
+        if not isinstance(error, Unknown):
+            spending.give_back(reserved)
         if isinstance(error, Permanent) and error.code in CREDENTIALS_REFUSED:
             _report_refused_credentials(channel, error)
         over = isinstance(error, Permanent) or (isinstance(error, Unknown) and not channel.resend_unknown)
@@ -209,7 +220,7 @@ def _nobody_took(message: Message) -> NotSent:
     refusals = [step for step in message.skipped if not _passed_over(step["reason"])]
     if refusals:
         raise Permanent("; ".join(f"{step['channel']}: {step['reason']}" for step in refusals))
-    return NotSent("no channel reaches this person")
+    return NotSent(NOBODY)
 
 
 def _passed_over(reason: str) -> bool:

@@ -1,30 +1,36 @@
-"""The lanes of this room: drained once a second each (config/schedule.py)."""
+"""The lanes of this room: drained once a second each (config/schedule.py).
+
+What somebody has seconds to act on has a lane of its own: mails that hang at their provider never delay an offer.
+"""
+
+from dataclasses import replace
 
 from foundation.lanes import CallLane, Lane
 from foundation.work import Backoff, Exact
 from notifications import calls, sending
 from notifications.models import Message, PhoneCall
 
-LANES: list[Lane] = [
-    CallLane(
-        name="messages",
-        model=Message,
-        call=sending.carry,
-        apply=sending.record,
-        given_up=sending.give_up,
-        batch=32,
-        threads=8,
-        lease_s=180.0,  # a batch is four times the threads, and a ladder may wait for three time-outs
-        schedule=Backoff(first_s=1, cap_s=600, tries=12),
-    ),
-    CallLane(
-        name="phone calls",
-        model=PhoneCall,
-        call=calls.carry,
-        apply=calls.record,
-        given_up=calls.give_up,
-        batch=8,
-        threads=4,
-        schedule=Exact((2.0, 5.0, 10.0)),
-    ),
-]
+ORDINARY = CallLane(
+    name="messages",
+    model=Message,
+    only={"urgent": False},
+    call=sending.carry,
+    apply=sending.record,
+    given_up=sending.give_up,
+    batch=64,
+    threads=16,
+    lease_s=180.0,  # a batch is four times the threads, and a ladder may wait for three time-outs
+    schedule=Backoff(first_s=1, cap_s=600, tries=12),
+)
+URGENT = replace(ORDINARY, name="urgent messages", only={"urgent": True}, threads=8, batch=8, poll_s=0.02)
+PHONE_CALLS = CallLane(
+    name="phone calls",
+    model=PhoneCall,
+    call=calls.carry,
+    apply=calls.record,
+    given_up=calls.give_up,
+    batch=8,
+    threads=4,
+    schedule=Exact((2.0, 5.0, 10.0)),
+)
+LANES: list[Lane] = [URGENT, ORDINARY, PHONE_CALLS]

@@ -53,6 +53,10 @@ class Template:
 
     `transactional`: about money or work under way, so it is told even to those who opted out, and never rate limited.
     `useful_for_s`: an older message is not sent any more (nobody wants yesterday's "on the way").
+    `urgent`: somebody has seconds to act on it, so it never waits behind what a slow provider holds up.
+    `can_wait`: it is about nothing that happens right now, so it waits for the end of the person's quiet hours.
+    `at_most_per_hour`: of this event to one person, where that is another number than MESSAGES_PER_EVENT_PER_HOUR.
+    `beyond_cap`: it goes out even where the day's money for its channel is spent.
     `data`: push payload key -> param, for apps; `type` (the event) is always there.
     """
 
@@ -61,6 +65,10 @@ class Template:
     texts: Mapping[str, Text]
     transactional: bool = True
     useful_for_s: int = DAY_S
+    urgent: bool = False
+    can_wait: bool = False
+    at_most_per_hour: int | None = None
+    beyond_cap: bool = False
     data: Mapping[str, str] = field(default_factory=dict)
     also_needs: frozenset[str] = frozenset()
 
@@ -214,6 +222,7 @@ _CUSTOMERS = (
             "hi": Text("कैसा लगा?", "आपका ऑर्डर {orderId} कैसा रहा? आपकी रेटिंग से स्टोर और राइडर को मदद मिलती है।"),
         },
         transactional=False,
+        can_wait=True,
         data=_ORDER,
     ),
 )
@@ -229,6 +238,7 @@ _RIDERS = (
             )
         },
         useful_for_s=settings.OFFER_SECONDS,
+        urgent=True,
         data={"orderId": "orderId", "offerId": "offerId", "expiresAt": "deadline"},
     ),
     Template(
@@ -236,6 +246,7 @@ _RIDERS = (
         PUSH_ONLY,
         {"en": Text("Order withdrawn", "The order that was offered to you is no longer available.")},
         useful_for_s=120,
+        urgent=True,
         data={"orderId": "orderId", "offerId": "offerId"},
     ),
     Template(
@@ -316,6 +327,7 @@ _OPS = (
         "ops.incident",
         EMAIL_ONLY,
         {"en": Text("[{severity}] {title}", "{title}\n\nKind: {kind}\nAbout: {subject}\nOrder: {order}\n\n{link}")},
+        beyond_cap=True,
     ),
 )
 

@@ -211,7 +211,7 @@ def _commit_order(
         if intent_id and Order.objects.filter(stripe_payment_intent=intent_id).exists():
             raise Conflict("Another order is paid with it", code="INTENT_IN_USE", field="payment_intent_id")
         _claim_key(storefront, idempotency_key, fingerprint)
-        customer = _customer(storefront, data.buyer)
+        customer = _customer(storefront, data.buyer, store.time_zone)
         order, created = Order.objects.select_related("store", "customer").get_or_create(
             storefront=storefront,
             order_id=data.order_id,
@@ -235,11 +235,16 @@ def _claim_key(storefront: User, idempotency_key: str, fingerprint: str) -> None
     idempotency.remembered(storefront, idempotency_key, fingerprint)
 
 
-def _customer(storefront: User, buyer: Buyer) -> Customer:
-    known = Customer.objects.filter(storefront=storefront, external_id=buyer.external_id)
+def _customer(storefront: User, buyer: Buyer, time_zone: str) -> Customer:
+    """Who orders; their day is that of the store they order from."""
+    known = Customer.objects.filter(storefront=storefront, external_id=buyer.external_id).select_related("recipient")
     if customer := known.first():
+        if customer.recipient.time_zone != time_zone:
+            recipients.move_to(customer.recipient, time_zone)
         return customer
-    recipient = recipients.create(name=buyer.name, email=buyer.email, phone=buyer.phone, language=buyer.language)
+    recipient = recipients.create(
+        name=buyer.name, email=buyer.email, phone=buyer.phone, language=buyer.language, time_zone=time_zone
+    )
     customer, created = Customer.objects.get_or_create(
         storefront=storefront, external_id=buyer.external_id, defaults={"recipient": recipient}
     )

@@ -26,7 +26,9 @@ def create(
     store = Store(name=name, slug=slug or slugify(name)[:60], **fields)
     require_sound(store)
     with transaction.atomic():
-        store.recipient = recipients.create(name=name, email=email, phone=phone, language=language)
+        store.recipient = recipients.create(
+            name=name, email=email, phone=phone, language=language, time_zone=store.time_zone
+        )
         store.save()
     return store
 

@@ -130,6 +130,7 @@ class Demo:
             "PUBLIC_URL": self.url("web"),
             "SOCKETS_URL": self.url("sockets").replace("http", "ws"),
             "OPS_EMAIL": "ops@handoff.example",
+            "QUIET_HOURS": "",  # the city's day has nothing to do with ours
             "TRAVEL_SPEED_M_PER_MIN": str(day.metres_per_minute * speed),
             "SERVICE_MINUTES": str(day.service_min / speed),
             "PLAUSIBLE_SPEED_M_PER_S": str(PLAUSIBLE_M_PER_S * speed),

@@ -20,6 +20,12 @@ def fast_passwords(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(autouse=True)
+def broad_daylight(settings) -> None:
+    """Tests run at any hour; those about quiet hours say when it is quiet."""
+    settings.QUIET_HOURS = None
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker) -> None:
     """The test database may be emptied between tests; any other refuses to TRUNCATE its ledger (payouts/migrations)."""

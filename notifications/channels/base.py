@@ -59,6 +59,10 @@ class Channel(ABC):
         """Why there is no address, for those who ask why nothing came."""
         return NO_ADDRESS
 
+    def parts(self, letter: Letter) -> int:
+        """How often the price of one message is charged for this letter (MESSAGE_PRICES)."""
+        return 1
+
     @abstractmethod
     def send(self, letter: Letter, to: Sequence[str]) -> str:
         """Hand the letter to the provider; returns the provider's id for it.

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from foundation.errors import CallFailed
 from foundation.http import CallRecord
-from notifications import addresses, twilio
+from notifications import addresses, segments, twilio
 from notifications.channels.base import Channel, Letter
 from notifications.models import Recipient
 
@@ -36,6 +36,9 @@ class Sms(Channel):
 
     def addresses(self, recipient: Recipient) -> list[str]:
         return [recipient.phone] if recipient.phone.startswith("+") else []
+
+    def parts(self, letter: Letter) -> int:
+        return segments.count(letter.body[:LONGEST])
 
     def send(self, letter: Letter, to: Sequence[str]) -> str:
         form = {

@@ -1,5 +1,7 @@
 """# spec: S5"""
 
+from datetime import time
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
@@ -15,6 +17,36 @@ def test_a_wrong_value_names_its_variable(monkeypatch):
 
 @pytest.mark.parametrize(("text", "kind"), [("0", "count"), ("-3", "amount"), ("maybe", "yes/no")])
 def test_values_outside_their_kind_are_refused(monkeypatch, text, kind):
+    monkeypatch.setenv("PROBE", text)
+    with pytest.raises(ImproperlyConfigured, match="PROBE"):
+        environment.Variable("PROBE", kind, None, "").parse()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("22:00-08:00", "hours", (time(22), time(8))),
+        (" 23:30 - 07:15 ", "hours", (time(23, 30), time(7, 15))),
+        ("", "hours", None),
+        ("Asia/Kolkata", "time zone", "Asia/Kolkata"),
+        ("sms=0.0079, whatsapp=1", "amounts", {"sms": 7_900, "whatsapp": 1_000_000}),
+        ("sms=0", "amounts", {"sms": 0}),
+    ],
+)
+def test_hours_zones_and_amounts_are_read(monkeypatch, text, kind, value):
+    monkeypatch.setenv("PROBE", text)
+    assert environment.Variable("PROBE", kind, "the default", "").parse() == value
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        *(("22", "hours"), ("22:00-", "hours"), ("22:00-25:00", "hours"), ("Asia/Atlantis", "time zone")),
+        *(("../etc/passwd", "time zone"), ("sms", "amounts"), ("sms=-1", "amounts"), ("sms=0.00000001", "amounts")),
+        *(("sms=NaN", "amounts"), ("sms=Infinity", "amounts")),
+    ],
+)
+def test_hours_zones_and_amounts_that_are_none_are_refused(monkeypatch, text, kind):
     monkeypatch.setenv("PROBE", text)
     with pytest.raises(ImproperlyConfigured, match="PROBE"):
         environment.Variable("PROBE", kind, None, "").parse()

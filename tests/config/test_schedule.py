@@ -51,8 +51,14 @@ def test_what_ops_edited_is_kept_and_what_left_the_page_is_removed():
     assert PeriodicTask.objects.filter(name="made by ops").exists()
 
 
-def test_every_lane_has_a_name_and_a_table_of_its_own():
-    assert len({lane.name for lane in LANES}) == len(LANES) == len({lane.model for lane in LANES})
+def test_every_lane_has_a_name_and_a_table_or_a_part_of_one_of_its_own():
+    parts = {(lane.model, tuple(lane.only.items())) for lane in LANES}
+    assert len({lane.name for lane in LANES}) == len(LANES) == len(parts)
+    shared = [lane for lane in LANES if lane.only]
+    assert [(lane.name, lane.only) for lane in shared] == [
+        ("urgent messages", {"urgent": True}),
+        ("messages", {"urgent": False}),
+    ]
 
 
 def test_every_task_of_the_schedule_exists():

@@ -98,6 +98,7 @@ def _environment(url: str, outside: Sandbox, broker: Valkey, database_url: str) 
         "LIVE_URL": broker.live_url,
         "PUBLIC_URL": url,
         "OPS_EMAIL": OPS_EMAIL,
+        "QUIET_HOURS": "",  # stories are told at any hour
         "HANDOFF_PROCESS": "command",
         "DISPATCH_LEAD_SECONDS": "86400",  # the story's riders are looked for as soon as the store has said yes
         "PLAUSIBLE_SPEED_M_PER_S": "100000",  # and they may be anywhere in no time

@@ -134,6 +134,16 @@ def test_messages_are_found_by_order_or_recipient(client, dead, asha):
     assert "21211" in client.get(reverse("admin:notifications_message_change", args=[dead.pk])).content.decode()
 
 
+# spec: A3 N2
+def test_the_ladder_says_why_each_channel_did_not_do_and_why_the_one_did(client, dead):
+    sign_in(client, Role.READ_ONLY)
+    url = reverse("admin:notifications_message_change", args=[dead.pk])
+    Message.objects.update(state=WorkState.DONE, channel="email", why="the event's ladder")
+    page = client.get(url).content.decode()
+    assert "<td>sms</td><td>permanent: 21211</td>" in page
+    assert "<td>email</td><td>chosen: the first that does, of the event&#x27;s ladder</td>" in page
+
+
 # spec: A3 W7
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("text", ["abc", "recipient:", "recipient:x", "²", "9" * 30, "' OR 1=1", "o'clock", "-1"])
@@ -171,6 +181,17 @@ def test_recipients_are_opted_out_and_their_addresses_mended(client, asha):
     act(client, "pushtoken", "retire", token)
     token.refresh_from_db()
     assert token.retired_reason == "by ops"
+
+
+# spec: A3 N2
+def test_a_person_is_forgotten_once_and_for_all(client, asha):
+    sign_in(client, Role.OPS_LEAD)
+    act(client, "recipient", "erase", asha)
+    asha.refresh_from_db()
+    assert asha.erased_at is not None
+    assert (asha.name, asha.email, asha.phone) == ("", "", "")
+    assert not PushToken.objects.exists()
+    assert "is forgotten already" in act(client, "recipient", "erase", asha).content.decode()
 
 
 # spec: A3 N3

@@ -1,6 +1,7 @@
 """What is found when the program starts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,9 @@ def test_the_catalogue_is_whole_and_a_broken_one_is_refused(monkeypatch):
     broken = Template("order.cancelled", ("pigeon",), {"en": Text("a", "b")})
     monkeypatch.setitem(templates.CATALOGUE, "order.cancelled", broken)
     assert [error.id for error in checks.catalogue_is_whole()] == ["notifications.E002", "notifications.E003"]
+    torn = replace(templates.CATALOGUE["order.refunded"], can_wait=True)
+    monkeypatch.setitem(templates.CATALOGUE, "order.cancelled", torn)
+    assert [error.id for error in checks.catalogue_is_whole()] == ["notifications.E006"]
 
 
 # spec: S5 N3

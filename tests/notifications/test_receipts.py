@@ -10,22 +10,20 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models.functions import Now
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 from hypothesis.extra.django import TransactionTestCase
 
-from foundation import clock, jobs
+from foundation import clock
 from foundation.evidence import Verdict
-from foundation.models import Job
 from foundation.work import Release, WorkState
-from notifications import addresses, messages, receipts, recipients, sending, tasks
+from notifications import addresses, messages, receipts, recipients, tasks
 from notifications.doors import sendgrid, whatsapp
 from notifications.evidence import FAILURES, RANK, Receipt
 from notifications.models import Message, ReceiptWord, Recipient, RetiredAddress
 
-LANE = tasks.LANES[0]
+LANE = tasks.ORDINARY
 PHONE, MAIL = "+918012345678", "asha@customers.example"
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
@@ -295,74 +293,7 @@ def test_the_same_fact_fifty_times_is_one_message(asha, sandbox):
     assert len(sandbox.control("GET", "messages")["messages"]) == 1
 
 
-# ── the ladder by receipts ───────────────────────────────────────────────────────────────────────────────────────
-@pytest.fixture
-def pushed(asha, settings) -> Message:
-    """A push that an app is expected to acknowledge."""
-    settings.PUSH_ACK_SECONDS = 20
-    recipients.register_token(asha, "phone-of-asha-0001")
-    messages.send(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1")
-    work()
-    message = Message.objects.get()
-    assert message.channel == "push"
-    return message
-
-
-def time_is_up() -> None:
-    Job.objects.filter(handler=sending.UNACKNOWLEDGED).update(due_at=Now())
-    while jobs.LANE.drain_once():
-        pass
-    work()
-
-
-# spec: N2 N3
-@pytest.mark.django_db(transaction=True)
-def test_a_push_that_nobody_acknowledges_climbs_to_whatsapp_then_sms_then_email(asha, pushed, sandbox):
-    recipients.opt_in_to_whatsapp(asha, "user:1")
-    time_is_up()
-    for channel, following in (("whatsapp", "sms"), ("sms", "email")):
-        pushed.refresh_from_db()
-        assert pushed.channel == channel
-        receipts.take(receipt(pushed, ReceiptWord.FAILED))
-        work()
-        pushed.refresh_from_db()
-        assert pushed.channel == following
-    receipts.take(receipt(pushed, ReceiptWord.BOUNCED))
-    assert stands(pushed)[0] == "bounced"
-    told = {one["channel"] for one in sandbox.control("GET", "messages")["messages"]}
-    assert told == {"push", "whatsapp", "sms", "email"}
-    assert pushed.skipped[0] == {"channel": "push", "reason": "not acknowledged in time"}
-
-
-# spec: N3
-@pytest.mark.django_db(transaction=True)
-def test_one_that_was_acknowledged_stays_where_it_is(asha, pushed):
-    receipts.acknowledge(asha, str(pushed.public_id))
-    time_is_up()
-    pushed.refresh_from_db()
-    assert (pushed.channel, pushed.receipt, pushed.state) == ("push", "read", WorkState.DONE)
-
-
-# spec: N3
-@pytest.mark.django_db(transaction=True)
-def test_one_that_is_acknowledged_on_its_way_up_goes_no_further(asha, pushed, sandbox):
-    receipts.climb_unless_read(pushed.pk)
-    receipts.acknowledge(asha, str(pushed.public_id))
-    work()
-    pushed.refresh_from_db()
-    assert (pushed.state, pushed.receipt) == (WorkState.IGNORED, "read")
-    assert len(sandbox.control("GET", "messages")["messages"]) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_without_the_setting_no_push_is_waited_for(asha, settings):
-    settings.PUSH_ACK_SECONDS = None
-    recipients.register_token(asha, "phone-of-asha-0001")
-    messages.send(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1")
-    work()
-    assert not Job.objects.exists()
-
-
+# ── many hands ───────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: N3
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_at_once_end_where_one_would():

@@ -12,41 +12,16 @@ from foundation.work import WorkState
 from notifications import messages, recipients, sending, tasks
 from notifications.channels import CHANNELS
 from notifications.models import Incident, Message, PushToken, Recipient
+from tests.notifications import talk
+from tests.notifications.talk import inbox, make_due, reasons, say, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = tasks.LANES[0]
+LANE = tasks.ORDINARY
 
 
 @pytest.fixture
 def asha(sandbox) -> Recipient:
-    """She can be reached on every channel."""
-    recipient = recipients.create(name="Asha", email="asha@customers.example", phone="+918012345678")
-    recipients.register_token(recipient, "phone-of-asha-0001")
-    return recipient
-
-
-def say(recipient: Recipient, event: str = "delivery.completed", dedupe: str = "delivery:1", **more) -> Message:
-    params = {"orderId": "o-1", "totalPaise": 45_000, "etaMinutes": 15, "rider": "Ravi", "reason": "x"}
-    messages.send(recipient.pk, event, params, dedupe=dedupe, **more)
-    return Message.objects.latest("pk")
-
-
-def work() -> None:
-    while LANE.drain_once():
-        pass
-
-
-def make_due() -> None:
-    Message.objects.filter(state=WorkState.PENDING).update(due_at=Now())
-
-
-def inbox(sandbox) -> list[tuple[str, str]]:
-    return [(one["channel"], one["to"]) for one in sandbox.control("GET", "messages")["messages"]]
-
-
-def reasons(message: Message) -> dict[str, str]:
-    message.refresh_from_db()
-    return {step["channel"]: step["reason"] for step in message.skipped}
+    return talk.reachable()
 
 
 # spec: N2
@@ -57,6 +32,7 @@ def test_a_message_goes_out_once_by_the_first_channel_of_its_ladder(asha, sandbo
 
     message.refresh_from_db()
     assert (message.state, message.channel, message.skipped) == (WorkState.DONE, "push", [])
+    assert message.why == "the event's ladder"
     assert message.provider_id.startswith("projects/")
     assert message.body == "Your order has been delivered. Enjoy your meal!"
     (push,) = sandbox.messages("push")
@@ -175,6 +151,11 @@ def test_the_persons_wishes_come_before_the_events_ladder(asha, sandbox):
     say(asha, "delivery.assigned", dedupe="delivery:3")  # push only, and not wished
     work()
     assert sorted(inbox(sandbox)) == [("email", "asha@customers.example"), ("sms", "+918012345678")]
+    assert list(Message.objects.order_by("pk").values_list("channel", "why")) == [
+        ("email", "the person's own channels"),
+        ("sms", "the sender's choice of channels"),
+        ("", ""),
+    ]
     assert reasons(Message.objects.latest("pk")) == {"": "no channel reaches this person"}
 
 
@@ -286,8 +267,8 @@ def test_news_that_is_too_old_is_not_sent(asha, sandbox):
 
 
 # spec: N2
-def test_nobody_hears_more_than_the_limit_however_many_workers_send(asha, sandbox, monkeypatch):
-    monkeypatch.setattr(sending, "PER_PERSON_PER_HOUR", 5)
+def test_nobody_hears_more_than_the_limit_however_many_workers_send(asha, sandbox, settings):
+    settings.MESSAGES_PER_PERSON_PER_HOUR = 5
     ravi = recipients.create(email="ravi@customers.example")
     for number in range(32):
         say(asha, "delivery.on_the_way", dedupe=f"delivery:{number}")
@@ -314,8 +295,8 @@ def test_nobody_hears_more_than_the_limit_however_many_workers_send(asha, sandbo
 
 
 # spec: N2
-def test_what_is_transactional_is_never_limited_and_takes_no_place(asha, sandbox, monkeypatch):
-    monkeypatch.setattr(sending, "PER_PERSON_PER_HOUR", 2)
+def test_what_is_transactional_is_never_limited_and_takes_no_place(asha, sandbox, settings):
+    settings.MESSAGES_PER_PERSON_PER_HOUR = 2
     for number in range(4):
         say(asha, "order.cancelled", dedupe=f"order:{number}")
     say(asha, "review.requested")
@@ -324,8 +305,8 @@ def test_what_is_transactional_is_never_limited_and_takes_no_place(asha, sandbox
 
 
 # spec: N2
-def test_a_place_in_the_limit_is_taken_once_per_message_and_free_again_after_an_hour(asha, sandbox, monkeypatch):
-    monkeypatch.setattr(sending, "PER_PERSON_PER_HOUR", 1)
+def test_a_place_in_the_limit_is_taken_once_per_message_and_free_again_after_an_hour(asha, sandbox, settings):
+    settings.MESSAGES_PER_PERSON_PER_HOUR = 1
     sandbox.fault("fcm", "answer", "error_500", path="/v1", times=2)
     first = say(asha, "review.requested", dedupe="order:1")
     for _ in range(3):

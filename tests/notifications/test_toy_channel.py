@@ -12,7 +12,7 @@ from notifications.channels.base import Channel, Letter
 from notifications.models import Message, Recipient
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = tasks.LANES[0]
+LANE = tasks.ORDINARY
 
 
 class Pigeon(Channel):

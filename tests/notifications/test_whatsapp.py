@@ -17,7 +17,7 @@ from notifications.templates import CATALOGUE
 from tests.notifications.channel_contract import letter
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = tasks.LANES[0]
+LANE = tasks.ORDINARY
 PHONE = "+918012345678"
 WHATSAPP = CHANNELS["whatsapp"]
 

@@ -88,6 +88,14 @@ def test_a_customer_is_known_by_the_storefront_s_id(sandbox, storefront, wish) -
     assert Recipient.objects.filter(email="asha@example.test").count() == 1
 
 
+# spec: N2
+def test_a_customers_day_is_that_of_the_store_they_order_from(sandbox, storefront, wish, store) -> None:
+    for number, zone in enumerate(("Asia/Kolkata", "America/New_York", "America/New_York")):
+        Store.objects.filter(pk=store.pk).update(time_zone=zone)
+        placing.place(storefront, replace(wish, order_id=f"A-{number}"))
+        assert Customer.objects.get().recipient.time_zone == zone
+
+
 # ── Idempotency-Key ──────────────────────────────────────────────────────────────────────────────────────────────
 # spec: O4
 def test_a_repeated_key_is_the_same_request_and_says_created_again(sandbox, storefront, wish) -> None:

@@ -81,9 +81,9 @@ def test_a_store_that_cannot_be_is_refused_with_the_field(fact, value, field) ->
 
 @pytest.mark.django_db
 def test_a_new_store_has_somebody_to_write_to() -> None:
-    store = builders.store(name="Blue Door", slug="", email="blue@example.test")
+    store = builders.store(name="Blue Door", slug="", email="blue@example.test", time_zone="Asia/Kolkata")
     assert store.slug == "blue-door"
-    assert store.recipient.email == "blue@example.test"
+    assert (store.recipient.email, store.recipient.time_zone) == ("blue@example.test", "Asia/Kolkata")
 
 
 @pytest.mark.django_db
