@@ -1,4 +1,4 @@
-"""The web process: the webhook lane in front, Django behind it (APIs, admin)."""
+"""The web process: the lanes for webhooks and positions in front, Django behind them (APIs, admin)."""
 
 import os
 
@@ -9,6 +9,7 @@ from django.core.wsgi import get_wsgi_application
 
 django_application = get_wsgi_application()
 
-from webhooks.lane import WebhookLane  # noqa: E402  (needs the application registry)
+from deliveries.api.location_lane import LocationLane  # noqa: E402  (need the application registry)
+from webhooks.lane import WebhookLane  # noqa: E402
 
-application = WebhookLane(django_application)
+application = WebhookLane(LocationLane(django_application))

@@ -1,10 +1,13 @@
 """What a rider's phone reports every ten seconds (SPEC R7): the rider's spot, tracks of what is carried, suspicions.
 
 Also what follows from being somewhere: a rider who has left the store with the food is out for delivery, whether the
-button was pressed or not.
+button was pressed or not. Reports are taken one by one, or many riders' in one transaction (`take_together`): the rules
+are the same, and no order is written either way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -12,30 +15,116 @@ from django.db import transaction
 from deliveries import carrying, fraud, tracks
 from deliveries.lifecycle import CARRIED, DeliveryStatus
 from deliveries.models import Delivery
+from deliveries.tracks import Fetched
 from foundation import clock
 from foundation.events import Cause
 from foundation.geo import haversine_m
 from orders import rows
 from riders import positions
 from riders.models import Rider
-from riders.positions import PointResult, PointVerdict, Seen
+from riders.positions import PointResult, PointVerdict, Reporter, Seen
 
 BY = Cause("system", "left the store")
 LEFT_AT_GEOFENCES = 2  # twice as far from the store as a pickup may be confirmed: the rider has left
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a phone sent. `user`: the public id of who is signed in there."""
+
+    user: UUID
+    points: Sequence[Seen]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A report that is written down: a result per point, in their order, and what the rider may have left a store
+    with."""
+
+    rider_id: int
+    results: list[PointResult]
+    fetched: Sequence[Fetched] = ()
+
+    @property
+    def accepted(self) -> list[Seen]:
+        return [result.seen for result in self.results if result.verdict == PointVerdict.ACCEPTED]
 
 
 def report(rider: Rider, points: Sequence[Seen]) -> list[PointResult]:
     """Take what a phone reports, in any order; a result per point, in the order given. Writes tracks only while the
     rider carries something."""
     results = positions.seen(rider.pk, points, now=clock.now())
-    accepted = [result.seen for result in results if result.verdict == PointVerdict.ACCEPTED]
-    tracks.keep(rider.pk, accepted)
-    impossible = [result for result in results if result.verdict == PointVerdict.IMPOSSIBLE]
-    if impossible:
-        _suspect(rider, impossible[-1])
-    if accepted:
-        _leave_stores(rider, max(accepted, key=lambda seen: seen.recorded_at))
+    taken = Taken(rider.pk, results)
+    fetched, _ = tracks.keep({rider.pk: taken.accepted})
+    follow(replace(taken, fetched=fetched))
     return results
+
+
+def take_together(reports: Sequence[Report]) -> list[Taken | None]:
+    """Write down the reports of many phones in one transaction, in a number of statements that does not grow with them.
+
+    It waits for nobody: a rider is left out (None) one of whose rows somebody else has locked at this moment, and so is
+    who may not report at all. They take the plain way. What follows from a report is left to the caller (`follow`).
+    """
+    with transaction.atomic():
+        known = positions.reporters({one.user for one in reports})
+        found, believed = _judge(reports, known)
+        fetched, left_out = tracks.keep(_accepted(found), wait=False)
+        left_out |= _move([one for one in known.values() if one.rider_id not in left_out], believed)
+    return [
+        replace(taken, fetched=[one for one in fetched if one.rider_id == taken.rider_id])
+        if taken is not None and taken.rider_id not in left_out
+        else None
+        for taken in found
+    ]
+
+
+def _judge(
+    reports: Sequence[Report], known: Mapping[UUID, Reporter]
+) -> tuple[list[Taken | None], dict[int, Seen | None]]:
+    """What becomes of each report, and which position of each rider we believe then. Two of one rider count as if one
+    had come after the other."""
+    now, taken = clock.now(), list[Taken | None]()
+    believed = {one.rider_id: one.spot for one in known.values()}
+    for one in reports:
+        reporter = known.get(one.user)
+        if reporter is None:
+            taken.append(None)
+            continue
+        results, last = positions.judge_all(one.points, believed[reporter.rider_id], now=now)
+        believed[reporter.rider_id] = last
+        taken.append(Taken(reporter.rider_id, results))
+    return taken, believed
+
+
+def _accepted(found: Sequence[Taken | None]) -> dict[int, list[Seen]]:
+    points: dict[int, list[Seen]] = {}
+    for taken in found:
+        if taken is not None and taken.accepted:
+            points.setdefault(taken.rider_id, []).extend(taken.accepted)
+    return points
+
+
+def _move(riders: Sequence[Reporter], believed: Mapping[int, Seen | None]) -> set[int]:
+    """Write the spots of those who are online. Returns the riders whose spot was not ours to write."""
+    news = [(one, last) for one in riders if (last := believed[one.rider_id]) is not None and last is not one.spot]
+    moved = {one.rider_id: last for one, last in news if one.spot is not None}
+    appeared = {one.rider_id: last for one, last in news if one.spot is None and one.is_online}
+    written = positions.move(moved, wait=False) | positions.appear(appeared, wait=False)
+    return {*moved, *appeared} - written
+
+
+# ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────
+def follow(taken: Taken) -> None:
+    """Raise a flag for what is impossible, and see who has left a store; each in a transaction of its own."""
+    impossible = [result for result in taken.results if result.verdict == PointVerdict.IMPOSSIBLE]
+    if impossible:
+        _suspect(Rider.objects.get(pk=taken.rider_id), impossible[-1])
+    if taken.fetched:
+        newest = max(taken.accepted, key=lambda seen: seen.recorded_at)
+        for fetched in taken.fetched:
+            if _has_left(fetched, newest):
+                _leave(fetched)
 
 
 def _suspect(rider: Rider, result: PointResult) -> None:
@@ -47,18 +136,17 @@ def _suspect(rider: Rider, result: PointResult) -> None:
         fraud.jump(rider, result, order_id=carried.order_id, delivery_id=carried.pk)
 
 
-def _leave_stores(rider: Rider, seen: Seen) -> None:
+def _has_left(fetched: Fetched, seen: Seen) -> bool:
     """SPEC R4: OUT_FOR_DELIVERY may be set by the system when the rider leaves the store."""
-    fetched = Delivery.objects.filter(rider=rider, status=DeliveryStatus.PICKED_UP, picked_up_at__lt=seen.recorded_at)
-    for delivery in fetched.select_related("order__store"):
-        store = delivery.order.store.point
-        if store and haversine_m(store, seen.point) > LEFT_AT_GEOFENCES * settings.GEOFENCE_M:
-            _leave(delivery.order_id, delivery.pk)
+    far = haversine_m(fetched.store, seen.point) > LEFT_AT_GEOFENCES * settings.GEOFENCE_M
+    return far and fetched.picked_up_at < seen.recorded_at
 
 
-def _leave(order_id: int, delivery_id: int) -> None:
+def _leave(fetched: Fetched) -> None:
     with transaction.atomic():
-        order = rows.lock(order_id)
+        order = rows.lock(fetched.order_id)
         delivery = carrying.lock_live(order)
-        if delivery is not None and delivery.pk == delivery_id and delivery.status == DeliveryStatus.PICKED_UP:
+        if delivery is None or delivery.pk != fetched.delivery_id:
+            return
+        if delivery.status == DeliveryStatus.PICKED_UP:
             carrying.leave(order, delivery, by=BY)

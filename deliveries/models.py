@@ -90,6 +90,7 @@ class Delivery(WorkItem):
         indexes: ClassVar = [
             *WorkItem.Meta.indexes,
             models.Index(fields=["rider", "-assigned_at"], name="delivery_of_rider"),
+            models.Index(fields=["rider"], condition=Q(status__in=CARRIED), name="delivery_carried_by"),
             models.Index(fields=["status", "-created_at"], name="delivery_by_status"),
             models.Index(fields=["courier", "-created_at"], name="delivery_of_courier"),
             models.Index(fields=["courier_ref"], condition=~Q(courier_ref=""), name="delivery_by_courier_ref"),

@@ -1,45 +1,74 @@
 """Where riders were while they carried (SPEC R7): kept only while a delivery is live, or while a flag needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from deliveries.lifecycle import CARRIED, LIVE, FlagStatus
+from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, FlagStatus
 from deliveries.models import Delivery, FraudFlag, Track
 from foundation.geo import Point
 from riders.positions import Seen
 
 # FOR SHARE waits for whoever is just ending one of these deliveries, and then does not find it any more: no point is
-# written behind the back of the clearing.
-_KEEP = """
-    WITH carried AS MATERIALIZED (
-        SELECT id FROM deliveries_delivery WHERE rider_id = %(rider)s AND status = ANY(%(carried)s)
-        ORDER BY id FOR SHARE
+# written behind the back of the clearing. The statuses stand in the text, where the planner sees that the small index
+# of what is carried will do, however many deliveries a rider has behind them.
+_CARRIED = "status IN ({})".format(", ".join(f"'{status}'" for status in CARRIED))
+_KEEP = f"""
+    WITH points AS MATERIALIZED (
+        SELECT * FROM unnest(%(of)s::bigint[], %(lats)s::float8[], %(lngs)s::float8[], %(accuracies)s::float8[],
+            %(times)s::timestamptz[]) AS p(rider_id, lat, lng, accuracy_m, recorded_at)
+    ), carried AS MATERIALIZED (
+        SELECT id, rider_id FROM deliveries_delivery WHERE rider_id = ANY(%(riders)s::bigint[]) AND {_CARRIED}
+        ORDER BY id FOR SHARE {{skip}}
+    ), kept AS (
+        INSERT INTO deliveries_track (rider_id, delivery_id, latitude, longitude, accuracy_m, recorded_at)
+        SELECT c.rider_id, c.id, p.lat, p.lng, p.accuracy_m, p.recorded_at FROM carried c JOIN points p USING (rider_id)
+        ON CONFLICT (delivery_id, recorded_at) DO NOTHING
     )
-    INSERT INTO deliveries_track (rider_id, delivery_id, latitude, longitude, accuracy_m, recorded_at)
-    SELECT %(rider)s, carried.id, p.lat, p.lng, p.accuracy_m, p.recorded_at
-    FROM carried, unnest(%(lats)s::float8[], %(lngs)s::float8[], %(accuracies)s::float8[], %(times)s::timestamptz[])
-        AS p(lat, lng, accuracy_m, recorded_at)
-    ON CONFLICT (delivery_id, recorded_at) DO NOTHING
-"""
+    SELECT d.rider_id, d.id, d.order_id, d.picked_up_at, s.latitude, s.longitude, c.id IS NOT NULL
+    FROM deliveries_delivery d LEFT JOIN carried c ON c.id = d.id
+        LEFT JOIN orders_order o ON o.id = d.order_id AND d.status = '{DeliveryStatus.PICKED_UP}'
+        LEFT JOIN orders_store s ON s.id = o.store_id
+    WHERE d.rider_id = ANY(%(riders)s::bigint[]) AND d.{_CARRIED} AND (c.id IS NULL OR s.latitude IS NOT NULL)
+"""  # noqa: S608 - made of constants
 
 
-def keep(rider_id: int, points: Sequence[Seen]) -> int:
-    """Keep these positions for every delivery the rider carries now. Returns how many points were written."""
-    if not points:
-        return 0
+@dataclass(frozen=True)
+class Fetched:
+    """A delivery that its rider has picked up, and has not left the store with as far as we know."""
+
+    rider_id: int
+    delivery_id: int
+    order_id: int
+    picked_up_at: datetime
+    store: Point
+
+
+def keep(points: Mapping[int, Sequence[Seen]], *, wait: bool = True) -> tuple[list[Fetched], set[int]]:
+    """Keep these positions of riders for every delivery that each carries now.
+
+    Returns what of that was picked up and may leave its store now, and the riders that were left out: without `wait`
+    those one of whose deliveries somebody else has locked.
+    """
+    every = [(rider_id, seen) for rider_id, seens in points.items() for seen in seens]
+    if not every:
+        return [], set()
     params: dict[str, Any] = {
-        "rider": rider_id,
-        "carried": [str(status) for status in CARRIED],
-        "lats": [seen.point.lat for seen in points],
-        "lngs": [seen.point.lng for seen in points],
-        "accuracies": [seen.accuracy_m for seen in points],
-        "times": [seen.recorded_at for seen in points],
+        "riders": list(points),
+        "of": [rider_id for rider_id, _ in every],
+        "lats": [seen.point.lat for _, seen in every],
+        "lngs": [seen.point.lng for _, seen in every],
+        "accuracies": [seen.accuracy_m for _, seen in every],
+        "times": [seen.recorded_at for _, seen in every],
     }
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, params)
-        return int(cursor.rowcount)
+        cursor.execute(_KEEP.format(skip="" if wait else "SKIP LOCKED"), params)
+        rows = cursor.fetchall()
+    fetched = [Fetched(*row[:4], Point(*row[4:6])) for row in rows if row[6]]
+    return fetched, {row[0] for row in rows if not row[6]}
 
 
 def latest(delivery: Delivery) -> Seen | None:

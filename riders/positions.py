@@ -3,16 +3,19 @@
 Reporting a position touches one narrow row and no order: phones do it every ten seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
 from foundation import clock, geo
 from foundation.geo import Point
+from foundation.models import Role
 from riders import capacity
 from riders.models import RiderSpot
 
@@ -20,23 +23,43 @@ FUTURE_TOLERANCE = timedelta(seconds=30)  # phones' clocks are a little off
 JITTER_M = 250.0  # positions between houses jump this far within a second, and nobody cheated
 WORST_ACCURACY_M = 500.0  # a phone that claims to be worse is not excused for more
 
-_MOVE = """
-    UPDATE riders_riderspot
-    SET latitude = %(lat)s, longitude = %(lng)s, spot = point(%(x)s, %(y)s), accuracy_m = %(accuracy_m)s,
-        seen_at = %(seen_at)s
-    WHERE rider_id = %(rider_id)s AND seen_at < %(seen_at)s
+_NEWS = """
+    SELECT * FROM unnest(%(riders)s::bigint[], %(lats)s::float8[], %(lngs)s::float8[], %(xs)s::float8[],
+        %(ys)s::float8[], %(accuracies)s::float8[], %(times)s::timestamptz[])
+        AS n(rider_id, lat, lng, x, y, accuracy_m, seen_at)
 """
+_MOVE = f"""
+    WITH news AS MATERIALIZED ({_NEWS}), held AS MATERIALIZED (
+        SELECT rider_id FROM riders_riderspot WHERE rider_id = ANY(%(riders)s::bigint[])
+        ORDER BY rider_id FOR NO KEY UPDATE {{skip}}
+    ), moved AS (
+        UPDATE riders_riderspot s
+        SET latitude = n.lat, longitude = n.lng, spot = point(n.x, n.y), accuracy_m = n.accuracy_m, seen_at = n.seen_at
+        FROM news n JOIN held USING (rider_id) WHERE s.rider_id = n.rider_id AND s.seen_at < n.seen_at
+    )
+    SELECT rider_id FROM held
+"""  # noqa: S608 - made of constants
 # The lock on the rider makes load and freedom true at the time they are copied.
 _APPEAR = f"""
-    WITH r AS MATERIALIZED (SELECT * FROM riders_rider WHERE id = %(rider_id)s AND is_online FOR NO KEY UPDATE)
-    INSERT INTO riders_riderspot (rider_id, latitude, longitude, spot, accuracy_m, seen_at, load, free)
-    SELECT r.id, %(lat)s, %(lng)s, point(%(x)s, %(y)s), %(accuracy_m)s, %(seen_at)s, {capacity.LOAD}, {capacity.FREE}
-    FROM r
-    ON CONFLICT (rider_id) DO UPDATE
-    SET latitude = excluded.latitude, longitude = excluded.longitude, spot = excluded.spot,
-        accuracy_m = excluded.accuracy_m, seen_at = excluded.seen_at
-    WHERE riders_riderspot.seen_at < excluded.seen_at
+    WITH news AS MATERIALIZED ({_NEWS}), r AS MATERIALIZED (
+        SELECT * FROM riders_rider WHERE id = ANY(%(riders)s::bigint[]) AND is_online
+        ORDER BY id FOR NO KEY UPDATE {{skip}}
+    ), appeared AS (
+        INSERT INTO riders_riderspot (rider_id, latitude, longitude, spot, accuracy_m, seen_at, load, free)
+        SELECT r.id, n.lat, n.lng, point(n.x, n.y), n.accuracy_m, n.seen_at, {capacity.LOAD}, {capacity.FREE}
+        FROM r JOIN news n ON n.rider_id = r.id
+        ON CONFLICT (rider_id) DO UPDATE
+        SET latitude = excluded.latitude, longitude = excluded.longitude, spot = excluded.spot,
+            accuracy_m = excluded.accuracy_m, seen_at = excluded.seen_at
+        WHERE riders_riderspot.seen_at < excluded.seen_at
+    )
+    SELECT id FROM r
 """  # noqa: S608 - made of constants
+_REPORTERS = """
+    SELECT u.public_id, r.id, r.is_online, s.latitude, s.longitude, s.seen_at, s.accuracy_m
+    FROM foundation_user u JOIN riders_rider r ON r.user_id = u.id LEFT JOIN riders_riderspot s ON s.rider_id = r.id
+    WHERE u.public_id = ANY(%(users)s) AND u.is_active AND u.role = %(role)s
+"""
 
 
 class PointVerdict(StrEnum):
@@ -67,6 +90,15 @@ class PointResult:
     speed_m_per_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Reporter:
+    """A rider who may report positions. `spot` None: offline, or not seen yet."""
+
+    rider_id: int
+    is_online: bool
+    spot: Seen | None
+
+
 def seen(rider_id: int, points: Sequence[Seen], *, now: datetime) -> list[PointResult]:
     """Take what a phone reported, in any order; returns a result per point, in the order given.
 
@@ -74,15 +106,22 @@ def seen(rider_id: int, points: Sequence[Seen], *, now: datetime) -> list[PointR
     whichever is written last. Impossible points are not taken: they come back with the figures, for the caller to
     flag. A rider who really is that far away becomes possible again as time passes.
     """
-    last = known = spot_of(rider_id)
+    known = spot_of(rider_id)
+    results, last = judge_all(points, known, now=now)
+    if last is not None and last is not known:
+        (appear if known is None else move)({rider_id: last})
+    return results
+
+
+def judge_all(points: Sequence[Seen], last: Seen | None, *, now: datetime) -> tuple[list[PointResult], Seen | None]:
+    """A result per point, in the order given, each judged after the one it follows in time; and the last position that
+    we believe then. Pure."""
     results: dict[int, PointResult] = {}
     for index, point in sorted(enumerate(points), key=lambda pair: pair[1].recorded_at):
         results[index] = judge(point, last, now=now)
         if results[index].verdict == PointVerdict.ACCEPTED:
             last = point
-    if last is not None and last is not known:
-        _write(rider_id, last, known=known is not None)
-    return [results[index] for index in range(len(points))]
+    return [results[index] for index in range(len(points))], last
 
 
 def judge(point: Seen, last: Seen | None, *, now: datetime) -> PointResult:
@@ -117,16 +156,44 @@ def fresh_since(now: datetime) -> datetime:
     return now - timedelta(seconds=settings.POSITION_FRESH_SECONDS)
 
 
-def _write(rider_id: int, newest: Seen, *, known: bool) -> None:
-    x, y = geo.mercator(newest.point)
-    params = {
-        "rider_id": rider_id,
-        "lat": newest.point.lat,
-        "lng": newest.point.lng,
-        "x": x,
-        "y": y,
-        "accuracy_m": newest.accuracy_m,
-        "seen_at": newest.recorded_at,
+def reporters(users: Collection[UUID]) -> dict[UUID, Reporter]:
+    """The riders among these users (by public id) who may report now, with what we know of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_REPORTERS, {"users": list(users), "role": Role.RIDER})
+        return {row[0]: _reporter(*row[1:]) for row in cursor.fetchall()}
+
+
+def _reporter(
+    rider_id: int, is_online: bool, lat: float | None, lng: float | None, seen_at: Any, accuracy_m: float | None
+) -> Reporter:
+    spot = None if lat is None or lng is None else Seen(Point(lat, lng), seen_at, accuracy_m)
+    return Reporter(rider_id, is_online, spot)
+
+
+def move(newest: Mapping[int, Seen], *, wait: bool = True) -> set[int]:
+    """Move the spots of these riders on, none of them back in time. Returns those whose spot was there and was ours to
+    move: without `wait`, who is locked by somebody else is left out, so that a crowd never waits for one of them."""
+    return _write(_MOVE, newest, wait)
+
+
+def appear(newest: Mapping[int, Seen], *, wait: bool = True) -> set[int]:
+    """As `move`, for riders that have no spot yet: they get one, if they are online."""
+    return _write(_APPEAR, newest, wait)
+
+
+def _write(statement: str, newest: Mapping[int, Seen], wait: bool) -> set[int]:
+    if not newest:
+        return set()
+    planes = [geo.mercator(seen.point) for seen in newest.values()]
+    params: dict[str, Any] = {
+        "riders": list(newest),
+        "lats": [seen.point.lat for seen in newest.values()],
+        "lngs": [seen.point.lng for seen in newest.values()],
+        "xs": [x for x, _ in planes],
+        "ys": [y for _, y in planes],
+        "accuracies": [seen.accuracy_m for seen in newest.values()],
+        "times": [seen.recorded_at for seen in newest.values()],
     }
     with connection.cursor() as cursor:
-        cursor.execute(_MOVE if known else _APPEAR, params)
+        cursor.execute(statement.format(skip="" if wait else "SKIP LOCKED"), params)
+        return {row[0] for row in cursor.fetchall()}

@@ -1,5 +1,6 @@
 """`POST /api/v1/rider/location` (SPEC R7): one position or many, answered with a result per point."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
@@ -11,7 +12,9 @@ from deliveries.api.rider_bodies import RiderPoint, RiderPoints, RiderPointTaken
 from foundation import clock, geo
 from foundation.api.errors import first_message
 from riders.api.envelope import RiderView, answer, envelope, read
-from riders.positions import PointVerdict, Seen
+from riders.positions import PointResult, PointVerdict, Seen
+
+MESSAGE = "Location updated successfully"
 
 
 class LocationView(RiderView):
@@ -27,20 +30,28 @@ class LocationView(RiderView):
         A batch is answered 200 even where some of its points are no good, so that the phone can forget them all.
         Positions are kept only while a delivery is under way.
         """
-        points = _points(request.data)
-        seen = [(index, point) for index, point in enumerate(points) if isinstance(point, Seen)]
-        results = location.report(self.rider, [point for _, point in seen])
-        taken: dict[int, dict[str, Any]] = {
-            index: {"accepted": result.verdict == PointVerdict.ACCEPTED, "result": str(result.verdict), "reason": None}
-            for (index, _), result in zip(seen, results, strict=True)
-        }
-        for index, point in enumerate(points):
-            if isinstance(point, str):
-                taken[index] = {"accepted": False, "result": "invalid", "reason": point}
-        return answer("Location updated successfully", [{"index": i, **taken[i]} for i in range(len(points))])
+        points = read_points(request.data)
+        results = location.report(self.rider, [point for point in points if isinstance(point, Seen)])
+        return answer(MESSAGE, told(points, results))
 
 
-def _points(body: Any) -> list[Seen | str]:
+def told(points: Sequence[Seen | str], results: Sequence[PointResult]) -> list[dict[str, Any]]:
+    """The answer's `data`: what became of each point that was sent. `results` are those of the ones that could be
+    read."""
+    verdicts = iter(results)
+    return [
+        {"index": index, "accepted": False, "result": "invalid", "reason": point}
+        if isinstance(point, str)
+        else {"index": index, **_told_of(next(verdicts).verdict)}
+        for index, point in enumerate(points)
+    ]
+
+
+def _told_of(verdict: PointVerdict) -> dict[str, Any]:
+    return {"accepted": verdict == PointVerdict.ACCEPTED, "result": str(verdict), "reason": None}
+
+
+def read_points(body: Any) -> list[Seen | str]:
     """The points of a body; in a batch a bad one is what is wrong with it. Raises ValidationError for the rest."""
     if isinstance(body, list):
         body = {"points": body}

@@ -1,12 +1,13 @@
 """Bearer tokens for APIs (SPEC S1): short access tokens, refresh tokens that rotate with exactly one winner."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
@@ -16,6 +17,17 @@ from foundation.models import User
 
 class TokenAuthentication(JWTAuthentication):
     """`Authorization: Bearer <access token>`; the user must still exist and be active."""
+
+
+def subject_of(header: str) -> UUID | None:
+    """Whom a good `Authorization` header names, by its signature alone; None: it names nobody. Whether that user still
+    exists and is active is for the caller to ask."""
+    reader = TokenAuthentication()
+    try:
+        raw = reader.get_raw_token(header.encode("latin-1"))
+        return None if raw is None else UUID(reader.get_validated_token(raw)[settings.SIMPLE_JWT["USER_ID_CLAIM"]])
+    except (AuthenticationFailed, KeyError, ValueError, TypeError, AttributeError):
+        return None
 
 
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]

@@ -24,7 +24,11 @@ class Nothing(serializers.Field):
 
 def answer(message: str, data: Any = None, *, status: int = 200, **beside: Any) -> Response:
     """`beside` travels next to `data` (say, a cursor)."""
-    return Response({"success": True, "message": message, "data": data, **beside}, status=status)
+    return Response(said(message, data, **beside), status=status)
+
+
+def said(message: str, data: Any = None, **beside: Any) -> dict[str, Any]:
+    return {"success": True, "message": message, "data": data, **beside}
 
 
 def envelope(name: str, data: Any) -> Any:

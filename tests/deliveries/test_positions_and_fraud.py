@@ -344,4 +344,5 @@ def test_the_latest_position_is_that_of_who_carries_it_now():
 # spec: R7
 def test_points_that_come_after_the_end_are_not_kept():
     delivery = moved(assigned(), DeliveryStatus.DELIVERED)
-    assert tracks.keep(delivery.rider.pk, [Seen(CENTRE, clock.now())]) == 0
+    tracks.keep({delivery.rider.pk: [Seen(CENTRE, clock.now())]})
+    assert not Track.objects.exists()
