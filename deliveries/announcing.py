@@ -17,6 +17,7 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
+from foundation import clock
 from foundation.lanes import Lane
 from foundation.models import Event
 from orders.lifecycle import CarriageState
@@ -40,15 +41,21 @@ _CLAIM_EVENTS = """
     UPDATE foundation_event e SET announced = true FROM fresh WHERE e.id = fresh.id
     RETURNING e.id, e.name, e.subject, e.order_ref, e.version, e.data
 """
+# Of each order under way the newest point of who carries it now; of the others nobody hears where they are (SPEC T4).
 _CLAIM_POINTS = """
     WITH fresh AS MATERIALIZED (
         SELECT id FROM deliveries_track WHERE NOT announced ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
     ), marked AS (
-        UPDATE deliveries_track t SET announced = true FROM fresh WHERE t.id = fresh.id RETURNING t.delivery_id
+        UPDATE deliveries_track t SET announced = true FROM fresh WHERE t.id = fresh.id
+        RETURNING t.delivery_id, t.rider_id, t.latitude, t.longitude, t.recorded_at
+    ), newest AS (
+        SELECT DISTINCT ON (d.id) o.public_id, m.latitude, m.longitude, m.recorded_at
+        FROM marked m JOIN deliveries_delivery d ON d.id = m.delivery_id AND d.rider_id IS NOT DISTINCT FROM m.rider_id
+            JOIN orders_order o ON o.id = d.order_id
+        WHERE d.status IN ('picked_up', 'in_transit')
+        ORDER BY d.id, m.recorded_at DESC
     )
-    SELECT o.public_id, count(*) FROM marked
-    JOIN deliveries_delivery d ON d.id = marked.delivery_id JOIN orders_order o ON o.id = d.order_id
-    GROUP BY o.public_id
+    SELECT counted.points, newest.* FROM (SELECT count(*) AS points FROM marked) counted LEFT JOIN newest ON true
 """
 
 Hint = dict[str, Any]
@@ -68,10 +75,10 @@ class Outbox(Lane):
     def drain_once(self) -> int:
         events, points = _claim(_CLAIM_EVENTS, self.batch), _claim(_CLAIM_POINTS, self.batch)
         hints = [hint for row in sorted(events) if (hint := hint_of(*row[1:]))]
-        hints += [{"topic": order_topic(ref), "version": None, "name": "delivery:location"} for ref, _ in points]
+        hints += [location_hint(*row[1:]) for row in points if row[1] is not None]
         if hints:
             publish(hints)
-        return len(events) + sum(count for _, count in points)
+        return len(events) + int(points[0][0])
 
     def count_dead(self, at_most: int) -> int:
         return 0
@@ -103,6 +110,12 @@ def _order_news(name: str, facts: dict[str, Any]) -> str:
     if name == "order.carriage_changed":
         return "delivery:driver" if facts["to"] in DRIVER_NEWS else "delivery:status"
     return NAMES.get(name) or name.replace(".", ":")
+
+
+def location_hint(order_ref: str, lat: float, lng: float, recorded_at: datetime) -> Hint:
+    """Positions have no version: the hint brings the newest along, so that nobody has to fetch the order for it."""
+    data = {"lat": lat, "lng": lng, "recorded_at": clock.wire(recorded_at)}
+    return {"topic": order_topic(order_ref), "version": None, "name": "delivery:location", "data": data}
 
 
 def order_topic(order_ref: str) -> str:

@@ -67,7 +67,7 @@ def keep(points: Mapping[int, Sequence[Seen]], *, wait: bool = True) -> tuple[li
     with connection.cursor() as cursor:
         cursor.execute(_KEEP.format(skip="" if wait else "SKIP LOCKED"), params)
         rows = cursor.fetchall()
-    fetched = [Fetched(*row[:4], Point(*row[4:6])) for row in rows if row[6]]
+    fetched = [Fetched(row[0], row[1], row[2], row[3], Point(row[4], row[5])) for row in rows if row[6]]
     return fetched, {row[0] for row in rows if not row[6]}
 
 

@@ -117,11 +117,16 @@ def judge_all(points: Sequence[Seen], last: Seen | None, *, now: datetime) -> tu
     """A result per point, in the order given, each judged after the one it follows in time; and the last position that
     we believe then. Pure."""
     results: dict[int, PointResult] = {}
-    for index, point in sorted(enumerate(points), key=lambda pair: pair[1].recorded_at):
+    for index, point in sorted(enumerate(points), key=lambda pair: _in_time(pair[1])):
         results[index] = judge(point, last, now=now)
         if results[index].verdict == PointVerdict.ACCEPTED:
             last = point
     return [results[index] for index in range(len(points))], last
+
+
+def _in_time(seen: Seen) -> tuple[Any, ...]:
+    """Of two at the same moment the surer one comes first, and the order in which they were sent plays no part."""
+    return seen.recorded_at, WORST_ACCURACY_M if seen.accuracy_m is None else seen.accuracy_m, seen.point
 
 
 def judge(point: Seen, last: Seen | None, *, now: datetime) -> PointResult:

@@ -27,7 +27,7 @@ from riders.positions import Seen
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 PATH = "/api/v1/rider/location"
 MOST = 100  # reports that share a transaction
-PATIENCE_S = 3.0
+PATIENCE_S = 10.0  # groups wait for no lock: whoever waits this long is better off alone
 log = structlog.get_logger(__name__)
 
 

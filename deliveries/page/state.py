@@ -15,6 +15,7 @@ from deliveries.lifecycle import CARRIED
 from deliveries.models import IN_HOUSE, Delivery
 from deliveries.page import words
 from deliveries.selectors import Tracking
+from foundation import clock
 from foundation.geo import haversine_m
 from notifications import calls
 from orders import wishes
@@ -95,9 +96,12 @@ def _driver(tracking: Tracking) -> dict[str, str] | None:
     }
 
 
-def _position(tracking: Tracking) -> dict[str, float] | None:
+def _position(tracking: Tracking) -> dict[str, Any] | None:
+    """As the hint of a position has it (announcing.location_hint)."""
     seen = tracking.seen
-    return None if seen is None else {"lat": seen.point.lat, "lng": seen.point.lng}
+    if seen is None:
+        return None
+    return {"lat": seen.point.lat, "lng": seen.point.lng, "recorded_at": clock.wire(seen.recorded_at)}
 
 
 def _away(tracking: Tracking) -> str:

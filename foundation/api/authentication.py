@@ -1,15 +1,17 @@
 """Bearer tokens for APIs (SPEC S1): short access tokens, refresh tokens that rotate with exactly one winner."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import RefreshToken, Token
 
 from foundation.errors import Problem
 from foundation.models import User
@@ -18,6 +20,12 @@ from foundation.models import User
 class TokenAuthentication(JWTAuthentication):
     """`Authorization: Bearer <access token>`; the user must still exist and be active."""
 
+    def get_user(self, validated_token: Token) -> Any:
+        try:
+            return super().get_user(validated_token)
+        except ValidationError as error:  # a subject that is no id of ours
+            raise AuthenticationFailed("User not found", code="user_not_found") from error
+
 
 def subject_of(header: str) -> UUID | None:
     """Whom a good `Authorization` header names, by its signature alone; None: it names nobody. Whether that user still
@@ -25,7 +33,7 @@ def subject_of(header: str) -> UUID | None:
     reader = TokenAuthentication()
     try:
         raw = reader.get_raw_token(header.encode("latin-1"))
-        return None if raw is None else UUID(reader.get_validated_token(raw)[settings.SIMPLE_JWT["USER_ID_CLAIM"]])
+        return None if raw is None else UUID(reader.get_validated_token(raw)[str(settings.SIMPLE_JWT["USER_ID_CLAIM"])])
     except (AuthenticationFailed, KeyError, ValueError, TypeError, AttributeError):
         return None
 

@@ -25,7 +25,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor seconds of the process and its descendants so far."""
-        return sum(_cpu_s(pid) for pid in tree(self.process.pid))
+        return sum(cpu_s(pid) for pid in tree(self.process.pid))
 
 
 @contextmanager
@@ -77,6 +77,14 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    return _ticks(pid, 11, 12)
+
+
+def ended_children_cpu_s(pid: int) -> float:
+    return _ticks(pid, 13, 14)
+
+
+def _ticks(pid: int, *places: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(int(fields[place]) for place in places) / TICKS

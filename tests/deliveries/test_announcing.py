@@ -9,15 +9,16 @@ import pytest
 import redis
 
 from config import monitoring
-from deliveries import announcing, location
+from deliveries import announcing, location, selectors
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.live import Hub, Watcher
 from deliveries.models import Track
 from foundation import clock
 from foundation.models import Event
 from riders.positions import Seen
-from tests.builders import assigned, moved, near, paid_order
+from tests.builders import assigned, moved, near, paid_order, rider
 
+CARRIED_ON = (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT, DeliveryStatus.DELIVERED)
 NAMES = [
     ("order.payment_confirmed", {}, "order:payment_confirmed"),
     ("order.payment_failed", {}, "order:payment_failed"),
@@ -65,20 +66,55 @@ def test_every_event_is_announced_once_without_gaps(broker: redis.Redis, setting
 
 # spec: T2
 @pytest.mark.django_db
-def test_points_are_announced_once_per_order(broker: redis.Redis, settings):
-    delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
+def test_the_newest_point_is_announced_once_per_order(broker: redis.Redis, settings):
+    delivery, other = (moved(assigned(), DeliveryStatus.PICKED_UP) for _ in range(2))
     announcing.LANE.drain_once()
+    later = clock.now()
     with broker.pubsub() as listener:
         listener.subscribe(announcing.channel(settings.LIVE_URL))
         listener.get_message(timeout=5)
-        later = clock.now()
-        seen = [Seen(near(north_m=metres), later + timedelta(seconds=metres / 10)) for metres in (10, 20, 30)]
+        seen = [Seen(near(north_m=metres), later + timedelta(seconds=metres / 10)) for metres in (10, 30, 20)]
         location.report(delivery.rider, seen)
-        assert Track.objects.filter(announced=False).count() == 3
-        assert announcing.LANE.drain_once() == 3
+        location.report(other.rider, seen[:1])
+        assert Track.objects.filter(announced=False).count() == 4
+        assert announcing.LANE.drain_once() == 4
         hints = json.loads(listener.get_message(timeout=5)["data"])
-    assert [hint["name"] for hint in hints] == ["delivery:location"]
+    at = {"lat": near(north_m=30).lat, "lng": near().lng, "recorded_at": clock.wire(later + timedelta(seconds=3))}
+    wanted = {"topic": f"order:{delivery.order.public_id}", "version": None, "name": "delivery:location", "data": at}
+    assert wanted in hints
+    assert sorted(hint["topic"] for hint in hints) == sorted(
+        announcing.order_topic(one.order.public_id) for one in (delivery, other)
+    )
     assert not Track.objects.filter(announced=False).exists()
+    assert announcing.LANE.drain_once() == 0
+
+
+# spec: T4
+@pytest.mark.django_db
+@pytest.mark.parametrize("to", [None, *CARRIED_ON])
+def test_where_a_rider_is_leaves_only_while_the_order_is_on_its_way(to: str | None, monkeypatch):
+    delivery = assigned() if to is None else moved(assigned(), to)
+    announcing.LANE.drain_once()
+    said: list[Any] = []
+    monkeypatch.setattr(announcing, "publish", said.extend)
+    point = {"latitude": near().lat, "longitude": near().lng, "recorded_at": clock.now()}
+    Track.objects.create(delivery=delivery, rider=delivery.rider, **point)
+    assert announcing.LANE.drain_once() == 1
+    assert [hint["name"] for hint in said] == (["delivery:location"] if to in selectors.ON_THE_WAY else [])
+    assert not Track.objects.filter(announced=False).exists()
+
+
+# spec: T4
+@pytest.mark.django_db
+def test_where_somebody_is_who_carries_it_no_more_is_told_to_nobody(monkeypatch):
+    delivery, before = moved(assigned(), DeliveryStatus.PICKED_UP), rider("Somebody before")
+    announcing.LANE.drain_once()
+    said: list[Any] = []
+    monkeypatch.setattr(announcing, "publish", said.extend)
+    point = {"latitude": near().lat, "longitude": near().lng, "recorded_at": clock.now()}
+    Track.objects.create(delivery=delivery, rider=before, **point)
+    assert announcing.LANE.drain_once() == 1
+    assert said == []
 
 
 # spec: T2, W5

@@ -133,17 +133,16 @@ def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
 
 
 # spec: T2, T4
-def test_positions_are_hinted_at(hearing: Sockets):
+def test_positions_come_with_their_hint(hearing: Sockets):
     delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
     while announcing.LANE.drain_once():
         pass
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"] is None
-        location.report(delivery.rider, [Seen(near(north_m=40), clock.now() + timedelta(seconds=2))])
+        seen = Seen(near(north_m=40), clock.now() + timedelta(seconds=2))
+        location.report(delivery.rider, [seen])
         announcing.LANE.drain_once()
-        assert read(socket) == {
-            "topic": f"order:{delivery.order.public_id}", "version": None, "name": "delivery:location",
-        }  # fmt: skip
+        assert read(socket) == announcing.location_hint(delivery.order.public_id, *seen.point, seen.recorded_at)
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"]["latitude"] == near(north_m=40).lat
 

@@ -134,10 +134,12 @@ def test_where_the_rider_is_only_on_the_way():
     for to in (DeliveryStatus.ASSIGNED, DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT, DeliveryStatus.DELIVERED):
         if to != DeliveryStatus.ASSIGNED:
             step(delivery, to)
-        location.report(delivery.rider, [Seen(at, clock.now(), 5.0)])
+        seen = Seen(at, clock.now(), 5.0)
+        location.report(delivery.rider, [seen])
         made = state(delivery.order)
         on_the_way = to in (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT)
-        assert made["position"] == ({"lat": at.lat, "lng": at.lng} if on_the_way else None), to
+        where = {"lat": at.lat, "lng": at.lng, "recorded_at": clock.wire(seen.recorded_at)}
+        assert made["position"] == (where if on_the_way else None), to
         assert made["away"] == ("1.9 km away from you" if on_the_way else ""), to
         carried_now = to != DeliveryStatus.DELIVERED
         assert "9812345610" not in shown(delivery.order), to

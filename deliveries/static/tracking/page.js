@@ -2,19 +2,20 @@
 "use strict";
 (() => {
   const main = document.querySelector("main[data-base]");
-  const POLL_MS = 10_000, MINUTE_MS = 60_000, GATHER_MS = 300, LONGEST_WAIT_MS = 30_000;
+  const POLL_MS = 10_000, RIDE_MS = 10_000, MINUTE_MS = 60_000, GATHER_MS = 300, LONGEST_WAIT_MS = 30_000;
   const LINK_IS_OVER = 4403;
   let state = JSON.parse(document.getElementById("state").textContent);
   let etag = "", asking = false, again = false, gathering = 0, socket = null, waitMs = 1_000, reconnecting = 0, askedAt = 0;
-  let connecting = false;
+  let connecting = false, riding = 0;
 
   // ── showing ────────────────────────────────────────────────────────────────────────────────────────────────
   const pick = path => path.split(".").reduce((value, name) => (value ? value[name] : ""), state) || "";
 
   function show(fresh) {
     if (fresh.version < state.version) return; // an answer that was overtaken
-    const wishes = JSON.stringify(state.preferences);
+    const wishes = JSON.stringify(state.preferences), position = state.position;
     state = fresh;
+    if (state.position && position && newer(position, state.position)) state.position = position;
     for (const part of document.querySelectorAll("[data-text]")) {
       const text = String(pick(part.dataset.text));
       if (part.textContent !== text) part.textContent = text; // what stays the same is not read out again
@@ -46,6 +47,16 @@
       if (input.type === "checkbox") input.checked = value;
       else if (document.activeElement !== input) input.value = value;
     }
+  }
+
+  const newer = (one, other) => one.recorded_at > other.recorded_at; // both in UTC, written alike
+
+  function ride(position) { // the rider moves at once; what follows from it (when, how far) is asked for now and then
+    if (!state.position || newer(position, state.position)) {
+      state.position = position;
+      document.dispatchEvent(new CustomEvent("tracking", { detail: state }));
+    }
+    riding ||= setTimeout(() => { riding = 0; ask(); }, Math.max(GATHER_MS, askedAt + RIDE_MS - Date.now()));
   }
 
   // ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -91,6 +102,7 @@
     } catch { return later(); } finally { connecting = false; }
     socket.onmessage = ({ data }) => {
       const said = JSON.parse(data);
+      if (said.name === "delivery:location" && said.data) return ride(said.data);
       if (said.name !== "snapshot") return soon();
       waitMs = 1_000;
       say(true);

@@ -1,0 +1,18 @@
+"""Handoff's worker for the positions benchmark: the outbox lane, drained without pause."""
+
+import os
+import signal
+import sys
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from deliveries import announcing  # noqa: E402  (after the setup)
+from foundation import lanes  # noqa: E402
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        lanes.drain(announcing.LANE, seconds=1.0)
