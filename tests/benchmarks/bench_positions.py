@@ -75,18 +75,21 @@ class Positions:
         }
         found = harness.interleaved(runs, rounds=3 if self.quick else 5)
         self.report.rounds["accepted"] = found
-        columns = ["rate", "p50_ms", "p99_ms", "server_us", "postgres_us"]
+        rate = {name: harness.median(figures, "rate") for name, figures in found.items()}
+        columns = ["p50_ms", "p99_ms", "server_us", "postgres_us"]
         rows = [
-            [name, *(harness.median(figures, column) if column in figures[0] else "–" for column in columns)]
+            [
+                name,
+                rate[name],
+                rate[LANE] / rate[name],
+                *(harness.median(figures, column) if column in figures[0] else "–" for column in columns),
+            ]
             for name, figures in found.items()
         ]
-        head = ["", "positions/s", "p50 ms", "p99 ms", "CPU µs, server", "CPU µs, PostgreSQL"]
+        head = ["", "positions/s", "lane ÷ this", "p50 ms", "p99 ms", "CPU µs, server", "CPU µs, PostgreSQL"]
         self.report.table("Accepted, at full speed", head, rows)
-        rate = {name: harness.median(figures, "rate") for name, figures in found.items()}
-        self.report.ratio(f"{LANE} ÷ {USUAL}", rate[LANE] / rate[USUAL], at_least=3)
-        self.report.ratio(f"{LANE} ÷ {EMPTY}", rate[LANE] / rate[EMPTY], at_least=0.1)
-        self.report.ratio(f"{LANE} ÷ {UPSERTS}", rate[LANE] / rate[UPSERTS], at_least=0.02)
-        self.report.ratio(f"{LANE} ÷ the target of {PER_SECOND:.0f}/s", rate[LANE] / PER_SECOND, at_least=2)
+        self.report.ratio(f"the lane ÷ {USUAL}", rate[LANE] / rate[USUAL], at_least=3)
+        self.report.ratio(f"the lane ÷ the target of {PER_SECOND:.0f}/s", rate[LANE] / PER_SECOND, at_least=2)
 
     def accepted(self, name: str, variant: Variant) -> dict[str, float]:
         seconds = 2.0 if self.quick else 5.0

@@ -125,6 +125,29 @@ def ride(delivery: Delivery, north_m: float) -> None:
     location.report(delivery.rider, [Seen(near(north_m=north_m), clock.now(), 5.0)])
 
 
+# spec: T2, T4
+def test_a_position_moves_the_rider_without_the_page_asking_for_more(browser: Browser, stage: Stage):
+    delivery = moved(assigned(rider("Ravi"), searching(ready(dinner()))), DeliveryStatus.IN_TRANSIT)
+    ride(delivery, 100)
+    look = visit(browser, stage, link_of(delivery.order))
+    look.page.wait_for_selector("main[data-live=yes]", timeout=PATIENCE_S * 1000)
+    pin = look.page.locator("#map .pin.rider")
+    expect(pin).to_have_count(1)
+    with look.page.expect_response("**/state"):  # what had to be asked for on connecting
+        while announcing.LANE.drain_once():
+            pass
+    asked: list[str] = []
+    look.page.on("request", lambda request: asked.append(request.url))
+    began = time.monotonic()
+    for north_m in range(200, 1_000, 200):
+        before = pin.get_attribute("style")
+        ride(delivery, north_m)
+        announcing.LANE.drain_once()
+        expect(pin).not_to_have_attribute("style", before or "", timeout=PATIENCE_S * 1000)
+    assert len(asked) <= 1 + (time.monotonic() - began) // 10
+    assert look.complaints == []
+
+
 # spec: T2, T3, T4
 def test_two_browsers_follow_an_order_to_its_end_through_a_lost_connection(
     browser: Browser, stage: Stage, tmp_path: Path
