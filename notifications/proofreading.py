@@ -101,9 +101,9 @@ def _unfit(template: Template, ways: Sequence[Channel], body: str) -> Iterator[s
 
 
 # ── advice ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def advice(template: Template, channel: str, text: Text) -> list[str]:
-    """What somebody would want to know of a text without mistakes."""
-    return [line for way in channels_of(template, channel) for line in _advice_for(way, template, text)]
+def advice(template: Template, channels: Sequence[str], text: Text) -> list[str]:
+    """What somebody would want to know of a text without mistakes that goes out by these channels."""
+    return [line for name in channels for line in _advice_for(CHANNELS[name], template, text)]
 
 
 def _advice_for(way: Channel, template: Template, text: Text) -> Iterator[str]:

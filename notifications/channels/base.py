@@ -20,8 +20,8 @@ class Letter:
     (it comes back in their status reports); `reference` and `attempt` go into the record of the call.
 
     For providers that keep templates of their own: `registered_as` names it, `language` is the one the words are in,
-    `blanks` are the values in the blanks of its body, in their order. `wording` is the row that the words are from, None
-    where they are built in.
+    `blanks` are the values in the blanks of its body, in their order. `wording` is the row of the words; None: they are
+    built in.
     """
 
     public_id: UUID

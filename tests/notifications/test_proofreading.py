@@ -83,7 +83,7 @@ def test_a_text_is_kept_in_one_form():
 
 def test_advice_is_about_money_lock_screens_and_meta():
     def advice(channel: str, body: str) -> list[str]:
-        return proofreading.advice(ON_THE_WAY, channel, Text("On the way", body))
+        return proofreading.advice(ON_THE_WAY, [channel] if channel else ON_THE_WAY.channels, Text("On the way", body))
 
     assert advice("sms", "It comes in {etaMinutes} minutes") == []
     assert advice("sms", "It comes – at last – in {etaMinutes} minutes. " + "x" * 60) == [
@@ -143,7 +143,7 @@ def test_any_text_is_refused_when_it_is_saved_or_said_whatever_the_values(event,
     ways = proofreading.channels_of(template, scope)
     text = proofreading.tidied(Text(title if any(way.titled for way in ways) else "", body))
     if not proofreading.mistakes(template, scope, text):
-        proofreading.advice(template, scope, text)
+        proofreading.advice(template, [way.name for way in ways], text)
         check_said(template, text, samples(template), ways)
         values = {name: data.draw(st.integers() if VARIABLES[name].formats else VALUES) for name in template.params}
         check_said(template, text, values, ways)
