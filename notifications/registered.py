@@ -4,12 +4,12 @@ Documented at developers.facebook.com/docs/whatsapp/business-management-api/mess
 an example must fill them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from notifications import wording
 from notifications.channels import CHANNELS
-from notifications.models import Approval
+from notifications.models import Approval, Wording
 from notifications.templates import CATALOGUE
 from notifications.texts import Template, fill, numbered
 from notifications.variables import samples
@@ -32,15 +32,23 @@ def waiting() -> Iterator[Registration]:
 
 
 def _of_ops(*approvals: Approval) -> Iterator[Registration]:
+    """Each name once: a text that was brought back keeps the one it had."""
     rows, named = list(wording.newest()), set[tuple[str, str]]()
     for template in _templates():
-        mine = [row for row in rows if row.event == template.event]
-        for channel, language in dict.fromkeys((row.channel, row.language) for row in mine):
-            words = Words(template, language, mine)
-            for row in (words.own(channel, language), words.own(channel, language, approved_only=True)):
-                if row and row.approval in approvals and (key := (row.registered_as, language)) not in named:
-                    named.add(key)
-                    yield registration(template, wording.version_of(row))
+        for row in _standing(template, [row for row in rows if row.event == template.event]):
+            name = (row.registered_as, row.language)
+            if row.approval in approvals and name not in named:
+                named.add(name)
+                yield registration(template, wording.version_of(row))
+
+
+def _standing(template: Template, rows: Sequence[Wording]) -> Iterator[Wording]:
+    """Per channel and language the newest, and the newest approved; none that this release cannot say."""
+    for channel, language in dict.fromkeys((row.channel, row.language) for row in rows):
+        words = Words(template, language, rows)
+        for row in (words.own(channel, language), words.own(channel, language, approved_only=True)):
+            if row and wording.fits(row, template):
+                yield row
 
 
 def _templates() -> list[Template]:

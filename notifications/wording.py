@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from notifications.channels.base import Channel
 from notifications.channels.whatsapp import template_name
 from notifications.models import Approval, Message, Wording
-from notifications.texts import BadText, Filled, Template, Text, fill, wished
+from notifications.texts import BadText, Filled, Template, Text, fill, names, wished
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +94,14 @@ def newest() -> QuerySet[Wording]:
     """Of every event, channel and language what decides: the newest row taken back, and the newest of each approval."""
     scope = ("event", "channel", "language", "taken_back", "approval")
     return Wording.objects.order_by(*scope, "-version").distinct(*scope)
+
+
+def fits(row: Wording, template: Template) -> bool:
+    """Whether it can be said: its blanks are those that the event has in this release."""
+    try:
+        return names(row.title) | names(row.body) <= template.params
+    except BadText:
+        return False
 
 
 def built_in(template: Template, language: str) -> Version:

@@ -12,7 +12,7 @@ from notifications.models import Approval, Wording
 from notifications.proofreading import SMS
 from notifications.rewording import LANGUAGES
 from notifications.templates import AUDIENCES
-from notifications.texts import DEFAULT_LANGUAGE, Template, Text, fill
+from notifications.texts import DEFAULT_LANGUAGE, Template, Text
 from notifications.variables import samples
 from notifications.wording import EVERY_CHANNEL, Version, Words
 
@@ -24,18 +24,18 @@ SHOWS = {"": "All", CHANGED: "Changed by ops", WAITING: "Waits for Meta"}
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands for one channel. `own` is the row of ops' own, `waiting` one that Meta has yet to approve."""
+    """What stands for one channel. `own` is the row of ops' own, `waiting` one that Meta has yet to approve.
+
+    `useless`: a release has taken away what `own` says, so that it is passed over.
+    """
 
     channel: str
     title: str
     address: str
     own: Wording | None
     waiting: Wording | None
-    length: SmsLength | None = None
-
-    @property
-    def refused(self) -> bool:
-        return self.own is not None and self.own.approval == Approval.REFUSED
+    useless: bool
+    length: SmsLength | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ class Line:
     @property
     def is_waiting(self) -> bool:
         return any(cell.waiting for cell in (self.every, *self.cells))
+
+    @property
+    def is_useless(self) -> bool:
+        return any(cell.useless for cell in (self.every, *self.cells))
 
     @property
     def is_borrowed(self) -> bool:
@@ -131,9 +135,10 @@ def _cell(words: Words, channel: str, language: str) -> Cell:
         channel or EVERYWHERE,
         own,
         waiting=own if own and own.approval == Approval.WAITING else None,
+        useless=own is not None and not wording.fits(own, words.template),
         length=_length(words) if channel == SMS else None,
     )
 
 
 def _length(words: Words) -> SmsLength:
-    return sms(fill(standing(words, SMS).text.body, samples(words.template)).words)
+    return sms(words.say(CHANNELS[SMS], samples(words.template)).body.words)

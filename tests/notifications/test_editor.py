@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,7 +13,7 @@ from django.urls import reverse
 
 from foundation.events import Cause
 from foundation.models import Role
-from notifications import messages, recipients, rewording
+from notifications import messages, proofreading, recipients, rewording
 from notifications.editor import history
 from notifications.models import Approval, Message, Wording
 from notifications.templates import CATALOGUE
@@ -297,6 +298,19 @@ def test_a_message_leads_to_the_version_it_was_said_in(lead, ravi):
     Message.objects.update(wording=row)
     page = lead.get(reverse("admin:notifications_message_change", args=[Message.objects.get().pk])).content.decode()
     assert reverse("admin:notifications_wording_change", args=[row.pk]) in page
+
+
+# spec: N4
+def test_texts_that_a_release_has_made_useless_are_said_to_be(lead, ravi, monkeypatch, capsys):
+    with monkeypatch.context() as careless:
+        careless.setattr(proofreading, "mistakes", lambda *_: [])  # the release before this one knew {rider}
+        reword(ON_THE_WAY, "", "en", "{rider} is on the way", by=ravi)
+        reword(ON_THE_WAY, "sms", "en", "{rider} comes", by=ravi)
+    assert "passed over: a blank is gone" in shown(lead.get(LIST))
+    page = shown(lead.get(address()))
+    assert "{rider} is not known here" in page
+    call_command("whatsapp_templates", "--waiting")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_long_history_shows_its_newest_part(lead, ravi):
