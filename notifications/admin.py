@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action, table
 from foundation.errors import IllegalMove
 from notifications import addresses, incidents, recipients, spending
+from notifications.editor.admin import WordingAdmin
 from notifications.models import (
     Incident,
     IncidentStatus,
@@ -25,7 +26,10 @@ from notifications.models import (
     Recipient,
     RetiredAddress,
     Spending,
+    Wording,
 )
+
+admin.site.register(Wording, WordingAdmin)
 
 UNRESOLVED = "unresolved"
 TOKEN_SHOWN = 8

@@ -10,7 +10,12 @@ from django.core.checks import CheckMessage, Error, Info, register
 
 from notifications.channels import CHANNELS
 from notifications.doors.sendgrid import is_key
-from notifications.templates import CATALOGUE, CUSTOMER_EVENTS, CUSTOMER_LANGUAGES, DEFAULT_LANGUAGE
+from notifications.lengths import sms
+from notifications.proofreading import MANY_SEGMENTS, SMS, mistakes
+from notifications.templates import CATALOGUE, CUSTOMER_EVENTS, CUSTOMER_LANGUAGES
+from notifications.texts import DEFAULT_LANGUAGE, Template, Text, fill
+from notifications.variables import VARIABLES, samples
+from notifications.wording import EVERY_CHANNEL
 
 
 @register()
@@ -112,3 +117,27 @@ def catalogue_is_whole(**_: Any) -> list[CheckMessage]:
         if template.can_wait and (template.transactional or template.urgent):
             found.append(Error(f"{event} can wait for the morning, and cannot", id="notifications.E006"))
     return found
+
+
+@register()
+def built_in_texts_are_right(**_: Any) -> list[CheckMessage]:
+    """What is built in keeps the rules that ops' own words keep, and every blank has a sample to look at it with."""
+    found: list[CheckMessage] = []
+    for event, template in CATALOGUE.items():
+        unknown = sorted(template.params - VARIABLES.keys())
+        if unknown:
+            found.append(Error(f"{event}: no sample for {', '.join(unknown)}", id="notifications.E007"))
+        if unknown or not CHANNELS.keys() >= set(template.channels):
+            continue
+        for language, text in template.texts.items():
+            where = f"{event}, built in for {language}"
+            wrong = mistakes(template, EVERY_CHANNEL, text)
+            found += [Error(f"{where}: {one.field} {one.says}", id="notifications.E008") for one in wrong]
+            if not wrong and (segments := _segments(template, text)) > MANY_SEGMENTS:
+                found.append(checks.Warning(f"{where}: takes {segments} SMS", id="notifications.W003"))
+    return found
+
+
+def _segments(template: Template, text: Text) -> int:
+    """How many SMS it is with sample values; none where it never goes out as one."""
+    return sms(fill(text.body, samples(template)).words).segments if SMS in template.channels else 0

@@ -1,5 +1,5 @@
-"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), what (Message) and what it costs (Spending),
-who is put through to whom (PhoneCall), and what ops must look at (Incident)."""
+"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), in which words (Wording), what (Message) and
+what it costs (Spending), who is put through to whom (PhoneCall), and what ops must look at (Incident)."""
 
 import uuid
 from collections.abc import Sequence
@@ -81,6 +81,59 @@ class RetiredAddress(models.Model):
         return f"{self.channel} address {self.pk}"
 
 
+class Approval(models.TextChoices):
+    """What Meta says of a text that goes out by WhatsApp; "": it does not go there."""
+
+    WAITING = "waiting", "waits for Meta"
+    APPROVED = "approved", "approved by Meta"
+    REFUSED = "refused", "refused by Meta"
+
+
+class Wording(models.Model):
+    """A version of what an event says on a channel ("": on every one) in a language, written by ops (SPEC N4).
+
+    Append-only, which a trigger holds: of a row only the approval moves. Versions count up per event, channel and
+    language; the newest is in force, or nothing of ops' own if it is `taken_back` (then it has no text). What is built
+    in counts as version 0. By WhatsApp goes the newest approved one, known to Meta as `registered_as`; a text that is
+    brought back keeps the name it is approved under. The verbs are in rewording.py.
+    """
+
+    event = models.CharField(max_length=60)
+    channel = models.CharField(max_length=10, blank=True, default="")
+    language = models.CharField(max_length=8)
+    version = models.PositiveIntegerField()
+    taken_back = models.BooleanField(default=False)
+    title = models.CharField(max_length=200, blank=True, default="")
+    body = models.TextField(blank=True, default="")
+    note = models.CharField(max_length=300, help_text="Why.")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    registered_as = models.CharField(max_length=120, blank=True, default="", help_text="Its name at Meta.")
+    approval = models.CharField(max_length=8, choices=Approval.choices, blank=True, default="")
+    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "template"
+        constraints = [
+            models.UniqueConstraint(fields=["event", "channel", "language", "version"], name="wording_version_once"),
+            models.CheckConstraint(condition=models.Q(version__gt=0), name="wording_version_counts_from_one"),
+            models.CheckConstraint(
+                condition=models.Q(taken_back=True, title="", body="", registered_as="")
+                | (models.Q(taken_back=False) & ~models.Q(body="")),
+                name="wording_says_something",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(registered_as="", approval="")
+                | (~models.Q(registered_as="") & models.Q(approval__in=Approval.values)),
+                name="wording_approval_of_registered",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} ({self.channel or 'every channel'}, {self.language}) v{self.version}"
+
+
 class ReceiptWord(models.TextChoices):
     """What a provider says became of a message, in the order of their rank (notifications/evidence.py)."""
 
@@ -98,9 +151,10 @@ class Message(WorkItem):
 
     `channels` is a ladder of its own (empty: the person's and the event's); what was climbed without success is in
     `skipped`, as `[{channel, reason}]`. `channel` is the one it went by, or one that is under way and must not be tried
-    twice (notifications/sending.py); `why` says whose ladder that was. `receipt` is the furthest that its provider
-    reported of it (SPEC N3); `acknowledged_at` is when the person's own app said that they saw it, which ends the climb
-    whatever a provider says later. `urgent`: it has a lane of its own (notifications/tasks.py).
+    twice (notifications/sending.py); `why` says whose ladder that was. `title`, `body` and `wording` are what was said
+    and where it stands. `receipt` is the furthest that its provider reported of it (SPEC N3); `acknowledged_at` is when
+    the person's own app said that they saw it, which ends the climb whatever a provider says later. `urgent`: it has a
+    lane of its own (notifications/tasks.py).
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -117,6 +171,15 @@ class Message(WorkItem):
     why = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     title = models.CharField(max_length=200, blank=True, default="")
     body = models.TextField(blank=True, default="")
+    wording = models.ForeignKey(
+        Wording,
+        null=True,
+        blank=True,
+        db_index=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The version of ops' own that it was said in; none: built in.",
+    )
     provider_id = models.CharField(max_length=200, blank=True, default="")
     receipt = models.CharField(max_length=12, choices=ReceiptWord.choices, blank=True, default="", db_default="")
     receipt_at = models.DateTimeField(null=True, blank=True)

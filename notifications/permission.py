@@ -14,7 +14,7 @@ from foundation import clock
 from foundation.work import Release
 from notifications import facts, quiet
 from notifications.models import Message, ReceiptWord, Recipient
-from notifications.templates import Template
+from notifications.texts import Template
 
 ERASED = "erased"
 READ = "read already"

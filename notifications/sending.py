@@ -15,12 +15,13 @@ from django.conf import settings
 from foundation import events, jobs
 from foundation.errors import CallFailed, Permanent, Unknown
 from foundation.work import LostLease, Release, WorkState
-from notifications import addresses, incidents, permission, spending
+from notifications import addresses, incidents, letters, permission, spending, wording
 from notifications.channels import CHANNELS
 from notifications.channels.base import NO_ADDRESS, Channel, Letter
 from notifications.channels.whatsapp import NOT_OPTED_IN
 from notifications.models import Message, Recipient, Severity
-from notifications.templates import CATALOGUE, Template, Text
+from notifications.templates import CATALOGUE
+from notifications.texts import Template
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +35,14 @@ CREDENTIALS_REFUSED = ("401", "403")
 
 @dataclass(frozen=True)
 class Sent:
-    """A provider has it. `why` says whose choice of channels led there; `is_last`: no other one is left."""
+    """A provider has it, in the words of this letter.
+
+    `why` says whose choice of channels led there; `is_last`: no other one is left.
+    """
 
     channel: str
     provider_id: str
-    text: Text
+    letter: Letter
     why: str = ""
     is_last: bool = True
 
@@ -75,17 +79,18 @@ def carry(message: Message) -> Sent | NotSent:
     ways = [rung for rung in rungs if rung.to]
     if ways and (reason := _may_not(message, template, recipient)):
         return NotSent(reason)
+    words = wording.of(template, recipient.language)
     for rung in rungs:
         if not rung.to:
             _skip(message, rung.channel.name, rung.passed_over)
             continue
         if rung is not ways[0] and (reason := permission.over(message)):
             return NotSent(reason)
-        text, letter = _written(message, template, recipient)
+        letter = letters.write(message, rung.channel, words, message.params)
         is_last = rung is ways[-1]
         provider_id = _hand_over(message, template, rung, letter, is_last=is_last)
         if provider_id is not None:
-            return Sent(rung.channel.name, provider_id, text, _whose(message, template, recipient), is_last)
+            return Sent(rung.channel.name, provider_id, letter, _whose(message, template, recipient), is_last)
     return _nobody_took(message)
 
 
@@ -100,8 +105,9 @@ def record(message: Message, outcome: Sent | NotSent) -> WorkState:
         channel=outcome.channel,
         why=outcome.why,
         provider_id=outcome.provider_id,
-        title=outcome.text.title,
-        body=outcome.text.body,
+        title=outcome.letter.title,
+        body=outcome.letter.body,
+        wording=outcome.letter.wording,
         skipped=message.skipped,
     )
     if outcome.channel == PUSH and not outcome.is_last and settings.PUSH_ACK_SECONDS > 0:
@@ -123,22 +129,6 @@ def _may_not(message: Message, template: Template, recipient: Recipient) -> str:
         or permission.hold_back(message, template, recipient)
         or permission.take_place(message, template)
     )
-
-
-def _written(message: Message, template: Template, recipient: Recipient) -> tuple[Text, Letter]:
-    text = template.render(recipient.language, message.params)
-    letter = Letter(
-        public_id=message.public_id,
-        reference=f"message:{message.pk}",
-        attempt=message.retry_count,
-        title=text.title,
-        body=text.body,
-        data=template.payload(message.params),
-        event=message.event,
-        language=template.spoken(recipient.language),
-        blanks=template.blanks(recipient.language, message.params),
-    )
-    return text, letter
 
 
 # ── the ladder ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,115 +1,26 @@
 """The catalogue: every event somebody is told about, on which channels, in which words (SPEC N2, N4).
 
-Texts are format strings over the params that the caller gives; a language that is missing falls back to English.
+Texts have blanks for the params that the caller gives (texts.py); a language that is missing falls back to English.
 Keys and params are the contracts' where they name them (`delivery.on_the_way {orderId, etaMinutes}`). What is said to
 customers is there in every language of `CUSTOMER_LANGUAGES`; stores, riders and ops read English.
-"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from string import Formatter
-from typing import Any, NamedTuple
+These are the words that are built in. Ops may put others in their place (wording.py, docs/templates.md); what an event
+is told by, to whom it matters and what it must say stays here.
+"""
 
 from django.conf import settings
 
-DEFAULT_LANGUAGE = "en"
+from notifications.texts import Template, Text
+
 CUSTOMER_LANGUAGES = ("en", "hi")
 
 HOUR_S = 3_600
-DAY_S = 86_400
 
 PUSH_FIRST = ("push", "whatsapp", "sms", "email")
 PUSH_OR_EMAIL = ("push", "email")
 PUSH_ONLY = ("push",)
 EMAIL_FIRST = ("email", "sms")
 EMAIL_ONLY = ("email",)
-
-
-class Text(NamedTuple):
-    title: str
-    body: str
-
-
-class MissingParams(TypeError):
-    """A caller did not give what a template needs: a mistake in the program, found by its first test."""
-
-
-class _Words(Formatter):
-    """`{distance_m:km}` reads "1.2 km"; everything else as `str.format` does."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        if format_spec == "km":
-            return f"{float(value) / 1000:.1f} km"
-        return str(super().format_field(value, format_spec))
-
-
-_words = _Words()
-
-
-@dataclass(frozen=True)
-class Template:
-    """How one event is told.
-
-    `transactional`: about money or work under way, so it is told even to those who opted out, and never rate limited.
-    `useful_for_s`: an older message is not sent any more (nobody wants yesterday's "on the way").
-    `urgent`: somebody has seconds to act on it, so it never waits behind what a slow provider holds up.
-    `can_wait`: it is about nothing that happens right now, so it waits for the end of the person's quiet hours.
-    `at_most_per_hour`: of this event to one person, where that is another number than MESSAGES_PER_EVENT_PER_HOUR.
-    `beyond_cap`: it goes out even where the day's money for its channel is spent.
-    `data`: push payload key -> param, for apps; `type` (the event) is always there.
-    """
-
-    event: str
-    channels: tuple[str, ...]
-    texts: Mapping[str, Text]
-    transactional: bool = True
-    useful_for_s: int = DAY_S
-    urgent: bool = False
-    can_wait: bool = False
-    at_most_per_hour: int | None = None
-    beyond_cap: bool = False
-    data: Mapping[str, str] = field(default_factory=dict)
-    also_needs: frozenset[str] = frozenset()
-
-    @cached_property
-    def params(self) -> frozenset[str]:
-        """What a caller must give: all that any language mentions, what the payload needs, what the contract names."""
-        mentioned = {
-            name for text in self.texts.values() for part in text for _, name, _, _ in Formatter().parse(part) if name
-        }
-        return frozenset(mentioned | set(self.data.values()) | self.also_needs)
-
-    def require(self, params: Mapping[str, Any]) -> None:
-        if missing := sorted(self.params - params.keys()):
-            raise MissingParams(f"{self.event} needs {', '.join(missing)}")
-
-    def render(self, language: str, params: Mapping[str, Any]) -> Text:
-        """The words in `language` ("hi", "hi-IN"), or in English where we do not have that language."""
-        text = self.texts[self.spoken(language)]
-        return Text(_words.vformat(text.title, (), params), _words.vformat(text.body, (), params))
-
-    def spoken(self, language: str) -> str:
-        """The language that somebody who asked for `language` is told in."""
-        return next((one for one in (language, language.partition("-")[0]) if one in self.texts), DEFAULT_LANGUAGE)
-
-    def blanks(self, language: str, params: Mapping[str, Any]) -> list[str]:
-        """What stands in the blanks of the body, in their order there."""
-        body = self.texts[self.spoken(language)].body
-        return [_words.format_field(params[name], spec or "") for _, name, spec, _ in Formatter().parse(body) if name]
-
-    def numbered(self, language: str) -> str:
-        """The body with its blanks as {{1}}, {{2}}, …: how WhatsApp wants a template to be registered."""
-        parts, number = list[str](), 0
-        for literal, name, _, _ in Formatter().parse(self.texts[self.spoken(language)].body):
-            number += bool(name)
-            parts.append(literal + (f"{{{{{number}}}}}" if name else ""))
-        return "".join(parts)
-
-    def payload(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """What an app reads from a push: strings only, as FCM asks."""
-        return {"type": self.event, **{key: str(params[param]) for key, param in self.data.items()}}
-
 
 _ORDER = {"orderId": "orderId"}
 
@@ -149,6 +60,7 @@ _CUSTOMERS = (
             "hi": Text("रिफ़ंड भेजा गया", "ऑर्डर {orderId} के {amount} आपके कार्ड पर लौटा दिए गए हैं।"),
         },
         data=_ORDER,
+        essential=("amount",),
     ),
     Template(
         "order.delayed",
@@ -162,6 +74,7 @@ _CUSTOMERS = (
         transactional=False,
         useful_for_s=HOUR_S,
         data=_ORDER,
+        essential=("etaMinutes",),
     ),
     Template(
         "delivery.assigned",
@@ -195,6 +108,7 @@ _CUSTOMERS = (
         transactional=False,
         useful_for_s=HOUR_S,
         data={**_ORDER, "etaMinutes": "etaMinutes"},
+        essential=("etaMinutes",),
     ),
     Template(
         "delivery.completed",
@@ -240,6 +154,7 @@ _RIDERS = (
         useful_for_s=settings.OFFER_SECONDS,
         urgent=True,
         data={"orderId": "orderId", "offerId": "offerId", "expiresAt": "deadline"},
+        essential=("store", "fee"),
     ),
     Template(
         "offer.withdrawn",
@@ -255,6 +170,7 @@ _RIDERS = (
         {"en": Text("Order assigned to you", "Please fetch order {orderId} from {store}.")},
         useful_for_s=HOUR_S,
         data=_ORDER,
+        essential=("orderId", "store"),
     ),
     Template(
         "delivery.withdrawn",
@@ -262,6 +178,7 @@ _RIDERS = (
         {"en": Text("Order called off", "Order {orderId} from {store} is no longer yours to deliver: {reason}")},
         useful_for_s=HOUR_S,
         data=_ORDER,
+        essential=("orderId",),
     ),
     Template(
         "delivery.behind_schedule",
@@ -274,6 +191,8 @@ _RIDERS = (
         "rider.suspended",
         PUSH_FIRST,
         {"en": Text("Your account is suspended", "You will get no orders for now: {reason}. Please contact support.")},
+        essential=("reason",),
+        samples={"reason": "documents have expired"},
     ),
 )
 
@@ -284,6 +203,7 @@ _STORES = (
         {"en": Text("New order", "Order {orderId} is paid and waits for you. Please acknowledge it.")},
         useful_for_s=HOUR_S,
         data=_ORDER,
+        essential=("orderId",),
     ),
     Template(
         "store.acknowledge_reminder",
@@ -291,6 +211,7 @@ _STORES = (
         {"en": Text("Order still waiting", "Order {orderId} has not been acknowledged yet.")},
         useful_for_s=600,
         data=_ORDER,
+        essential=("orderId",),
     ),
     Template(
         "store.order_cancelled",
@@ -298,6 +219,7 @@ _STORES = (
         {"en": Text("Order cancelled", "Order {orderId} was cancelled: {reason}. Please do not prepare it.")},
         useful_for_s=HOUR_S,
         data=_ORDER,
+        essential=("orderId",),
     ),
     Template(
         "store.connected",
@@ -313,12 +235,14 @@ _STORES = (
                 "{store} was disconnected from Stripe and takes no orders until it is connected again.",
             )
         },
+        essential=("store",),
     ),
     Template(
         "store.delivery_failed",
         PUSH_FIRST,
         {"en": Text("Delivery failed", "Order {orderId} could not be delivered: {reason}")},
         data=_ORDER,
+        essential=("orderId",),
     ),
 )
 
@@ -328,8 +252,10 @@ _OPS = (
         EMAIL_ONLY,
         {"en": Text("[{severity}] {title}", "{title}\n\nKind: {kind}\nAbout: {subject}\nOrder: {order}\n\n{link}")},
         beyond_cap=True,
+        essential=("link",),
     ),
 )
 
-CATALOGUE: dict[str, Template] = {template.event: template for template in (*_CUSTOMERS, *_RIDERS, *_STORES, *_OPS)}
+AUDIENCES = {"Customers": _CUSTOMERS, "Riders": _RIDERS, "Stores": _STORES, "Ops": _OPS}
+CATALOGUE: dict[str, Template] = {template.event: template for group in AUDIENCES.values() for template in group}
 CUSTOMER_EVENTS = tuple(template.event for template in _CUSTOMERS)

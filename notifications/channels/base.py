@@ -19,8 +19,9 @@ class Letter:
     """What is to be said, in the recipient's language. `data` is for apps; `public_id` names the message to providers
     (it comes back in their status reports); `reference` and `attempt` go into the record of the call.
 
-    For providers that keep templates of their own: `event` names it, `language` is the one the words are in, `blanks`
-    are the values in the blanks of its body, in their order.
+    For providers that keep templates of their own: `registered_as` names it, `language` is the one the words are in,
+    `blanks` are the values in the blanks of its body, in their order. `wording` is the row of the words; None: they are
+    built in.
     """
 
     public_id: UUID
@@ -29,9 +30,10 @@ class Letter:
     title: str
     body: str
     data: Mapping[str, str]
-    event: str = ""
+    registered_as: str = ""
     language: str = "en"
     blanks: Sequence[str] = ()
+    wording: int | None = None
 
 
 class Channel(ABC):
@@ -39,11 +41,17 @@ class Channel(ABC):
 
     `needs` are the settings without which the channel is off. `resend_unknown`: whether a message is sent again when
     nobody knows if the first try arrived (at least once), or never (at most once); each module says why.
+
+    `longest` is how many characters of a body it takes, `titled` whether it carries a title, `approved_only` whether
+    nothing goes out by it but words that its provider has approved.
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
     resend_unknown: ClassVar[bool]
+    longest: ClassVar[int] = 4_000
+    titled: ClassVar[bool] = True
+    approved_only: ClassVar[bool] = False
 
     def missing(self) -> list[str]:
         return [name for name in self.needs if not getattr(settings, name)]

@@ -45,6 +45,7 @@ class Push(Channel):
     name = "push"
     needs = ("FIREBASE_CREDENTIALS",)
     resend_unknown = True
+    longest = 700  # a payload may have 4,096 bytes, four of which an emoji takes
 
     def addresses(self, recipient: Recipient) -> list[str]:
         live = PushToken.objects.filter(recipient=recipient, retired_at=None)

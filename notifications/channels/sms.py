@@ -14,11 +14,10 @@ from django.conf import settings
 
 from foundation.errors import CallFailed
 from foundation.http import CallRecord
-from notifications import addresses, segments, twilio
+from notifications import addresses, lengths, twilio
 from notifications.channels.base import Channel, Letter
 from notifications.models import Recipient
 
-LONGEST = 1600
 CALLBACK = "/webhooks/twilio?message="  # names the message, for a callback may come before we know Twilio's id
 RETIRING = {  # what an error says of the number, and will say again (twilio.com/docs/api/errors)
     "21211": "not a phone number",
@@ -33,18 +32,20 @@ class Sms(Channel):
     name = "sms"
     needs = twilio.CREDENTIALS
     resend_unknown = False
+    longest = 800  # emoji count twice towards the provider's 1,600
+    titled = False
 
     def addresses(self, recipient: Recipient) -> list[str]:
         return [recipient.phone] if recipient.phone.startswith("+") else []
 
     def parts(self, letter: Letter) -> int:
-        return segments.count(letter.body[:LONGEST])
+        return lengths.sms(letter.body[: self.longest]).segments
 
     def send(self, letter: Letter, to: Sequence[str]) -> str:
         form = {
             "to": to[0],
             "from_": settings.TWILIO_FROM_NUMBER,
-            "body": letter.body[:LONGEST],
+            "body": letter.body[: self.longest],
             "status_callback": f"{settings.PUBLIC_URL}{CALLBACK}{letter.public_id}",
         }
         record = CallRecord(

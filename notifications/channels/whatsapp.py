@@ -5,8 +5,10 @@ Bearer token. `POST /{version}/{phone number id}/messages` answers `{contacts, m
 `{"error": {code, message, error_data}}`. No idempotency key; `biz_opaque_callback_data` comes back in status reports.
 
 Free text is taken only within 24 hours of the person's own last message; at all other times it must be a template that
-Meta has approved: the event's name with underscores, the language, and the values of the blanks in their order
-(`manage.py whatsapp_templates` lists what to register). Only people who opted in are written to.
+Meta has approved: its name (the event's with underscores; `_v3` behind it for a text of ops' own), the language, and
+the values of the blanks in their order (`manage.py whatsapp_templates` lists what to register). Within the window too
+nothing goes out that is not approved: a person reads the same words at any hour. Only people who opted in are written
+to.
 
 At most once, as SMS is (notifications/channels/sms.py): each one costs money and buzzes in a pocket.
 """
@@ -27,7 +29,6 @@ from notifications.models import Recipient
 NOT_OPTED_IN = "not opted in to WhatsApp"
 WINDOW = timedelta(hours=24)
 NEARLY = timedelta(minutes=5)  # a text that arrives just after the window closed would be lost
-LONGEST = 4096
 LATER = {4, 80007, 130429, 131048, 131056, 131057, 133004}  # too many, or down for maintenance: tried again
 NOBODY_KNOWS = {131000, 131016}  # "something went wrong", "service unavailable"
 OUTSIDE_WINDOW = 131047
@@ -38,6 +39,9 @@ class WhatsApp(Channel):
     name = "whatsapp"
     needs = ("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_PHONE_NUMBER_ID")
     resend_unknown = False
+    longest = 1024  # of a template's body; free text may be longer
+    titled = False
+    approved_only = True
 
     def addresses(self, recipient: Recipient) -> list[str]:
         return [recipient.phone] if recipient.whatsapp_opted_in_at and recipient.phone.startswith("+") else []
@@ -70,9 +74,9 @@ def close_window(phone: str) -> bool:
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def template_name(event: str) -> str:
-    """Meta takes lower-case letters, digits and underscores."""
-    return event.lower().replace(".", "_").replace("-", "_")
+def template_name(event: str, *version: str) -> str:
+    """What a text is called at Meta, which takes lower-case letters, digits and underscores."""
+    return "_".join((event, *version)).lower().replace(".", "_").replace("-", "_")
 
 
 def _envelope(letter: Letter, phone: str, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,14 +91,14 @@ def _envelope(letter: Letter, phone: str, kind: str, content: Mapping[str, Any])
 
 
 def _text(letter: Letter, phone: str) -> dict[str, Any]:
-    return _envelope(letter, phone, "text", {"preview_url": False, "body": letter.body[:LONGEST]})
+    return _envelope(letter, phone, "text", {"preview_url": False, "body": letter.body})
 
 
 def _template(letter: Letter, phone: str) -> dict[str, Any]:
     """Values must not be empty, and hold no line breaks, tabs or runs of blanks: Meta refuses the whole message."""
     values = [{"type": "text", "text": " ".join(value.split()) or "–"} for value in letter.blanks]
     parts = [{"type": "body", "parameters": values}] if values else []
-    content = {"name": template_name(letter.event), "language": {"code": letter.language}, "components": parts}
+    content = {"name": letter.registered_as, "language": {"code": letter.language}, "components": parts}
     return _envelope(letter, phone, "template", content)
 
 

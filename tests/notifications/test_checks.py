@@ -7,7 +7,7 @@ import pytest
 
 from notifications import checks, templates
 from notifications.channels import CHANNELS
-from notifications.templates import Template, Text
+from notifications.texts import Template, Text
 
 
 # spec: S5

@@ -8,7 +8,8 @@ from django.db import connection, transaction
 from foundation.work import WorkState
 from notifications import messages, recipients
 from notifications.models import Message
-from notifications.templates import CATALOGUE, CUSTOMER_EVENTS, CUSTOMER_LANGUAGES, MissingParams
+from notifications.templates import CATALOGUE, CUSTOMER_EVENTS, CUSTOMER_LANGUAGES
+from notifications.texts import MissingParams
 
 
 # spec: N2

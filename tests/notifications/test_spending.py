@@ -10,7 +10,7 @@ from django.urls import reverse
 from foundation import clock
 from foundation.models import Role, User
 from foundation.work import WorkState
-from notifications import checks, segments, spending, tasks
+from notifications import checks, lengths, spending, tasks
 from notifications.models import Incident, Message, Recipient, Spending
 from tests.notifications import talk
 from tests.notifications.talk import inbox, make_due, reasons, say, work
@@ -157,35 +157,14 @@ def test_what_ops_must_hear_is_mailed_beyond_the_cap(sandbox, settings):
     assert Spending.objects.get().spent_micros == PENNY
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("", 1),
-        ("a" * 160, 1),
-        ("a" * 161, 2),
-        ("a" * 306, 2),
-        ("a" * 307, 3),
-        ("€" * 80, 1),  # counts twice
-        ("€" * 81, 2),
-        ("न" * 70, 1),
-        ("न" * 71, 2),
-        ("न" * 135, 3),
-        ("🛵" * 35, 1),
-        ("🛵" * 36, 2),
-    ],
-)
-def test_a_long_text_is_several_sms(text, parts):
-    assert segments.count(text) == parts
-
-
 def test_an_sms_costs_what_its_parts_cost(asha, sandbox, settings):
     settings.MESSAGE_PRICES = {"sms": PENNY}
     Recipient.objects.filter(pk=asha.pk).update(language="hi")
     message = say(asha, "review.requested", channels=["sms"])
     work()
     message.refresh_from_db()
-    assert spent() == (1, PENNY * segments.count(message.body))
-    assert segments.count(message.body) == 2
+    assert spent() == (1, PENNY * lengths.sms(message.body).segments)
+    assert lengths.sms(message.body).segments == 2
 
 
 # spec: S5

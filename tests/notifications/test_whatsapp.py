@@ -14,6 +14,7 @@ from notifications import messages, recipients, tasks
 from notifications.channels import CHANNELS
 from notifications.models import Message, Recipient, RetiredAddress
 from notifications.templates import CATALOGUE
+from notifications.texts import numbered
 from tests.notifications.channel_contract import letter
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,7 +54,11 @@ def test_who_opted_in_is_written_to_by_template(asha, sandbox):
     sandbox.control(
         "PUT",
         "whatsapp/templates",
-        {"name": "delivery_on_the_way", "language": "en", "body": CATALOGUE["delivery.on_the_way"].numbered("en")},
+        {
+            "name": "delivery_on_the_way",
+            "language": "en",
+            "body": numbered(CATALOGUE["delivery.on_the_way"].texts["en"].body),
+        },
     )
     message = say(asha)
     assert (message.state, message.channel) == (WorkState.DONE, "whatsapp")

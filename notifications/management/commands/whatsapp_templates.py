@@ -1,30 +1,19 @@
-"""`manage.py whatsapp_templates`: what to register at Meta, one JSON object per line (docs/adding-a-channel.md)."""
+"""`manage.py whatsapp_templates`: what to register at Meta, one JSON object per line (docs/templates.md)."""
 
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
-from notifications.channels.whatsapp import template_name
-from notifications.templates import CATALOGUE
+from notifications import registered
 
 
 class Command(BaseCommand):
     help = "Prints every template that WhatsApp must know, as its message_templates endpoint takes it."
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        for template in CATALOGUE.values():
-            if "whatsapp" in template.channels:
-                for language in template.texts:
-                    body = {"type": "BODY", "text": template.numbered(language)}
-                    self.stdout.write(
-                        json.dumps(
-                            {
-                                "name": template_name(template.event),
-                                "language": language,
-                                "category": "UTILITY",
-                                "components": [body],
-                            },
-                            ensure_ascii=False,
-                        )
-                    )
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--waiting", action="store_true", help="only texts of ops that Meta has yet to approve")
+
+    def handle(self, *args: Any, waiting: bool, **options: Any) -> None:
+        for one in registered.waiting() if waiting else registered.everything():
+            self.stdout.write(json.dumps(one, ensure_ascii=False))
