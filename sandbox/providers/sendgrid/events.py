@@ -40,10 +40,6 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 
-def arrives(tx: Transaction, address: str) -> bool:
-    return TELLING.fate(tx, address)["outcome"] not in NOT_ARRIVING
-
-
 def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
     event = {
         **message["custom_args"],
@@ -85,4 +81,11 @@ def _key(pem: str) -> ec.EllipticCurvePrivateKey:
     return cast(ec.EllipticCurvePrivateKey, load_pem_private_key(pem.encode(), password=None))
 
 
-TELLING = Telling("sendgrid", STORIES, tell)
+def said(word: str) -> str:
+    known = {"processed": "taken", "open": "read", "click": "link clicked", "spamreport": "marked as spam"}
+    told = {"unsubscribe": "unsubscribed", "blocked": "blocked for now", **known}.get(word, word)
+    reason = MORE.get(word, {}).get("reason")
+    return f"{told}: {reason}" if reason else told
+
+
+TELLING = Telling("sendgrid", STORIES, tell, not_arriving=NOT_ARRIVING, said=said)
