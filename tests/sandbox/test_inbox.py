@@ -174,6 +174,7 @@ def test_the_desk_and_the_pages_lead_to_each_other(sandbox: Sandbox):
         ("open", "open"),
         ("bounced", "bounce"),
         ("unsubscribe", "unsubscribe"),
+        ("group_resubscribe", "group_resubscribe"),
         ("spamreport", "spamreport"),
     ],
 )

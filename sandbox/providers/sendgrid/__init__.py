@@ -38,6 +38,7 @@ class SendGrid(Teller):
         "bounced": "Bounce",
         "blocked": "Blocked for now",
         "unsubscribe": "Unsubscribe",
+        "group_resubscribe": "Subscribe again",
         "spamreport": "Mark as spam",
     }
 

@@ -36,6 +36,7 @@ MORE: dict[str, dict[str, Any]] = {
     "bounced": {"event": "bounce", "type": "bounce", "status": "5.1.1", "reason": "550 5.1.1 no such user"},
     "blocked": {"event": "bounce", "type": "blocked", "status": "4.7.1", "reason": "554 5.7.1 blocked for now"},
     "dropped": {"reason": "Bounced Address", "status": "5.0.0"},
+    "group_resubscribe": {"asm_group_id": 10},
     "click": {"url": "https://handoff.example/"},
 }
 
@@ -83,7 +84,12 @@ def _key(pem: str) -> ec.EllipticCurvePrivateKey:
 
 def said(word: str) -> str:
     known = {"processed": "taken", "open": "read", "click": "link clicked", "spamreport": "marked as spam"}
-    told = {"unsubscribe": "unsubscribed", "blocked": "blocked for now", **known}.get(word, word)
+    told = {
+        "unsubscribe": "unsubscribed",
+        "group_resubscribe": "subscribed again",
+        "blocked": "blocked for now",
+        **known,
+    }.get(word, word)
     reason = MORE.get(word, {}).get("reason")
     return f"{told}: {reason}" if reason else told
 

@@ -55,7 +55,7 @@ def send(request: HttpRequest, version: str, sender: str) -> HttpResponse:
         outside = body["type"] == "text" and not notices.window_is_open(tx, phone)
         title, words = _shown(tx, body)
         kind = LOST if refusal or outside else notices.TELLING.arrival(tx, phone)
-        known = {**message, "type": body["type"], "from": notices.DISPLAY_NUMBER}
+        known = {**message, "type": body["type"], "from": f"+{notices.DISPLAY_NUMBER}"}
         number = now.inbox.deliver(tx, "whatsapp", phone, title=title, body=words, data=known, kind=kind)
         if refusal:
             code, text, status = REFUSALS[refusal]
