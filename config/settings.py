@@ -156,7 +156,12 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # SPEC W7: 1 MB and over is refused
-SIMPLE_JWT = {"USER_ID_FIELD": "public_id", "USER_ID_CLAIM": "sub", "UPDATE_LAST_LOGIN": False}
+SIMPLE_JWT = {
+    "USER_ID_FIELD": "public_id",
+    "USER_ID_CLAIM": "sub",
+    "UPDATE_LAST_LOGIN": False,
+    "CHECK_REVOKE_TOKEN": True,  # a new password ends what was signed in with the old one
+}
 ACCESS_TOKEN_MINUTES = read("ACCESS_TOKEN_MINUTES")
 REFRESH_TOKEN_DAYS = read("REFRESH_TOKEN_DAYS")
 SPECTACULAR_SETTINGS = {

@@ -7,15 +7,24 @@ from django.db import transaction
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from foundation.errors import Problem
 from foundation.models import User
 
 
 class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <access token>`; the user must still exist and be active."""
+    """`Authorization: Bearer <access token>`; the user must still exist and be active, and their password be the same.
+
+    The scheme's name may be written in any case, as HTTP has it.
+    """
+
+    def get_raw_token(self, header: bytes) -> bytes | None:
+        scheme, blank, token = header.partition(b" ")
+        return super().get_raw_token(scheme.lower().capitalize() + blank + token)
 
 
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
@@ -58,14 +67,18 @@ def revoke(token: str) -> None:
 
 
 def _spend(token: str) -> User:
-    """Use a refresh token up. Raises TokenRefused when it is bad, old, or was used before."""
+    """Use a refresh token up: its row goes, so that there are no more rows than tokens that are still good.
+
+    Raises TokenRefused when it is bad, old, or was used before.
+    """
     try:
         refresh = RefreshToken(token)  # type: ignore[arg-type]
     except TokenError as error:
         raise TokenRefused("Token is invalid or expired") from error
     row = OutstandingToken.objects.select_for_update(of=("self",)).filter(jti=refresh["jti"]).first()
     if row is None or row.user is None or not row.user.is_active:
-        raise TokenRefused("Token is invalid or expired")
-    if not BlacklistedToken.objects.get_or_create(token=row)[1]:
-        raise TokenRefused("Token was used before")
+        raise TokenRefused("Token is invalid or expired, or was used before")
+    if refresh.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(row.user.password):
+        raise TokenRefused("The password was changed since")
+    row.delete()
     return row.user
