@@ -198,6 +198,14 @@ def test_the_location_is_visible_only_on_the_way(status: DeliveryStatus, shown: 
     assert body["driver_details"]["phone"] == ("" if status == DeliveryStatus.DELIVERED else "+919876543210")
 
 
+# spec: W7
+@pytest.mark.parametrize("accuracy", [True, "5", -1, [5], 1e9])
+def test_a_position_with_an_odd_accuracy_is_refused(accuracy: Any):
+    delivery = assigned(rider(), searching())
+    reply = call(carrier(delivery).user, "put", path(delivery.order, "/location"), {**HERE, "accuracy": accuracy})
+    assert (reply.status, reply.body["detail"].partition(":")[0]) == (400, "accuracy")
+
+
 # spec: T4
 def test_who_carried_it_before_sees_nothing_of_who_carries_it_now():
     failed = moved(assigned(rider("First"), searching()), DeliveryStatus.IN_TRANSIT)
