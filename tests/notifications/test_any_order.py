@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis.extra.django import TestCase
 
 from foundation.webhook import Door
 from foundation.work import WorkState
-from notifications import messages, recipients
+from notifications import addresses, messages, recipients
 from notifications.doors import sendgrid, twilio, whatsapp
 from notifications.evidence import FAILURES
 from notifications.models import Message, ReceiptWord, RetiredAddress
@@ -146,3 +147,15 @@ class TestAnyOrder(TestCase):
         door = whatsapp.WhatsAppDoor()
         in_order = end_of(door, "whatsapp", chat, told, "status.")
         assert end_of(door, "whatsapp", chat, shuffled(told, dice), "status.") == in_order
+
+
+# spec: N3
+@pytest.mark.django_db
+def test_who_subscribes_again_is_written_to_again_whatever_comes_first():
+    left, came = ("group_unsubscribe", {"timestamp": START}), ("group_resubscribe", {"timestamp": START + 1})
+    door = sendgrid.SendGridDoor()
+    for told in ([left, came], [came, left]):
+        assert end_of(door, "email", mail, told)[3] == []
+        assert addresses.live("email", [MAIL]) == [MAIL]
+    assert end_of(door, "email", mail, [left, came, ("unsubscribe", {"timestamp": START + 2})])[3] != []
+    assert addresses.live("email", [MAIL]) == []

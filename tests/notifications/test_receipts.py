@@ -245,24 +245,6 @@ def test_news_about_an_address_in_any_order_ends_the_same():
 
 
 # spec: N3
-@pytest.mark.django_db
-def test_who_subscribes_again_is_written_to_again_whatever_comes_first():
-    left = {"email": MAIL, "timestamp": 1795300101}
-    came = {"email": MAIL, "timestamp": 1795300102}
-    door = sendgrid.SendGridDoor()
-    for order in itertools.permutations([("group_unsubscribe", left), ("group_resubscribe", came)]):
-        RetiredAddress.objects.all().delete()
-        message = told("email")
-        for word, event in order:
-            said = [{"event": word, "message": str(message.public_id), **event}]
-            assert door.handle(word, "x", said) is Verdict.APPLIED
-        assert addresses.live("email", [MAIL]) == [MAIL]
-    again = {**came, "timestamp": 1795300103, "message": str(message.public_id)}
-    door.handle("unsubscribe", "x", [again])
-    assert addresses.live("email", [MAIL]) == []
-
-
-# spec: N3
 @pytest.mark.django_db(transaction=True)
 def test_a_number_that_twilio_knows_to_be_unsubscribed_is_not_asked_again(asha, sandbox):
     sandbox.control("PUT", "twilio/fates", {"to": PHONE, "outcome": "unsubscribed"})

@@ -9,7 +9,7 @@ import requests
 from sendgrid import SendGridAPIClient
 from sendgrid.helpers.mail import CustomArg, Mail
 
-from tests.sandbox.process import Received, Receiver, Sandbox
+from tests.sandbox.process import Received, Receiver, Sandbox, until
 
 PHONE, MAIL = "+14155550100", "ada@example.com"
 CALLBACK = "https://handoff.example/webhooks/twilio?message=m-1"
@@ -48,6 +48,16 @@ def post_whatsapp(sandbox: Sandbox, body: dict[str, Any], *, token: str = "") ->
 
 def fate(sandbox: Sandbox, provider: str, **how: Any) -> None:
     sandbox.control("PUT", f"{provider}/fates", {**FAST, **how})
+
+
+def topics(sandbox: Sandbox, provider: str, count: int) -> list[str]:
+    """What a provider told, in the order in which it told it: on the way one may overtake another."""
+
+    def told() -> list[str]:
+        rows = sandbox.control("GET", f"webhooks?provider={provider}")["webhooks"]
+        return [row["topic"] for row in rows] if len(rows) >= count else []
+
+    return list(until(told, f"{count} webhooks of {provider}"))
 
 
 def statuses(handoff: Receiver, count: int) -> list[dict[str, Any]]:

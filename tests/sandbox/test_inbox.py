@@ -23,6 +23,7 @@ from tests.sandbox.message_words import (
     post_sms,
     post_whatsapp,
     statuses,
+    topics,
 )
 from tests.sandbox.process import Receiver, Sandbox, until
 
@@ -232,12 +233,11 @@ def test_what_becomes_of_the_next_ones_is_chosen_for_one_address_or_on_the_desk_
 ):
     press(sandbox, channel="email", to=MAIL, outcome="bounced", delay_s="0.02")
     post_mail(sandbox)
-    assert [event["event"] for event in events(handoff, 2)] == ["processed", "bounce"]
-    handoff.received.clear()
+    assert topics(sandbox, "sendgrid", 2) == ["processed", "bounce"]
     wish = {"what": "email read", "to": "", "delay_s": "0.1", "out_of_order": "on"}
     assert requests.post(f"{sandbox.url}/fates", data=wish, timeout=5).status_code == 200
     post_mail(sandbox, to="ben@example.com")
-    assert [event["event"] for event in events(handoff, 4)] == ["click", "open", "delivered", "processed"]
+    assert topics(sandbox, "sendgrid", 6)[2:] == ["click", "open", "delivered", "processed"]
 
 
 def test_every_outcome_that_is_offered_can_be_set(sandbox: Sandbox):
