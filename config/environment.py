@@ -197,7 +197,8 @@ GROUPS: dict[str, list[Variable]] = {
         Variable(
             "SENDGRID_WEBHOOK_PUBLIC_KEY", "list", [], "Verification keys of /webhooks/sendgrid; any of them may sign."
         ),
-        Variable("WHATSAPP_ACCESS_TOKEN", "text", "", "Empty: no WhatsApp."),
+        Variable("WHATSAPP_ACCESS_TOKEN", "text", "", "Empty: META_API_KEY."),
+        Variable("META_API_KEY", "text", "", "The same under its other name. Both empty: no WhatsApp."),
         Variable("WHATSAPP_PHONE_NUMBER_ID", "text", "", "The sender, as Meta numbers it."),
         Variable("WHATSAPP_APP_SECRET", "list", [], "App secrets of /webhooks/whatsapp; any of them may sign."),
         Variable("WHATSAPP_VERIFY_TOKEN", "text", "", "What Meta must say when the webhook is set up."),

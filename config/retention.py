@@ -24,10 +24,14 @@ class Rule:
 NOT_SUSPECTED = """NOT EXISTS (
     SELECT FROM deliveries_fraudflag f WHERE f.delivery_id = deliveries_track.delivery_id AND f.status = 'open'
 )"""
+NOT_REVOKED = """NOT EXISTS (
+    SELECT FROM token_blacklist_blacklistedtoken b WHERE b.token_id = token_blacklist_outstandingtoken.id
+)"""
 RULES = [
     Rule("foundation_event", "recorded_at", timedelta(days=730)),
     Rule("foundation_job", "processed_at", timedelta(days=7), also="state IN ('done', 'ignored', 'discarded')"),
     Rule("foundation_outboundcall", "created_at", timedelta(days=90)),
+    Rule("token_blacklist_outstandingtoken", "expires_at", timedelta(days=1), also=NOT_REVOKED),
     Rule("foundation_idempotencykey", "created_at", timedelta(days=30)),
     Rule(
         "webhook_events",

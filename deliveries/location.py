@@ -7,7 +7,6 @@ are the same, and no order is written either way.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -17,6 +16,7 @@ from deliveries.lifecycle import CARRIED, DeliveryStatus
 from deliveries.models import Delivery
 from deliveries.tracks import Fetched
 from foundation import clock
+from foundation.api.authentication import Subject
 from foundation.events import Cause
 from foundation.geo import haversine_m
 from orders import rows
@@ -30,9 +30,9 @@ LEFT_AT_GEOFENCES = 2  # twice as far from the store as a pickup may be confirme
 
 @dataclass(frozen=True)
 class Report:
-    """What a phone sent. `user`: the public id of who is signed in there."""
+    """What a phone sent. `user` is who is signed in there, by their token."""
 
-    user: UUID
+    user: Subject
     points: Sequence[Seen]
 
 
@@ -80,7 +80,7 @@ def take_together(reports: Sequence[Report]) -> list[Taken | None]:
 
 
 def _judge(
-    reports: Sequence[Report], known: Mapping[UUID, Reporter]
+    reports: Sequence[Report], known: Mapping[Subject, Reporter]
 ) -> tuple[list[Taken | None], dict[int, Seen | None]]:
     """What becomes of each report, and which position of each rider we believe then. Two of one rider count as if one
     had come after the other."""

@@ -49,7 +49,15 @@ class Tracking:
 
     @cached_property
     def delivery(self) -> Delivery | None:
-        return Delivery.objects.filter(order=self.order).order_by("-attempt").first()
+        return Delivery.objects.filter(order=self.order).select_related("rider").order_by("-attempt").first()
+
+    @property
+    def carried(self) -> Delivery | None:
+        """The delivery, for who may see its carrier: a rider who carried an earlier attempt may not."""
+        delivery, viewer = self.delivery, self.viewer
+        if delivery is None or viewer is None or viewer.role != Role.RIDER:
+            return delivery
+        return delivery if delivery.rider is not None and delivery.rider.user_id == viewer.pk else None
 
     @property
     def current_status(self) -> str:
@@ -65,7 +73,7 @@ class Tracking:
     @property
     def driver(self) -> Driver | None:
         """Who carries it; the phone number only for as long as there is a reason to call."""
-        delivery = self.delivery
+        delivery = self.carried
         if delivery is None or not delivery.driver_details:
             return None
         shown = delivery.driver_details
@@ -77,7 +85,7 @@ class Tracking:
     @cached_property
     def seen(self) -> Seen | None:
         """SPEC T4: where it is, only while it is on its way."""
-        delivery = self.delivery
+        delivery = self.carried
         return tracks.latest(delivery) if delivery is not None and delivery.status in ON_THE_WAY else None
 
     @property

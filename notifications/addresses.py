@@ -1,7 +1,7 @@
 """Addresses that nothing is sent to any more, each with its reason and time, and the way back (SPEC N3).
 
 What is retired is the address on one channel, whoever it is written down for. News about it comes in any order: what is
-older than what is known, or than the way back, changes nothing.
+older than what is known, or than the way back, changes nothing. Of news of the same moment always the same one stands.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,18 @@ _RETIRE = """
     ON CONFLICT (address, channel) DO UPDATE
     SET reason = excluded.reason, detail = excluded.detail, retired_at = excluded.retired_at,
         reinstated_at = NULL, reinstated_by = ''
-    WHERE excluded.retired_at > r.retired_at
+    WHERE (excluded.retired_at, excluded.reason, excluded.detail) > (r.retired_at, r.reason, r.detail)
       AND (r.reinstated_at IS NULL OR excluded.retired_at > r.reinstated_at)
+"""
+# Kept even of an address that is not retired: the news that it takes back may still be on its way.
+_BRING_BACK = """
+    INSERT INTO notifications_retiredaddress AS r
+        (channel, address, reason, detail, retired_at, reinstated_at, reinstated_by)
+    VALUES (%(channel)s, %(address)s, '', '', %(at)s, %(at)s, %(by)s)
+    ON CONFLICT (address, channel) DO UPDATE
+    SET reinstated_at = excluded.reinstated_at, reinstated_by = excluded.reinstated_by
+    WHERE excluded.reinstated_at >= r.retired_at
+      AND (r.reinstated_at IS NULL OR excluded.reinstated_at > r.reinstated_at)
 """
 
 
@@ -41,6 +51,22 @@ def retire(channel: str, address: str, reason: str, *, detail: str = "", at: dat
         cursor.execute(_RETIRE, [channel, kept(address), reason[:60], detail[:300], at or clock.now()])
         if cursor.rowcount:
             log.info("address_retired", channel=channel, reason=reason)
+        return bool(cursor.rowcount)
+
+
+def bring_back(channel: str, address: str, by: str, *, at: datetime) -> bool:
+    """Its owner wants to be written to again, says a provider (`by`), since `at`. False: known already, or older than
+    what is known."""
+    if not address:
+        return False
+    facts: dict[str, str | datetime] = {
+        "channel": channel,
+        "address": kept(address),
+        "at": at,
+        "by": by[:BY_LENGTH],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_BRING_BACK, facts)
         return bool(cursor.rowcount)
 
 

@@ -16,7 +16,7 @@ class Receipt:
 
     `word` None: it says nothing of the message, only of the address. `message` is our public id where the provider
     gives it back, `provider_id` its own. `retires` says why nothing more is to be sent to `address` ("": it may).
-    `again`: the same channel may yet carry it, in another form.
+    `returns`: its owner wants to be written to again. `again`: the same channel may yet carry it, in another form.
     """
 
     channel: str
@@ -27,4 +27,5 @@ class Receipt:
     error: str = ""
     address: str = ""
     retires: str = ""
+    returns: bool = False
     again: bool = False

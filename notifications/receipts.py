@@ -34,11 +34,13 @@ def take(receipt: Receipt) -> Verdict:
             raise Release(_wait_s(message), f"message {message.pk} is under way")
         if receipt.retires:
             addresses.retire(receipt.channel, receipt.address, receipt.retires, detail=receipt.error, at=receipt.at)
+        if receipt.returns:
+            addresses.bring_back(receipt.channel, receipt.address, receipt.channel, at=receipt.at)
         if message is None:
             log.warning("receipt_of_unknown_message", channel=receipt.channel, word=receipt.word)
             return Verdict.IGNORED
         if receipt.word is None:
-            return Verdict.APPLIED if receipt.retires else Verdict.IGNORED
+            return Verdict.APPLIED if receipt.retires or receipt.returns else Verdict.IGNORED
         return _write_down(message, receipt, receipt.word)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
 from foundation import clock, geo
+from foundation.api.authentication import Subject
 from foundation.geo import Point
 from foundation.models import Role
 from riders import capacity
@@ -56,9 +56,11 @@ _APPEAR = f"""
     SELECT id FROM r
 """  # noqa: S608 - made of constants
 _REPORTERS = """
-    SELECT u.public_id, r.id, r.is_online, s.latitude, s.longitude, s.seen_at, s.accuracy_m
-    FROM foundation_user u JOIN riders_rider r ON r.user_id = u.id LEFT JOIN riders_riderspot s ON s.rider_id = r.id
-    WHERE u.public_id = ANY(%(users)s) AND u.is_active AND u.role = %(role)s
+    SELECT t.public_id, t.digest, r.id, r.is_online, s.latitude, s.longitude, s.seen_at, s.accuracy_m
+    FROM unnest(%(users)s::uuid[], %(digests)s::text[]) AS t(public_id, digest)
+    JOIN foundation_user u ON u.public_id = t.public_id AND upper(md5(u.password)) = t.digest
+    JOIN riders_rider r ON r.user_id = u.id LEFT JOIN riders_riderspot s ON s.rider_id = r.id
+    WHERE u.is_active AND u.role = %(role)s
 """
 
 
@@ -161,11 +163,12 @@ def fresh_since(now: datetime) -> datetime:
     return now - timedelta(seconds=settings.POSITION_FRESH_SECONDS)
 
 
-def reporters(users: Collection[UUID]) -> dict[UUID, Reporter]:
-    """The riders among these users (by public id) who may report now, with what we know of them."""
+def reporters(subjects: Collection[Subject]) -> dict[Subject, Reporter]:
+    """The riders among these who may report now, with what we know of them."""
+    users, digests = [one.public_id for one in subjects], [one.password_digest for one in subjects]
     with connection.cursor() as cursor:
-        cursor.execute(_REPORTERS, {"users": list(users), "role": Role.RIDER})
-        return {row[0]: _reporter(*row[1:]) for row in cursor.fetchall()}
+        cursor.execute(_REPORTERS, {"users": users, "digests": digests, "role": Role.RIDER})
+        return {Subject(*row[:2]): _reporter(*row[2:]) for row in cursor.fetchall()}
 
 
 def _reporter(

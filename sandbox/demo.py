@@ -20,7 +20,7 @@ import requests
 
 from sandbox import keys
 from sandbox.city import proof, town
-from sandbox.city.casting import STAFF, Cast
+from sandbox.city.casting import OPS_EMAIL, STAFF, Cast
 from sandbox.city.clock import CityClock
 from sandbox.city.day import CITIES, Day, generate, read
 from sandbox.city.phones import COMPANIES
@@ -41,6 +41,7 @@ PROGRAMS = {
 }
 PLAUSIBLE_M_PER_S = 50.0
 LEAD_MIN = 10.0
+COOKING_MIN = 15.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Demo:
             "SECRET_KEY": self._secret("secret-key"),
             "PUBLIC_URL": self.url("web"),
             "SOCKETS_URL": self.url("sockets").replace("http", "ws"),
-            "OPS_EMAIL": "ops@handoff.example",
+            "OPS_EMAIL": OPS_EMAIL,
             "QUIET_HOURS": "",  # the city's day has nothing to do with ours
             "TRAVEL_SPEED_M_PER_MIN": str(day.metres_per_minute * speed),
             "SERVICE_MINUTES": str(day.service_min / speed),
@@ -178,6 +179,7 @@ class Demo:
         self.processes.start("sandbox", command, cwd=HERE)
         self.processes.wait_until(lambda: answers(self.url("sandbox") + "/_control/health"), what="the sandbox")
         self._let_couriers_go()
+        self._let_messengers_know()
         self._seed()
         for name, line in PROGRAMS.items():
             program, *arguments = line.format(**self.ports).split()
@@ -196,14 +198,29 @@ class Demo:
                 url = f"{self.url('sandbox')}/_control/{company}/{what}"
                 requests.post(url, json=told, timeout=10).raise_for_status()
 
+    def _let_messengers_know(self) -> None:
+        """Who is who, and the WhatsApp templates that Meta would have approved."""
+        control = f"{self.url('sandbox')}/_control"
+        requests.put(f"{control}/people", json={"people": self.cast.people()}, timeout=10).raise_for_status()
+        for line in self.manage("whatsapp_templates", quiet=True).splitlines():
+            template = json.loads(line)
+            words = {
+                "name": template["name"],
+                "language": template["language"],
+                "body": template["components"][0]["text"],
+            }
+            requests.put(f"{control}/whatsapp/templates", json=words, timeout=10).raise_for_status()
+
     def _seed(self) -> None:
-        file = self.chosen.home / "seed.json"
-        file.write_text(json.dumps(self.cast.seed_file()))
+        file, seed = self.chosen.home / "seed.json", self.cast.seed_file()
+        for store in seed["stores"]:
+            store["preparation_minutes"] = round(COOKING_MIN / self.chosen.speed)  # in everybody's minutes
+        file.write_text(json.dumps(seed))
         file.chmod(0o600)
         self.manage("seed", str(file))
 
-    def manage(self, *arguments: str) -> str:
-        """Run a management command of Handoff; what it prints is shown and returned."""
+    def manage(self, *arguments: str, quiet: bool = False) -> str:
+        """Run a management command of Handoff; what it prints is returned and, unless `quiet`, shown."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=HERE,
@@ -214,12 +231,12 @@ class Demo:
         )
         if done.returncode:
             raise MachineError(f"manage.py {arguments[0]} failed:\n{done.stderr[-3000:]}{done.stdout[-2000:]}")
-        if done.stdout and "--json" not in arguments:
+        if done.stdout and not quiet:
             say(done.stdout.rstrip())
         return done.stdout
 
     def _summary(self) -> dict[str, Any]:
-        return dict(json.loads(self.manage("summary", "--json")))
+        return dict(json.loads(self.manage("summary", "--json", quiet=True)))
 
     def _settle(self) -> None:
         """Wait until the money is on its way and no row is due any more."""
@@ -238,7 +255,9 @@ class Demo:
             "",
             f"console          {self.url('web')}/admin/",
             f"API docs         {self.url('web')}/api/docs",
-            f"outside world    {self.url('sandbox')}/   every message and call it received",
+            f"inboxes          {self.url('sandbox')}/inbox   what everybody got, as they see it; try STOP or a bounce",
+            f"on its way       {self.url('sandbox')}/live   a customer's page, while its map moves",
+            f"outside world    {self.url('sandbox')}/   every call it received, and buttons that break things",
             f"sockets          {self.url('sockets').replace('http', 'ws')}/ws/orders/<order>",
             f"logs             {self.processes.logs}",
             "",

@@ -1,8 +1,9 @@
-"""/ is the desk, /_control the control API, /<provider>/... what each provider answers."""
+"""/ is the desk, /inbox what people see, /live an order on its way, /_control the control API, and /<provider>/... what
+each provider answers."""
 
 from django.urls import URLPattern, include, path
 
-from sandbox.engine import control, desk, gateway
+from sandbox.engine import control, desk, gateway, inbox_page, live
 from sandbox.engine.provider import Provider, Route
 from sandbox.providers import PROVIDERS
 
@@ -19,6 +20,11 @@ def provider_urls(provider: Provider) -> list[URLPattern]:
 urlpatterns = [
     path("", desk.page),
     path("faults", desk.change_faults),
+    path("fates", desk.change_fates),
+    path("inbox", inbox_page.everybody),
+    path("inbox.css", inbox_page.style),
+    path("inbox/<path:key>", inbox_page.of_person),
+    path("live", live.page),
     path("_control/", include(control.urlpatterns(PROVIDERS))),
     *(path(f"{provider.name}/", include(provider_urls(provider))) for provider in PROVIDERS),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from deliveries.ratings import LONGEST_COMMENT, MOST_STARS
-from foundation.api.fields import Amount, Flag, Moment, Text, Whole
+from foundation.api.fields import Amount, Flag, Moment, Number, Text, Whole
 from orders.lifecycle import TRACKING_WORDS, OrderStatus, PaymentState
 from orders.placing import Buyer, Item, Placement
 from riders.api.fields import PositionSerializer, latitude, longitude
@@ -175,7 +175,7 @@ class DriverBody(Serializer):
 class LocationBody(Serializer):
     lat = latitude()
     lng = longitude()
-    accuracy = serializers.FloatField(min_value=0, max_value=1_000_000, required=False, allow_null=True, default=None)
+    accuracy = Number(min_value=0, max_value=1_000_000, required=False, allow_null=True, default=None)
     recorded_at = Moment(required=False, allow_null=True, default=None)
 
 

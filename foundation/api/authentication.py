@@ -1,7 +1,7 @@
 """Bearer tokens for APIs (SPEC S1): short access tokens, refresh tokens that rotate with exactly one winner."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -10,15 +10,24 @@ from django.db import transaction
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken, Token
+from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from foundation.errors import Problem
 from foundation.models import User
 
 
 class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <access token>`; the user must still exist and be active."""
+    """`Authorization: Bearer <access token>`; the user must still exist and be active, and their password be the same.
+
+    The scheme's name may be written in any case, as HTTP has it.
+    """
+
+    def get_raw_token(self, header: bytes) -> bytes | None:
+        scheme, blank, token = header.partition(b" ")
+        return super().get_raw_token(scheme.lower().capitalize() + blank + token)
 
     def get_user(self, validated_token: Token) -> Any:
         try:
@@ -27,15 +36,31 @@ class TokenAuthentication(JWTAuthentication):
             raise AuthenticationFailed("User not found", code="user_not_found") from error
 
 
-def subject_of(header: str) -> UUID | None:
+class Subject(NamedTuple):
+    """Whom a good access token names: a user's public id, and the digest of the password that they had then."""
+
+    public_id: UUID
+    password_digest: str
+
+
+def subject_of(header: str) -> Subject | None:
     """Whom a good `Authorization` header names, by its signature alone; None: it names nobody. Whether that user still
-    exists and is active is for the caller to ask."""
+    exists, is active and has the same password is for the caller to ask."""
     reader = TokenAuthentication()
     try:
         raw = reader.get_raw_token(header.encode("latin-1"))
-        return None if raw is None else UUID(reader.get_validated_token(raw)[str(settings.SIMPLE_JWT["USER_ID_CLAIM"])])
+        if raw is None:
+            return None
+        claims = reader.get_validated_token(raw)
+        public_id = UUID(claims[str(settings.SIMPLE_JWT["USER_ID_CLAIM"])])
+        return Subject(public_id, str(claims[str(api_settings.REVOKE_TOKEN_CLAIM)]))
     except (AuthenticationFailed, KeyError, ValueError, TypeError, AttributeError):
         return None
+
+
+def subject_for(user: User) -> Subject:
+    """As a token that `user` is given now names them."""
+    return Subject(user.public_id, get_md5_hash_password(user.password))
 
 
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
@@ -78,14 +103,18 @@ def revoke(token: str) -> None:
 
 
 def _spend(token: str) -> User:
-    """Use a refresh token up. Raises TokenRefused when it is bad, old, or was used before."""
+    """Use a refresh token up: its row goes, so that there are no more rows than tokens that are still good.
+
+    Raises TokenRefused when it is bad, old, or was used before.
+    """
     try:
         refresh = RefreshToken(token)  # type: ignore[arg-type]
     except TokenError as error:
         raise TokenRefused("Token is invalid or expired") from error
     row = OutstandingToken.objects.select_for_update(of=("self",)).filter(jti=refresh["jti"]).first()
     if row is None or row.user is None or not row.user.is_active:
-        raise TokenRefused("Token is invalid or expired")
-    if not BlacklistedToken.objects.get_or_create(token=row)[1]:
-        raise TokenRefused("Token was used before")
+        raise TokenRefused("Token is invalid or expired, or was used before")
+    if refresh.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(row.user.password):
+        raise TokenRefused("The password was changed since")
+    row.delete()
     return row.user

@@ -55,7 +55,8 @@ def _read(error: Exception) -> tuple[int | None, str, str, dict[str, str]]:
         return 400, "VALIDATION_ERROR", first_message(error.detail), {}
     if isinstance(error, exceptions.APIException):
         headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {}
-        return error.status_code, CODES.get(error.status_code, "BAD_REQUEST"), first_message(error.detail), headers
+        detail = error.detail.get("detail", error.detail) if isinstance(error.detail, dict) else error.detail
+        return error.status_code, CODES.get(error.status_code, "BAD_REQUEST"), first_message(detail), headers
     if isinstance(error, Http404):
         return 404, "NOT_FOUND", "Not found", {}
     if isinstance(error, PermissionDenied):

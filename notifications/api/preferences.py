@@ -82,9 +82,9 @@ class PreferenceView(APIView):
 
     def whose(self, body: dict[str, Any] | None = None) -> Recipient:
         """The recipient who is meant. Raises Invalid, Forbidden, NotFound."""
-        said = {self.request.query_params.get("customer_id", ""), (body or {}).get("customer_id", "")} - {""}
+        said = {*self.request.query_params.getlist("customer_id"), (body or {}).get("customer_id", "")} - {""}
         if len(said) > 1:
-            raise Invalid("the query and the body name different ones", field="customer_id")
+            raise Invalid("different ones are named", field="customer_id")
         recipient, self.known_as = _recipient_of()(self.request.user, said.pop() if said else "")
         return recipient
 

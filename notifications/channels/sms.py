@@ -23,6 +23,7 @@ RETIRING = {  # what an error says of the number, and will say again (twilio.com
     "21211": "not a phone number",
     "21610": "unsubscribed",
     "21614": "not a mobile number",
+    "30004": "blocked",
     "30005": "unknown number",
     "30006": "landline or unreachable carrier",
 }

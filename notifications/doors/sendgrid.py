@@ -44,7 +44,9 @@ WORDS: dict[str, ReceiptWord | None] = {
     "spamreport": None,
     "unsubscribe": None,
     "group_unsubscribe": None,
+    "group_resubscribe": None,
 }
+RETURNING = "group_resubscribe"
 RETIRING = {"spamreport": "spam report", "unsubscribe": "unsubscribed", "group_unsubscribe": "unsubscribed"}
 DROPPED_FOR = {  # SendGrid keeps a list of its own, and says which one an address is on
     "bounced": "hard bounce",
@@ -149,4 +151,5 @@ def read(event_type: str, event: dict[str, Any]) -> Receipt | None:
         error=" ".join(part for part in (str(event.get("status") or ""), why) if part) if why else "",
         address=str(event["email"]),
         retires=retires,
+        returns=event_type == RETURNING,
     )

@@ -66,6 +66,8 @@ DISHES = (
     "Biryani",
 )
 WITH_COMPANIES = {1: "cooco", 3: "uber", 5: "doordash"}
+QUIET_MIN = 5.0  # nobody watches a city that waits longer for its first order
+OPS_EMAIL = "ops@handoff.example"
 STAFF = {"agent": "ops_agent", "lead": "ops_lead", "finance": "finance"}
 
 
@@ -105,7 +107,7 @@ class Cast:
     def place(self, spot: Spot) -> tuple[float, float]:
         return self.city.place(spot, self.centre)
 
-    def _dice(self, what: str) -> random.Random:
+    def dice(self, what: str) -> random.Random:
         return random.Random(f"{self.seed}:{self.day.name}:{what}")
 
     # ── characters ───────────────────────────────────────────────────────────────────────────────────────────
@@ -161,6 +163,17 @@ class Cast:
             "push_token": self.token(courier),
         }
 
+    def people(self) -> list[dict[str, Any]]:
+        """Everybody but the customers, as the outside world's address book knows them."""
+        seed = self.seed_file()
+        stores = [(one["slug"], one["name"], "store", [one["email"], one["phone"]]) for one in seed["stores"]]
+        riders = [
+            (one["username"], one["name"], "rider", [one["push_token"], one["phone"], one["email"]])
+            for one in seed["riders"]
+        ]
+        everybody = [*stores, *riders, ("ops", "Ops", "ops", [OPS_EMAIL])]
+        return [dict(zip(("key", "name", "role", "addresses"), one, strict=True)) for one in everybody]
+
     # ── what is ordered ──────────────────────────────────────────────────────────────────────────────────────
     def placement(self, order: DayOrder, promised_at: datetime) -> dict[str, Any]:
         """The body of POST /orders/tracking/init: the very same when a second run asks for it again."""
@@ -174,10 +187,12 @@ class Cast:
     def begins_min(self) -> float:
         """When the day (or what is left of it, in a second run) begins."""
         ahead = [order.placed_min for order in self.day.orders if self.order_id(order) not in self._placed]
-        return self.day.first_min if not self._placed else min(ahead, default=self.day.last_min)
+        if not self._placed:
+            return max(self.day.first_min, min(ahead, default=self.day.first_min) - QUIET_MIN)
+        return min(ahead, default=self.day.last_min)
 
     def _wish(self, order: DayOrder) -> dict[str, Any]:
-        dice = self._dice(order.name)
+        dice = self.dice(order.name)
         lat, lng = self.place(order.spot)
         name = f"{dice.choice(FIRST)} {dice.choice(LAST)}"
         dishes = dice.sample(DISHES, dice.randint(1, 3))
@@ -192,7 +207,7 @@ class Cast:
                 "id": f"customer-{order.name}",
                 "name": name,
                 "email": f"{order.name}@customers.example",
-                "phone": f"{self.city.dial}{dice.randrange(7000, 10000)}",
+                "phone": f"{self.city.dial}{7000 + self.day.orders.index(order) % 3000}",
             },
             "items": items,
             "address": {
@@ -210,12 +225,12 @@ class Cast:
 
     def pays(self, order: DayOrder) -> tuple[str, ...]:
         """The cards tried one after the other: some are declined first."""
-        declined = self._dice(f"card-{order.name}").random() < 0.04
+        declined = self.dice(f"card-{order.name}").random() < 0.04
         return ("pm_card_chargeDeclined", "pm_card_visa") if declined else ("pm_card_visa",)
 
     def kitchen_outcome(self, order: DayOrder) -> str:
         """Now and then a kitchen cannot do it."""
-        return "cancel" if self._dice(f"kitchen-{order.name}").random() < 0.01 else "ready"
+        return "cancel" if self.dice(f"kitchen-{order.name}").random() < 0.01 else "ready"
 
 
 def _read_notebook(file: Path) -> dict[str, dict[str, Any]]:

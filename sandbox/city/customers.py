@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from sandbox.city import reach
 from sandbox.city.casting import Cast
 from sandbox.city.clock import CityClock
 from sandbox.city.day import DayOrder
@@ -38,15 +39,22 @@ class Customers:
             return
         ref = str(answer.body["public_id"])
         self.tally.placed[order_id] = ref
+        customer = self.cast.placement(order, self._promise())["customer"]
+        self.tally.pages[ref] = str(answer.body.get("tracking_url") or ""), customer["id"]
+        await self._get_reachable(customer)
         await self._plan_kitchen(order, ref)
         if answer.body.get("current_status") != "SUBMITTED":
             return  # a second run: placed and paid before
         for card in self.cast.pays(order):
             if await self.outside.pay(str(answer.body["client_secret"]), card):
                 self.tally.paid.add(ref)
-                self.tally.page = self.tally.page or str(answer.body.get("tracking_url") or "")
                 return
         self.tally.surprise(f"paying {order_id} failed")
+
+    async def _get_reachable(self, customer: dict[str, str]) -> None:
+        wanted = reach.of(customer, self.cast.dice(f"reach-{customer['id']}"))
+        for problem in await reach.connect(customer, wanted, self.storefront, self.outside):
+            self.tally.surprise(problem)
 
     def _promise(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.clock.real_s(self.cast.day.target_min))

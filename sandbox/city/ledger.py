@@ -12,11 +12,18 @@ class Tally:
     refused: dict[str, str] = field(default_factory=dict)  # order_id → the reason that was said
     ready_min: dict[str, float] = field(default_factory=dict)  # when the food stands on the counter
     paid: set[str] = field(default_factory=set)
-    page: str = ""  # the first paid order's tracking page, as the storefront was told
+    pages: dict[str, tuple[str, str]] = field(default_factory=dict)  # Handoff's id → its tracking page, its customer
+    under_way: dict[str, float] = field(default_factory=dict)  # Handoff's id → the minute when its rider should arrive
+    watched: str = ""  # the one that is shown to whoever wants to see an order on its way
     delivered: set[str] = field(default_factory=set)  # Handoff's ids, as the riders handed over
     offers: Counter[str] = field(default_factory=Counter)
     cheats: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
+
+    def longest_way(self) -> str:
+        """The order on its way that has most of it ahead; "" when there is none."""
+        shown = [ref for ref in self.under_way if ref in self.pages]
+        return max(shown, key=self.under_way.__getitem__, default="")
 
     def surprise(self, text: str) -> None:
         """Something that should not happen in a healthy day; the first ones are shown at the end."""

@@ -106,6 +106,19 @@ class Outside:
         )
         return answer.ok
 
+    async def introduce(self, key: str, name: str, role: str, addresses: list[str]) -> None:
+        """Write somebody into the address book, so that their messages lie in one inbox."""
+        person = {"key": key, "name": name, "role": role, "addresses": addresses}
+        await call(self.http, "PUT", "/_control/people", json={"people": [person]})
+
+    async def decide(self, provider: str, to: str, outcome: str) -> None:
+        """What becomes of the messages that a provider brings to an address."""
+        await call(self.http, "PUT", f"/_control/{provider}/fates", json={"to": to, "outcome": outcome})
+
+    async def show(self, page: str) -> None:
+        """The order that /live leads to; "" when none is on its way."""
+        await call(self.http, "PUT", "/_control/live", json={"url": page})
+
     async def plan_kitchen(self, order_ref: str, *, accept_after_s: float, ready_after_s: float, outcome: str) -> None:
         plan = {
             "accept_after_s": accept_after_s,

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from sandbox.city.ledger import Tally
 from sandbox.city.phones import Answer, Phone
 
 POSITION_EVERY_S = 10.0  # the contract's interval, in real seconds
+WATCHED_EVERY_S = 1.0  # with an order that somebody looks at, so that the map of a hurried city moves too
 METRES_PER_DEGREE = 111_195.0
 API = "/api/v1/rider"
 NOT_READY_YET = ("INVALID_STATUS_TRANSITION", "NOT_READY")
@@ -107,7 +109,7 @@ class RiderApp:
 
     async def _send_positions(self) -> None:
         while True:
-            await asyncio.sleep(POSITION_EVERY_S * self._dice.uniform(0.9, 1.1))
+            await self._until_next_position()
             answer = await self.phone.call(
                 "POST", f"{API}/location", json={"lat": self.at[0], "lng": self.at[1], "accuracy": 8.0}
             )
@@ -115,6 +117,13 @@ class RiderApp:
                 self.tally.surprise(f"{self.courier.name} position: {answer.status} {answer.body}")
             if not self.jobs:
                 await self._catch_up()
+
+    async def _until_next_position(self) -> None:
+        waits_until = time.monotonic() + POSITION_EVERY_S * self._dice.uniform(0.9, 1.1)
+        while time.monotonic() < waits_until:
+            await asyncio.sleep(WATCHED_EVERY_S)
+            if any(job.carried and job.ref == self.tally.watched for job in self.jobs):
+                return
 
     # ── offers ───────────────────────────────────────────────────────────────────────────────────────────────
     def pushed(self, data: dict[str, Any]) -> None:
@@ -192,6 +201,9 @@ class RiderApp:
         await self.clock.sleep(self.cast.day.service_min / 2)
         if not await self._move(job, "OUT_FOR_DELIVERY"):
             self.jobs.remove(job)
+            return
+        ride_min = _metres(self.at, job.dropoff) / self.cast.day.metres_per_minute
+        self.tally.under_way[job.ref] = self.clock.now_min() + ride_min
 
     async def _hand_over(self, job: Job) -> None:
         await self._cheat(job, "DELIVERED", job.dropoff)
@@ -199,6 +211,7 @@ class RiderApp:
         await self.clock.sleep(self.cast.day.service_min / 2)
         if await self._move(job, "DELIVERED"):
             self.tally.delivered.add(job.ref)
+        self.tally.under_way.pop(job.ref, None)
         self.jobs.remove(job)
         await self.clock.sleep(self.cast.day.service_min / 2)
 

@@ -17,6 +17,7 @@ from sandbox.city.phones import TIMEOUT_S, Outside, Phone
 from sandbox.city.riders import RiderApp
 
 PROGRESS_EVERY_S = 3.0
+SAID_EVERY_S = 30.0
 BLACKED_OUT = "cooco"
 OUTAGE_S = 60.0
 NOBODY_LEFT_S = 600.0  # a day that does not end by itself this long after its last order is broken
@@ -77,6 +78,7 @@ async def run(cast: Cast, clock_of: Callable[[], CityClock], where: Addresses, s
         over = asyncio.Event()
         network = asyncio.create_task(_deliver_pushes(outside, riders, last_push))
         progress = asyncio.create_task(_tell(console, clock, tally, say))
+        guide = asyncio.create_task(_show_the_way(outside, tally, where, say))
         outage = asyncio.create_task(_outage(outside, clock, cast, say))
         on_shift = [asyncio.create_task(rider.live(over)) for rider in riders.values()]
         try:
@@ -85,9 +87,11 @@ async def run(cast: Cast, clock_of: Callable[[], CityClock], where: Addresses, s
             over.set()
             await asyncio.gather(*on_shift)
         finally:
-            for task in (network, progress, outage, *on_shift):
+            beside = (network, progress, guide, outage, *on_shift)
+            for task in beside:
                 task.cancel()
-            await asyncio.gather(network, progress, outage, *on_shift, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
+            await outside.show("")
             await outside.black_out(BLACKED_OUT, over=True)
     return tally
 
@@ -127,11 +131,7 @@ async def _until_nothing_is_open(console: Console) -> None:
 
 
 async def _tell(console: Console, clock: CityClock, tally: Tally, say: Callable[[str], None]) -> None:
-    shown = ""
     while True:
-        if tally.page != shown:
-            shown = tally.page
-            say(f"One customer's page, worth a look on a phone: {shown}")
         try:
             figures = await console.figures()
         except (httpx.HTTPError, ValueError) as error:
@@ -143,6 +143,21 @@ async def _tell(console: Console, clock: CityClock, tally: Tally, say: Callable[
                 f"  late {figures['late']}  waiting rows {figures['backlog']}  │ {states or 'nothing open'}"
             )
         await asyncio.sleep(PROGRESS_EVERY_S)
+
+
+async def _show_the_way(outside: Outside, tally: Tally, where: Addresses, say: Callable[[str], None]) -> None:
+    """Keep /live on an order that is on its way, and now and then name one with its customer's inbox."""
+    said_at = -SAID_EVERY_S
+    while True:
+        if tally.watched not in tally.under_way:
+            before, tally.watched = tally.watched, tally.longest_way()
+            page, customer = tally.pages.get(tally.watched, ("", ""))
+            if tally.watched != before:
+                await outside.show(page)
+            if page and time.monotonic() - said_at > SAID_EVERY_S:
+                said_at = time.monotonic()
+                say(f"On its way: {page}\n  and what its customer got: {where.sandbox}/inbox/{customer}")
+        await asyncio.sleep(0.5)
 
 
 async def outside_summary(where: Addresses) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from sandbox.engine import faults, runtime
+from sandbox.engine import faults, live, people, runtime
 from sandbox.engine.http import BadRequest, json_answer, json_object, query_number
 from sandbox.engine.inbox import iso
 from sandbox.engine.provider import Provider, Route
@@ -54,6 +54,30 @@ def messages(request: HttpRequest) -> dict[str, Any]:
         channel=channel, after=after, limit=limit, wait_s=query_number(request, "wait_s", 0)
     )
     return {"messages": found, "last_id": found[-1]["id"] if found else after}
+
+
+@control
+def know_people(request: HttpRequest) -> dict[str, Any]:
+    """{"people": [{"key", "name", "role": "customer|rider|store|ops|somebody", "addresses"}]}: who is who."""
+    told = body_of(request).get("people")
+    if not isinstance(told, list):
+        raise BadRequest("people", "must be a list")
+    with runtime.current().store.transaction() as tx:
+        for one in told:
+            people.put(tx, *_person(one))
+    return {"known": len(told)}
+
+
+def _person(told: Any) -> tuple[str, str, str, list[str]]:
+    person = told if isinstance(told, dict) else {}
+    key, name, role, addresses = (person.get(part) for part in ("key", "name", "role", "addresses"))
+    if not isinstance(key, str) or not key or not isinstance(name, str) or not name:
+        raise BadRequest("people", "each has a key and a name")
+    if role not in people.ROLES:
+        raise BadRequest("role", f"one of {', '.join(people.ROLES)}")
+    if not isinstance(addresses, list) or not all(isinstance(one, str) and one for one in addresses):
+        raise BadRequest("addresses", "must be a list of strings")
+    return key, name, str(role), addresses
 
 
 @control
@@ -117,6 +141,8 @@ def reset(request: HttpRequest) -> dict[str, Any]:
 ROUTES = (
     Route("GET", "health", health),
     Route("GET", "messages", messages),
+    Route("PUT", "people", know_people),
+    Route("PUT", "live", control(live.follow)),
     Route("GET", "calls", calls),
     Route("GET", "webhooks", webhooks),
     Route("POST", "faults", add_fault),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
-from sandbox.engine import faults, runtime
+from sandbox.engine import faults, inbox_page, runtime
 from sandbox.engine.control import CHANNELS
-from sandbox.engine.http import json_answer
+from sandbox.engine.http import BadRequest, json_answer
 from sandbox.engine.inbox import iso
-from sandbox.engine.provider import Panel
+from sandbox.engine.provider import Messenger, Panel
 from sandbox.engine.store import Transaction
 
 INBOX_ROWS = 12
@@ -34,6 +34,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "panels": [panel for panel in panels if panel.rows],
         "faults": now.faults.listing()[:LOG_ROWS],
         "providers": list(now.providers.values()),
+        "messengers": [one for one in now.providers.values() if isinstance(one, Messenger)],
         "kinds": faults.KINDS,
         "paused": "paused" in request.GET,
     }
@@ -55,9 +56,25 @@ def change_faults(request: HttpRequest) -> HttpResponse:
             rule["share"] = int(request.POST["share"]) / 100
         else:
             rule["times"] = int(request.POST.get("times") or 1)
+        if request.POST.get("seconds"):
+            rule["seconds"] = float(request.POST["seconds"])
         now.faults.add(faults.read(rule, {p.name: p.signs_webhooks for p in now.providers.values()}))
     except ValueError as error:
         return HttpResponse(f"That fault makes no sense: {error}", status=400, content_type="text/plain")
+    return HttpResponseRedirect("/")
+
+
+def change_fates(request: HttpRequest) -> HttpResponse:
+    """The desk's form: what becomes of messages from now on, to one address or (left empty) to everybody's."""
+    if request.method != "POST":
+        return json_answer({"error": "POST only"}, status=405)
+    channel, _, outcome = request.POST.get("what", "").partition(" ")
+    try:
+        by = inbox_page.messenger(channel)
+        with runtime.current().store.transaction() as tx:
+            by.decide(tx, request.POST.get("to", "").strip(), inbox_page.wish_of(request) | {"outcome": outcome})
+    except BadRequest as error:
+        return HttpResponse(f"That makes no sense: {error.field}: {error}", status=400, content_type="text/plain")
     return HttpResponseRedirect("/")
 
 

@@ -5,15 +5,17 @@ A rule names a provider, a direction and a kind, and fires `times` times or for 
 answer (a call that arrives here)            webhook (a notification that leaves here)
   delay        waits, then executes            delay            leaves `seconds` later
   error_500    answers `status`, not executed  reorder          leaves after the next one of the same provider
-  timeout      executes, holds the answer      duplicate        is sent twice
-  lost_answer  executes, drops the connection  wrong_signature  is signed with another secret, once
-  drop         drops the connection at once    lost_answer      arrives, its 200 is lost, so it is sent again
-                                               drop             never arrives, and the sender gives up on it
+  too_many     answers 429 with Retry-After:   duplicate        is sent twice
+               `seconds`, not executed         wrong_signature  is signed with another secret, once
+  timeout      executes, holds the answer      lost_answer      arrives, its 200 is lost, so it is sent again
+  lost_answer  executes, drops the connection  drop             never arrives, and the sender gives up on it
+  drop         drops the connection at once
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
 import time
@@ -23,10 +25,10 @@ from typing import Any
 from sandbox.engine.store import Store
 
 KINDS = {
-    "answer": ("delay", "error_500", "timeout", "lost_answer", "drop"),
+    "answer": ("delay", "error_500", "too_many", "timeout", "lost_answer", "drop"),
     "webhook": ("delay", "reorder", "duplicate", "wrong_signature", "lost_answer", "drop"),
 }
-DEFAULT_SECONDS = {"delay": 2.0, "timeout": 30.0, "reorder": 3.0}
+DEFAULT_SECONDS = {"delay": 2.0, "timeout": 30.0, "reorder": 3.0, "too_many": 1.0}
 
 
 class FaultRefused(ValueError):
@@ -95,7 +97,7 @@ def read(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
 
 def _number(rule: dict[str, Any], name: str, default: float) -> float:
     value = rule.get(name, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise FaultRefused(name, "a number, 0 or more")
     return float(value)
 

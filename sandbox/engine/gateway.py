@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ log = logging.getLogger("sandbox.gateway")
 DROP_CONNECTION = "sandbox.drop_connection"  # set in the WSGI environ: the server closes the socket without a word
 LOGGED_CHARS = 20_000
 SECRET_HEADERS = ("authorization", "cookie")
+RETRY_AFTER_S = 1  # what a provider that has had enough asks for, unless a fault says otherwise
 
 
 class ConnectionDropped(Exception):
@@ -67,6 +69,8 @@ def _receive(provider: Provider, request: HttpRequest, execute: Callable[[], Htt
     except Exception as error:
         log.exception("%s %s failed", request.method, request.path)
         response = provider.failure(request, 500, f"the sandbox failed: {type(error).__name__}")
+    if response.status_code == 429:
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     _record(provider, request, path, response, fault, started)
     return response
 
@@ -81,6 +85,10 @@ def _with_fault(
         raise ConnectionDropped(None)
     if kind == "error_500":
         return provider.failure(request, fault.status, "An unknown error occurred")
+    if kind == "too_many":
+        response = provider.failure(request, 429, "Too Many Requests")
+        response.headers["Retry-After"] = str(math.ceil(fault.seconds))
+        return response
     if kind == "delay":
         time.sleep(fault.seconds)
         return execute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -32,7 +33,7 @@ def json_object(request: HttpRequest) -> dict[str, Any] | None:
 def number(body: dict[str, Any], name: str, default: float) -> float:
     """A number of 0 or more from a control body."""
     value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise BadRequest(name, "must be a number, 0 or more")
     return float(value)
 

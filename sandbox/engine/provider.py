@@ -78,3 +78,38 @@ class Provider:
 
     def panels(self, tx: Transaction) -> Iterable[Panel]:
         return ()
+
+
+class Messenger(Provider):
+    """A provider that brings people messages on one `channel`, and what can be played with it by hand on the pages."""
+
+    channel: ClassVar[str]
+    hears: ClassVar[bool] = False  # whether people can answer
+
+    def reaches(self, address: str) -> bool:
+        """Whether this is an address on its channel: a phone number, unless a messenger says otherwise."""
+        return address.startswith("+")
+
+    def plays(self, tx: Transaction, message: dict[str, Any]) -> Mapping[str, str]:
+        """What can be played with this message: word -> label of its button."""
+        raise NotImplementedError
+
+    def play(self, tx: Transaction, message: dict[str, Any], word: str) -> None:
+        raise NotImplementedError
+
+    def hear(self, tx: Transaction, address: str, text: str) -> None:
+        """The person at `address` answers."""
+        raise NotImplementedError
+
+    @property
+    def outcomes(self) -> Sequence[str]:
+        """The words for what may become of messages from now on."""
+        raise NotImplementedError
+
+    def fate_of(self, tx: Transaction, address: str) -> str:
+        """The outcome that waits for the next message to `address`."""
+        raise NotImplementedError
+
+    def decide(self, tx: Transaction, address: str, wish: dict[str, Any]) -> None:
+        """From now on: `wish` holds an `outcome` and how it is told. Raises BadRequest."""
+        raise NotImplementedError

@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, channel TEXT NOT NULL, recipient TEXT NOT NULL,
     title TEXT NOT NULL, body TEXT NOT NULL, data TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS messages_by_channel ON messages (channel, id);
+CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient, id);
+CREATE TABLE IF NOT EXISTS steps (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, message INTEGER NOT NULL, at REAL NOT NULL, word TEXT NOT NULL,
+    detail TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS steps_by_message ON steps (message, id);
 CREATE TABLE IF NOT EXISTS webhooks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, created REAL NOT NULL, provider TEXT NOT NULL, topic TEXT NOT NULL,
     reference TEXT NOT NULL, url TEXT NOT NULL, headers TEXT NOT NULL, body TEXT NOT NULL, signer TEXT NOT NULL,
@@ -51,7 +56,10 @@ CREATE TABLE IF NOT EXISTS faults (
     active INTEGER NOT NULL DEFAULT 1);
 """
 
-TABLES = ("documents", "counters", "calls", "messages", "webhooks", "actions", "faults")
+# What a file from an earlier day lacks: (table, column) -> its type.
+LATER_COLUMNS = {("messages", "kind"): "TEXT NOT NULL DEFAULT 'arrived'"}
+
+TABLES = ("documents", "counters", "calls", "messages", "steps", "webhooks", "actions", "faults")
 
 
 @dataclass(frozen=True)
@@ -145,12 +153,19 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
+        self._add_later_columns()
         for index in indexes:
             name = f"{index.kind}_by_{index.field}".replace(".", "_")
             self._connection.execute(
                 f"CREATE INDEX IF NOT EXISTS {name} ON documents ({json_field(index.field)}, seq)"
                 f" WHERE kind = '{index.kind}'"
             )
+
+    def _add_later_columns(self) -> None:
+        for (table, column), kind in LATER_COLUMNS.items():
+            known = {row["name"] for row in self._connection.execute(f"PRAGMA table_info({table})")}
+            if column not in known:
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

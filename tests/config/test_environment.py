@@ -1,5 +1,8 @@
 """# spec: S5"""
 
+import os
+import subprocess
+import sys
 from datetime import time
 
 import pytest
@@ -55,6 +58,21 @@ def test_hours_zones_and_amounts_that_are_none_are_refused(monkeypatch, text, ki
 def test_empty_means_the_default(monkeypatch):
     monkeypatch.setenv("OFFER_SECONDS", "")
     assert environment.read("OFFER_SECONDS") == 30
+
+
+# spec: S5
+@pytest.mark.parametrize(
+    ("names", "token"), [({"META_API_KEY": "a"}, "a"), ({"META_API_KEY": "a", "WHATSAPP_ACCESS_TOKEN": "b"}, "b")]
+)
+def test_the_whatsapp_token_is_taken_under_either_name(names: dict[str, str], token: str):
+    told = subprocess.run(
+        [sys.executable, "-c", "from config import settings; print(settings.WHATSAPP_ACCESS_TOKEN)"],
+        env={**os.environ, "WHATSAPP_ACCESS_TOKEN": "", **names, "HANDOFF_PROCESS": "command"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == token
 
 
 @pytest.mark.django_db

@@ -19,6 +19,7 @@ from deliveries.lifecycle import DeliveryStatus
 from deliveries.location import Report
 from deliveries.models import Delivery, FraudFlag, Track
 from foundation import clock
+from foundation.api.authentication import subject_for
 from foundation.models import Role, User
 from riders import availability
 from riders.models import RiderSpot
@@ -164,7 +165,7 @@ def test_jumps_are_flagged_and_leaving_the_store_is_seen(web: Web):
 # ── in company ───────────────────────────────────────────────────────────────────────────────────────────────────
 def reports(riders: list[Any], metres: float = 10.0) -> list[Report]:
     at = clock.now() + timedelta(seconds=metres / 10)
-    return [Report(one.user.public_id, [Seen(near(north_m=metres), at)]) for one in riders]
+    return [Report(subject_for(one.user), [Seen(near(north_m=metres), at)]) for one in riders]
 
 
 # spec: R7
@@ -190,7 +191,9 @@ def test_two_reports_of_one_rider_count_one_after_the_other():
     one = rider(at=None)
     at = clock.now()
     first, second = Seen(near(), at), Seen(near(north_m=20), at - timedelta(seconds=5))
-    taken = location.take_together([Report(one.user.public_id, [first]), Report(one.user.public_id, [second, first])])
+    taken = location.take_together(
+        [Report(subject_for(one.user), [first]), Report(subject_for(one.user), [second, first])]
+    )
     assert [[result.verdict for result in one.results] for one in taken if one] == [
         [PointVerdict.ACCEPTED], [PointVerdict.OLD, PointVerdict.DUPLICATE],
     ]  # fmt: skip
@@ -270,10 +273,23 @@ def test_the_lane_does_alone_whom_a_group_left_out(web: Web, locker: Any):
 @pytest.mark.django_db
 def test_who_is_offline_or_unknown_leaves_no_spot():
     one = rider(online=False)
-    stranger = Report(user(Role.OPS_LEAD).public_id, [Seen(CENTRE, clock.now())])
+    stranger = Report(subject_for(user(Role.OPS_LEAD)), [Seen(CENTRE, clock.now())])
     taken = location.take_together([*reports([one]), stranger])
     assert [one is None for one in taken] == [False, True]
     assert not RiderSpot.objects.exists()
     availability.set_online(one.pk, True, None, by=TEST)
     location.take_together(reports([one], 20))
     assert RiderSpot.objects.get(pk=one.pk).latitude == near(north_m=20).lat
+
+
+# spec: S1
+@pytest.mark.django_db
+def test_a_new_password_ends_what_was_signed_in_with_the_old_one(web: Web):
+    one = rider(at=None)
+    header = f"Bearer {token_of(one.user)}"
+    assert web.post(None, HERE, HTTP_AUTHORIZATION=header).status == 200
+    assert web.passed_on == 0
+    one.user.set_password("another one than before")
+    one.user.save()
+    reply = web.post(None, HERE, HTTP_AUTHORIZATION=header)
+    assert (reply.status, reply.code, web.passed_on) == (401, "NOT_AUTHENTICATED", 1)

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from deliveries import location
+from deliveries import by_ops, location
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
 from foundation.models import Role, User
 from riders.positions import Seen
 from tests.builders import (
+    TEST,
     acknowledged,
     assigned,
     customer,
@@ -26,7 +27,7 @@ from tests.builders import (
     user,
 )
 from tests.calling import call
-from tests.deliveries.tracking_calls import HERE, path, swift
+from tests.deliveries.tracking_calls import HERE, carrier, path, swift
 
 __all__ = ["swift"]
 pytestmark = pytest.mark.django_db
@@ -197,7 +198,30 @@ def test_the_location_is_visible_only_on_the_way(status: DeliveryStatus, shown: 
     assert body["driver_details"]["phone"] == ("" if status == DeliveryStatus.DELIVERED else "+919876543210")
 
 
-# spec: T1
+# spec: W7
+@pytest.mark.parametrize("accuracy", [True, "5", -1, [5], 1e9])
+def test_a_position_with_an_odd_accuracy_is_refused(accuracy: Any):
+    delivery = assigned(rider(), searching())
+    reply = call(carrier(delivery).user, "put", path(delivery.order, "/location"), {**HERE, "accuracy": accuracy})
+    assert (reply.status, reply.body["detail"].partition(":")[0]) == (400, "accuracy")
+
+
+# spec: T4
+def test_who_carried_it_before_sees_nothing_of_who_carries_it_now():
+    failed = moved(assigned(rider("First"), searching()), DeliveryStatus.IN_TRANSIT)
+    by_ops.fail(failed.order_id, "nobody was at home", by=TEST)
+    by_ops.try_again(failed.order_id, by=TEST)
+    second = rider("Second", phone="+918012345678")
+    by_ops.give_to(failed.order_id, second.public_id, by=TEST)
+    now = moved(Delivery.objects.get(order=failed.order, rider=second), DeliveryStatus.IN_TRANSIT)
+    location.report(second, [Seen(near(north_m=50), clock.now())])
+    shown = call(second.user, "get", path(now.order)).body
+    assert (shown["driver_details"]["phone"], bool(shown["driver_location"])) == ("+918012345678", True)
+    before = call(carrier(failed).user, "get", path(now.order))
+    assert (before.status, before.body["driver_details"], before.body["driver_location"]) == (200, None, None)
+
+
+# spec: T4
 def test_a_customer_sees_only_their_own_orders_at_the_same_storefront():
     mine = paid_order()
     neighbour = customer(mine.storefront)

@@ -15,6 +15,7 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
+from config import retention
 from foundation import clock
 from foundation.api import authentication
 from foundation.api.authentication import TokenRefused
@@ -184,6 +185,47 @@ def test_a_role_that_changed_counts_at_once(rider):
     access = str(authentication.issue(rider)["access"])
     User.objects.update(role=Role.CUSTOMER)
     assert knock(access) == 403
+
+
+# spec: S1
+def test_a_new_password_ends_what_was_signed_in_with_the_old_one(client, rider):
+    pair = post(client, "token", username="asha", password=PASSWORD).json()
+    rider.set_password("another long password")
+    rider.save()
+    assert knock(pair["access"]) == 401
+    assert post(client, "refresh", refresh=pair["refresh"]).status_code == 401
+    fresh = post(client, "token", username="asha", password="another long password").json()
+    assert knock(fresh["access"]) == 200
+    assert post(client, "refresh", refresh=fresh["refresh"]).status_code == 200
+
+
+# spec: S1
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_may_be_written_as_it_likes(rider, scheme):
+    access = authentication.issue(rider)["access"]
+    request = APIRequestFactory().get("/x", HTTP_AUTHORIZATION=f"{scheme} {access}")
+    assert RidersOnly.as_view()(request).status_code == 200
+
+
+# spec: S1
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer x.y.z", "Basic eDp5", "é"])
+def test_a_header_that_proves_nothing_is_refused_in_plain_words(header):
+    answer = RidersOnly.as_view()(APIRequestFactory().get("/x", HTTP_AUTHORIZATION=header))
+    assert (answer.status_code, answer.data["code"]) == (401, "NOT_AUTHENTICATED")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert not answer.data["detail"].startswith("detail")
+
+
+# spec: S1
+def test_tokens_that_were_spent_leave_no_rows_and_those_that_ran_out_are_forgotten(client, rider):
+    refresh = post(client, "token", username="asha", password=PASSWORD).json()["refresh"]
+    for _ in range(5):
+        refresh = post(client, "refresh", refresh=refresh).json()["refresh"]
+    assert OutstandingToken.objects.count() == 1
+    OutstandingToken.objects.update(expires_at=clock.now() - timedelta(days=2))
+    authentication.issue(rider)
+    assert retention.forget_old_rows()["token_blacklist_outstandingtoken"] == 1
+    assert OutstandingToken.objects.count() == 1
 
 
 # spec: S2

@@ -124,6 +124,8 @@ def test_a_storefront_speaks_for_its_own_customers_only(customer):
         assert call(front, "GET", PREFERENCES + query).status == 400
     both = {"customer_id": theirs.external_id, "channels": []}
     assert call(front, "PUT", f"{PREFERENCES}?customer_id={customer.external_id}", both).status == 400
+    twice = f"{PREFERENCES}?customer_id={customer.external_id}&customer_id={theirs.external_id}"
+    assert call(front, "GET", twice).status == 400
 
 
 # spec: S1

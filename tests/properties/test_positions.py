@@ -19,6 +19,7 @@ from deliveries.lifecycle import DeliveryStatus
 from deliveries.location import Report
 from deliveries.models import FraudFlag, FraudKind, Track
 from foundation import clock
+from foundation.api.authentication import subject_for
 from foundation.geo import Point, haversine_m
 from orders.models import Order
 from riders import positions
@@ -214,7 +215,7 @@ def test_in_company_and_alone_it_is_the_same():
             places = [dice.choice([base, base, near(base, north_m=80_000)]) for _ in times]
             sent.append([Seen(place, at, 5.0) for place, at in zip(places, times, strict=True)])
         RiderSpot.objects.filter(seen_at__gt=now - timedelta(seconds=5)).update(seen_at=now - timedelta(minutes=10))
-        reports = [Report(one.user.public_id, points) for one, points in zip(crowd, sent, strict=True)]
+        reports = [Report(subject_for(one.user), points) for one, points in zip(crowd, sent, strict=True)]
         together = [one.results if one else [] for one in location.take_together(reports)]
         alone = [location.report(one, points) for one, points in zip(loners, sent, strict=True)]
         assert [told(one, one_told) for one, one_told in zip(sent, together, strict=True)] == [

@@ -3,70 +3,32 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 import requests
-from sendgrid import SendGridAPIClient
+from python_http_client.exceptions import HTTPError
 from sendgrid.helpers.eventwebhook import EventWebhook
-from sendgrid.helpers.mail import CustomArg, Mail
 from twilio.request_validator import RequestValidator
 
-from tests.sandbox.process import Received, Receiver, Sandbox, until
-
-PHONE, MAIL = "+14155550100", "ada@example.com"
-CALLBACK = "https://handoff.example/webhooks/twilio?message=m-1"
-FAST = {"delay_s": 0.02}
-
-
-def post_sms(sandbox: Sandbox, to: str = PHONE) -> requests.Response:
-    env = sandbox.env
-    url = f"{env['TWILIO_API_BASE']}/2010-04-01/Accounts/{env['TWILIO_ACCOUNT_SID']}/Messages.json"
-    form = {"To": to, "From": env["TWILIO_FROM_NUMBER"], "Body": "hello", "StatusCallback": CALLBACK}
-    return requests.post(url, data=form, auth=(env["TWILIO_ACCOUNT_SID"], env["TWILIO_AUTH_TOKEN"]), timeout=5)
-
-
-def post_mail(sandbox: Sandbox, to: str = MAIL) -> Any:
-    mail = Mail("shop@example.com", to, "Delivered", plain_text_content="Bon appétit")
-    mail.add_custom_arg(CustomArg("message", "m-1"))
-    return SendGridAPIClient(sandbox.env["SENDGRID_API_KEY"], host=sandbox.env["SENDGRID_API_BASE"]).send(mail)
-
-
-def post_whatsapp(sandbox: Sandbox, body: dict[str, Any], *, token: str = "") -> requests.Response:
-    env = sandbox.env
-    url = f"{env['WHATSAPP_API_BASE']}/v23.0/{env['WHATSAPP_PHONE_NUMBER_ID']}/messages"
-    headers = {"Authorization": f"Bearer {token or env['WHATSAPP_ACCESS_TOKEN']}"}
-    known = {"messaging_product": "whatsapp", "to": PHONE, "biz_opaque_callback_data": "m-1"}
-    return requests.post(url, json={**known, **body}, headers=headers, timeout=5)
-
-
-TEXT = {"type": "text", "text": {"body": "hello"}}
-TEMPLATE = {
-    "type": "template",
-    "template": {
-        "name": "delivery_on_the_way",
-        "language": {"code": "en"},
-        "components": [{"type": "body", "parameters": [{"type": "text", "text": "12"}]}],
-    },
-}
-
-
-def fate(sandbox: Sandbox, provider: str, **how: Any) -> None:
-    sandbox.control("PUT", f"{provider}/fates", {**FAST, **how})
-
-
-def statuses(handoff: Receiver, count: int) -> list[dict[str, Any]]:
-    found = [json.loads(one.body) for one in handoff.at("/webhooks/whatsapp", count)]
-    return [one["entry"][0]["changes"][0]["value"]["statuses"][0] for one in found]
-
-
-def events(handoff: Receiver, count: int) -> list[dict[str, Any]]:
-    return [json.loads(one.body)[0] for one in handoff.at("/webhooks/sendgrid", count)]
-
-
-def callbacks(handoff: Receiver, count: int) -> list[Received]:
-    return handoff.at("/webhooks/twilio?message=m-1", count)
+from tests.sandbox.message_words import (
+    CALLBACK,
+    MAIL,
+    PHONE,
+    TEMPLATE,
+    TEXT,
+    callbacks,
+    events,
+    fate,
+    post_mail,
+    post_sms,
+    post_whatsapp,
+    statuses,
+    topics,
+)
+from tests.sandbox.process import Receiver, Sandbox, until
 
 
 # ── signatures ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -93,7 +55,7 @@ def test_sendgrids_own_verifier_accepts_its_events(sandbox: Sandbox, handoff: Re
         )
         assert verifier.verify_signature(one.body.decode(), *proof)
         assert not verifier.verify_signature(one.body.decode().strip(), *proof)
-    assert [event["event"] for event in events(handoff, 2)] == ["processed", "delivered"]
+    assert topics(sandbox, "sendgrid", 2) == ["processed", "delivered"]
     assert {event["message"] for event in events(handoff, 2)} == {"m-1"}
 
 
@@ -103,8 +65,12 @@ def test_a_wrong_signature_on_request_and_the_right_one_after(sandbox: Sandbox, 
     fate(sandbox, provider, outcome="dropped" if provider == "sendgrid" else "sent")
     handoff.answers.append(401)
     {"sendgrid": post_mail, "twilio": post_sms, "whatsapp": lambda s: post_whatsapp(s, TEMPLATE)}[provider](sandbox)
-    until(lambda: sandbox.control("GET", f"webhooks?provider={provider}&state=pending")["webhooks"], "a retry")
-    (row,) = sandbox.control("GET", f"webhooks?provider={provider}")["webhooks"]
+
+    def tried() -> list[dict[str, Any]]:
+        rows = sandbox.control("GET", f"webhooks?provider={provider}&state=pending")["webhooks"]
+        return [row for row in rows if row["tries"]]
+
+    (row,) = until(tried, "a retry")
     assert (row["tries"], row["last_status"]) == (1, 401)
 
 
@@ -121,7 +87,8 @@ def test_a_wrong_signature_on_request_and_the_right_one_after(sandbox: Sandbox, 
 def test_mails_have_the_fate_that_is_asked_for(sandbox: Sandbox, handoff: Receiver, outcome: str, told: list[str]):
     fate(sandbox, "sendgrid", to=MAIL, outcome=outcome)
     post_mail(sandbox)
-    assert [event["event"] for event in events(handoff, len(told))] == told
+    assert topics(sandbox, "sendgrid", len(told)) == told
+    assert sorted(event["event"] for event in events(handoff, len(told))) == sorted(told)
     arrived = sandbox.control("GET", "messages?channel=email")["messages"]
     assert bool(arrived) is (outcome not in ("bounced", "dropped"))
 
@@ -142,15 +109,39 @@ def test_backwards_and_more_than_once(sandbox: Sandbox, handoff: Receiver):
 
 
 @pytest.mark.parametrize("provider", ["sendgrid", "twilio", "whatsapp"])
-def test_too_many_are_answered_429(sandbox: Sandbox, provider: str):
-    fate(sandbox, provider, outcome="too_many")
+@pytest.mark.parametrize("by", ["fate", "fault"])
+def test_too_many_are_answered_429_with_a_time_to_wait(sandbox: Sandbox, provider: str, by: str):
+    if by == "fate":
+        fate(sandbox, provider, outcome="too_many")
+    else:
+        sandbox.fault(provider, "answer", "too_many", seconds=1)
     if provider == "sendgrid":
-        with pytest.raises(Exception, match="429"):
+        with pytest.raises(HTTPError) as refused:
             post_mail(sandbox)
+        assert (refused.value.status_code, refused.value.headers["Retry-After"]) == (429, "1")
     else:
         answer = post_sms(sandbox) if provider == "twilio" else post_whatsapp(sandbox, TEMPLATE)
-        assert answer.status_code == 429
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
     assert sandbox.control("GET", "messages")["messages"] == []
+
+
+@pytest.mark.parametrize(("provider", "outcome"), [("twilio", "unreachable"), ("whatsapp", "undelivered")])
+def test_what_is_not_delivered_is_not_seen(sandbox: Sandbox, handoff: Receiver, provider: str, outcome: str):
+    fate(sandbox, provider, outcome=outcome)
+    post_sms(sandbox) if provider == "twilio" else post_whatsapp(sandbox, TEMPLATE)
+    callbacks(handoff, 2) if provider == "twilio" else statuses(handoff, 1)
+    assert sandbox.control("GET", "messages")["messages"] == []
+
+
+@pytest.mark.parametrize("provider", ["sendgrid", "twilio", "whatsapp"])
+def test_receipts_are_late_on_request(sandbox: Sandbox, handoff: Receiver, provider: str):
+    fate(sandbox, provider, outcome="delivered", delay_s=0.5)
+    sent = time.time()
+    {"sendgrid": post_mail, "twilio": post_sms, "whatsapp": lambda s: post_whatsapp(s, TEMPLATE)}[provider](sandbox)
+    path = "/webhooks/twilio?message=m-1" if provider == "twilio" else f"/webhooks/{provider}"
+    first, second = handoff.at(path, 2)[:2]
+    assert first.at - sent > 0.4
+    assert second.at - sent > 0.9
 
 
 def test_a_silent_one_tells_nothing(sandbox: Sandbox):

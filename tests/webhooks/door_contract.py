@@ -190,6 +190,16 @@ class DoorContract:
             assert answer.status == 400, odd
         assert not WebhookEvent.objects.exists()
 
+    # spec: W7
+    def test_what_its_provider_would_never_send_is_refused_before_it_is_read(self, door: conftest.Door):
+        body = self.body()
+        proof = self.headers(body, secret=self.SECRET)
+        assert self.knock(door, body, {**proof, "Content-Type": "text/plain"}).status == 415
+        long = body + b" " * 1_000_000
+        assert self.knock(door, long, self.headers(long, secret=self.SECRET)).status == 413
+        assert self.knock(door, b"", self.headers(b"", secret=self.SECRET)).status in (400, self.refused_with)
+        assert not WebhookEvent.objects.exists()
+
     def test_every_mapped_type_has_a_payload_file(self):
         assert self.mapped
         assert self.mapped - set(self.payloads) == set()

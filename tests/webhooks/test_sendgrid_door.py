@@ -157,6 +157,8 @@ def test_a_key_that_is_none_lets_nobody_in(settings: Any):
         ("dropped", {"reason": "Spam Content"}, ReceiptWord.FAILED, ""),
         ("spamreport", {}, None, "spam report"),
         ("unsubscribe", {}, None, "unsubscribed"),
+        ("group_unsubscribe", {}, None, "unsubscribed"),
+        ("group_resubscribe", {}, None, ""),
     ],
 )
 def test_events_are_read_as_sendgrid_documents_them(event_type, more, word, retires):

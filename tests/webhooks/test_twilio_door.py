@@ -149,6 +149,7 @@ def test_json_is_the_wrong_content_type(door: Door):
     [
         ("sent", "", ReceiptWord.SENT, ""),
         ("undelivered", "30003", ReceiptWord.UNDELIVERED, ""),
+        ("undelivered", "30004", ReceiptWord.UNDELIVERED, "blocked"),
         ("undelivered", "30005", ReceiptWord.UNDELIVERED, "unknown number"),
         ("undelivered", "30006", ReceiptWord.UNDELIVERED, "landline or unreachable carrier"),
         ("failed", "21610", ReceiptWord.FAILED, "unsubscribed"),

@@ -69,7 +69,7 @@ class Cooco(Company):
         return failed(401, "unauthorized", "Invalid API key")
 
     def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        codes = {404: "not_found", 405: "method_not_allowed", 503: "service_unavailable"}
+        codes = {404: "not_found", 405: "method_not_allowed", 429: "rate_limited", 503: "service_unavailable"}
         return failed(status, codes.get(status, "internal_error"), message)
 
     def tell(self, tx: Transaction, job: Job, before: Stage) -> None:

@@ -23,7 +23,7 @@ from sandbox.fleet.stages import Stage
 from sandbox.providers.doordash import asking, deliveries, notices, tokens
 from sandbox.providers.doordash.errors import failed
 
-CODES = {404: "not_found", 405: "method_not_allowed", 503: "service_unavailable"}
+CODES = {404: "not_found", 405: "method_not_allowed", 429: "too_many_requests", 503: "service_unavailable"}
 
 
 class DoorDash(Company):

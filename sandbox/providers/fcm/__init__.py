@@ -8,18 +8,21 @@ QUOTA_EXCEEDED (429). A device token is good until the control API, or the prefi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from sandbox.engine.provider import Panel, Provider, Route
+from sandbox.engine.http import BadRequest
+from sandbox.engine.provider import Messenger, Panel, Route
 from sandbox.engine.store import Transaction
 from sandbox.providers.fcm import conductor, messages, oauth
 
 
-class Fcm(Provider):
+class Fcm(Messenger):
     name = "fcm"
     title = "Firebase Cloud Messaging"
+    channel = "push"
 
     def routes(self) -> Iterable[Route]:
         return (
@@ -39,8 +42,32 @@ class Fcm(Provider):
         return messages.status_answer(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
 
     def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        names = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}
-        return messages.status_answer(status, names.get(status, "INTERNAL"), message)
+        names = {404: "NOT_FOUND", 405: "UNIMPLEMENTED", 429: "RESOURCE_EXHAUSTED"}
+        code = "QUOTA_EXCEEDED" if status == 429 else None
+        return messages.status_answer(status, names.get(status, "INTERNAL"), message, code)
+
+    def reaches(self, address: str) -> bool:
+        return not address.startswith("+") and "@" not in address
+
+    def plays(self, tx: Transaction, message: dict[str, Any]) -> Mapping[str, str]:
+        if conductor.fate_of(tx, message["to"]) == "ok":
+            return {"unregistered": "Uninstall the app"}
+        return {"ok": "Install the app again"}
+
+    def play(self, tx: Transaction, message: dict[str, Any], word: str) -> None:
+        conductor.decide(tx, message["to"], word)
+
+    @property
+    def outcomes(self) -> Sequence[str]:
+        return conductor.STATES
+
+    def fate_of(self, tx: Transaction, address: str) -> str:
+        return conductor.fate_of(tx, address)
+
+    def decide(self, tx: Transaction, address: str, wish: dict[str, Any]) -> None:
+        if not address:
+            raise BadRequest("to", "must be a device: FCM has no fate for all of them")
+        conductor.decide(tx, address, wish.get("outcome"))
 
     def panels(self, tx: Transaction) -> Iterable[Panel]:
         found = tx.find(conductor.KIND, limit=20)

@@ -31,11 +31,15 @@ def set_token(request: HttpRequest) -> dict[str, Any]:
     token, state = body.get("token"), body.get("state", "unregistered")
     if not isinstance(token, str) or not token:
         raise BadRequest("token", "must be a string")
+    with runtime.current().store.transaction() as tx:
+        decide(tx, token, state)
+    return {"token": token, "state": state}
+
+
+def decide(tx: Transaction, token: str, state: Any) -> None:
     if state not in STATES:
         raise BadRequest("state", f"one of {', '.join(STATES)}")
-    with runtime.current().store.transaction() as tx:
-        tx.put(KIND, token, {"token": token, "state": state})
-    return {"token": token, "state": state}
+    tx.put(KIND, token, {"token": token, "state": state})
 
 
 ROUTES = (Route("PUT", "tokens", set_token),)

@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer, json_object
+from sandbox.engine.inbox import ARRIVED, LOST
+from sandbox.engine.store import Transaction
 from sandbox.keys import FIREBASE_PROJECT
 from sandbox.providers.fcm import conductor
 
@@ -54,20 +56,26 @@ def send(request: HttpRequest, project: str) -> HttpResponse:
     now = runtime.current()
     token = str(message.get("token") or message.get("fid") or "")
     with now.store.transaction() as tx:
-        if token and (fate := conductor.fate_of(tx, token)) != "ok":
-            return status_answer(*FATES[fate])
+        fate = conductor.fate_of(tx, token) if token else "ok"
         if not body.get("validate_only"):
-            notification = message.get("notification") or {}
-            to = token or f"topic {message.get('topic') or message.get('condition')}"
-            now.inbox.deliver(
-                tx,
-                "push",
-                to,
-                title=str(notification.get("title") or ""),
-                body=str(notification.get("body") or ""),
-                data=message.get("data") or {},
-            )
+            _show(tx, token, message, refused=FATES[fate][3] if fate != "ok" else "")
+        if fate != "ok":
+            return status_answer(*FATES[fate])
     return json_answer({"name": f"projects/{project}/messages/0:{secrets.token_hex(8)}"})
+
+
+def _show(tx: Transaction, token: str, message: dict[str, Any], *, refused: str) -> None:
+    notification, inbox = message.get("notification") or {}, runtime.current().inbox
+    number = inbox.deliver(
+        tx,
+        "push",
+        token or f"topic {message.get('topic') or message.get('condition')}",
+        title=str(notification.get("title") or ""),
+        body=str(notification.get("body") or ""),
+        data=message.get("data") or {},
+        kind=LOST if refused else ARRIVED,
+    )
+    inbox.note(tx, number, "refused" if refused else "shown", refused)
 
 
 def _problem(message: dict[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer, json_object
+from sandbox.engine.inbox import LOST
 from sandbox.engine.provider import Route
 from sandbox.engine.store import Transaction
 from sandbox.providers.sendgrid import events
@@ -29,7 +30,20 @@ Problems = list[dict[str, str | None]]
 class SendGrid(Teller):
     name = "sendgrid"
     title = "SendGrid"
+    channel = "email"
     telling = events.TELLING
+    buttons = {
+        "delivered": "Delivered",
+        "open": "Read",
+        "bounced": "Bounce",
+        "blocked": "Blocked for now",
+        "unsubscribe": "Unsubscribe",
+        "group_resubscribe": "Subscribe again",
+        "spamreport": "Mark as spam",
+    }
+
+    def reaches(self, address: str) -> bool:
+        return "@" in address
 
     def routes(self) -> Iterable[Route]:
         return (Route("POST", "v3/mail/send", send),)
@@ -70,25 +84,38 @@ def send(request: HttpRequest) -> HttpResponse:
         for recipient in person.get(kind) or []
     ]
     with now.store.transaction() as tx:
-        if any(events.TELLING.refusal(tx, address) for _, address in people):
-            return refused(429, [_problem(None, "too many requests")])
+        is_refused = any(events.TELLING.refusal(tx, address) for _, address in people)
         for person, address in people:
-            _accept(tx, mail, person, address, message_id)
+            _accept(tx, mail, person, address, message_id, is_refused=is_refused)
+    if is_refused:
+        return refused(429, [_problem(None, "too many requests")])
     return HttpResponse(status=202, headers={"X-Message-Id": message_id})
 
 
-def _accept(tx: Transaction, mail: dict[str, Any], person: dict[str, Any], address: str, message_id: str) -> None:
-    details = _details(mail, person, message_id)
-    if events.arrives(tx, address):
-        runtime.current().inbox.deliver(
-            tx,
-            "email",
-            address,
-            title=_subject(mail, person),
-            body=_filled(_content(mail, "text/plain") or _content(mail, "text/html"), person),
-            data=details,
-        )
-    events.TELLING.follow(tx, address, {"id": message_id, "to": address, "custom_args": details["custom_args"]})
+def _accept(
+    tx: Transaction,
+    mail: dict[str, Any],
+    person: dict[str, Any],
+    address: str,
+    message_id: str,
+    *,
+    is_refused: bool,
+) -> None:
+    details, inbox = _details(mail, person, message_id), runtime.current().inbox
+    number = inbox.deliver(
+        tx,
+        "email",
+        address,
+        title=_subject(mail, person),
+        body=_filled(_content(mail, "text/plain") or _content(mail, "text/html"), person),
+        data=details,
+        kind=LOST if is_refused else events.TELLING.arrival(tx, address),
+    )
+    if is_refused:
+        inbox.note(tx, number, "refused", "429: too many requests")
+        return
+    told = {"id": message_id, "to": address, "custom_args": details["custom_args"]}
+    events.TELLING.follow(tx, address, told, inbox=number)
 
 
 def _check(mail: dict[str, Any]) -> Problems:

@@ -36,12 +36,9 @@ MORE: dict[str, dict[str, Any]] = {
     "bounced": {"event": "bounce", "type": "bounce", "status": "5.1.1", "reason": "550 5.1.1 no such user"},
     "blocked": {"event": "bounce", "type": "blocked", "status": "4.7.1", "reason": "554 5.7.1 blocked for now"},
     "dropped": {"reason": "Bounced Address", "status": "5.0.0"},
+    "group_resubscribe": {"asm_group_id": 10},
     "click": {"url": "https://handoff.example/"},
 }
-
-
-def arrives(tx: Transaction, address: str) -> bool:
-    return TELLING.fate(tx, address)["outcome"] not in NOT_ARRIVING
 
 
 def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
@@ -85,4 +82,16 @@ def _key(pem: str) -> ec.EllipticCurvePrivateKey:
     return cast(ec.EllipticCurvePrivateKey, load_pem_private_key(pem.encode(), password=None))
 
 
-TELLING = Telling("sendgrid", STORIES, tell)
+def said(word: str) -> str:
+    known = {"processed": "taken", "open": "read", "click": "link clicked", "spamreport": "marked as spam"}
+    told = {
+        "unsubscribe": "unsubscribed",
+        "group_resubscribe": "subscribed again",
+        "blocked": "blocked for now",
+        **known,
+    }.get(word, word)
+    reason = MORE.get(word, {}).get("reason")
+    return f"{told}: {reason}" if reason else told
+
+
+TELLING = Telling("sendgrid", STORIES, tell, not_arriving=NOT_ARRIVING, said=said)

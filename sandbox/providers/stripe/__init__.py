@@ -103,7 +103,8 @@ class Stripe(Provider):
 
     def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
         error_type = "api_error" if status >= 500 else "invalid_request_error"
-        return json_answer({"error": {"type": error_type, "message": message}}, status=status)
+        error = {"type": error_type, "message": message} | ({"code": "rate_limit"} if status == 429 else {})
+        return json_answer({"error": error}, status=status)
 
     def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
         return events.sign(signer, body, now, wrong=wrong)

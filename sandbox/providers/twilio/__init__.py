@@ -3,7 +3,7 @@
 Documented at twilio.com/docs/messaging/api/message-resource; errors at twilio.com/docs/api/errors. Authentication: HTTP
 Basic with account SID and auth token. Form bodies, 201, status `queued`; a fetch shows `delivered`. The magic numbers
 of twilio.com/docs/iam/test-credentials behave as documented. Who gives a StatusCallback is told what became of the
-message (callbacks.py).
+message (callbacks.py). Who answers STOP is written to no more (stopping.py).
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer
+from sandbox.engine.inbox import LOST
 from sandbox.engine.provider import Route
-from sandbox.providers.twilio import callbacks, calls
+from sandbox.engine.store import Transaction
+from sandbox.providers.twilio import callbacks, calls, stopping
 from sandbox.providers.twilio.answers import MAGIC_FROM, MAGIC_TO, NUMBER, refused
 from sandbox.receipts import TOO_MANY, Teller
 
@@ -39,7 +41,15 @@ REFUSALS = {
 class Twilio(Teller):
     name = "twilio"
     title = "Twilio"
+    channel = "sms"
+    hears = True
     telling = callbacks.TELLING
+    buttons = {
+        "delivered": "Delivered",
+        "unreachable": "Undelivered: phone is off",
+        "unknown": "Undelivered: no such number",
+        "blocked": "Undelivered: blocked",
+    }
 
     def routes(self) -> Iterable[Route]:
         return (
@@ -59,10 +69,13 @@ class Twilio(Teller):
         return None if shown == expected else refused(20003, "Authenticate", status=401)
 
     def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        return refused({404: 20404, 405: 20004}.get(status, 20500), message, status=status)
+        return refused({404: 20404, 405: 20004, 429: 20429}.get(status, 20500), message, status=status)
 
     def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
         return callbacks.sign(signer, body, wrong=wrong)
+
+    def hear(self, tx: Transaction, address: str, text: str) -> None:
+        stopping.hear(tx, address, text)
 
 
 def create(request: HttpRequest, account: str) -> HttpResponse:
@@ -77,13 +90,18 @@ def create(request: HttpRequest, account: str) -> HttpResponse:
         return refused(*problem)
     message = _resource(account, to, sender, service, body)
     with now.store.transaction() as tx:
-        if refusal := callbacks.TELLING.refusal(tx, to):
-            return refused(*REFUSALS[refusal][:2], status=REFUSALS[refusal][2])
+        refusal = stopping.refusal(tx, to) or callbacks.TELLING.refusal(tx, to)
+        kind = LOST if refusal else callbacks.TELLING.arrival(tx, to)
+        known = {"sid": message["sid"], "from": sender or service}
+        number = now.inbox.deliver(tx, "sms", to, body=body, data=known, kind=kind)
+        if refusal:
+            code, text, status = REFUSALS[refusal]
+            now.inbox.note(tx, number, "refused", f"{code}: {text}")
+            return refused(code, text, status=status)
         tx.put(KIND, message["sid"], message)
-        now.inbox.deliver(tx, "sms", to, body=body, data={"sid": message["sid"], "from": sender or service})
         if url := form.get("StatusCallback", ""):
             told = {"id": message["sid"], "to": to, "from": sender, "account": account, "url": url}
-            callbacks.TELLING.follow(tx, to, told)
+            callbacks.TELLING.follow(tx, to, told, inbox=number)
     return json_answer(message, status=201)
 
 

@@ -63,4 +63,8 @@ def sign(url: str, body: str, *, wrong: bool) -> dict[str, str]:
     return {"X-Twilio-Signature": b64encode(digest).decode()}
 
 
-TELLING = Telling("twilio", STORIES, tell, refusals=("unsubscribed",))
+def said(word: str) -> str:
+    return f"undelivered: {word} ({ERRORS[word]})" if word in ERRORS else word
+
+
+TELLING = Telling("twilio", STORIES, tell, not_arriving=(*ERRORS, "failed"), refusals=("unsubscribed",), said=said)

@@ -26,7 +26,7 @@ from sandbox.fleet.stages import Stage
 from sandbox.providers.uber import deliveries, notices, oauth, quotes, returns
 from sandbox.providers.uber.errors import failed
 
-CODES = {404: "not_found", 405: "method_not_allowed", 503: "service_unavailable"}
+CODES = {404: "not_found", 405: "method_not_allowed", 429: "customer_limited", 503: "service_unavailable"}
 
 
 class Uber(Company):

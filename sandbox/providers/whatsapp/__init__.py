@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.provider import Route
+from sandbox.engine.store import Transaction
 from sandbox.providers.whatsapp import conductor, messages, notices
 from sandbox.receipts import Teller
 
@@ -22,13 +23,19 @@ from sandbox.receipts import Teller
 class WhatsApp(Teller):
     name = "whatsapp"
     title = "WhatsApp"
+    channel = "whatsapp"
+    hears = True
     telling = notices.TELLING
+    buttons = {"delivered": "Delivered", "read": "Read", "undelivered": "Undelivered"}
 
     def routes(self) -> Iterable[Route]:
         return (Route("POST", "<str:version>/<str:sender>/messages", messages.send),)
 
     def control_routes(self) -> Iterable[Route]:
         return (*super().control_routes(), *conductor.ROUTES)
+
+    def hear(self, tx: Transaction, address: str, text: str) -> None:
+        notices.said(tx, address, text)
 
     def authenticate(self, request: HttpRequest) -> HttpResponse | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -37,7 +44,7 @@ class WhatsApp(Teller):
         return messages.refused(190, "Invalid OAuth access token.", status=401)
 
     def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        return messages.refused({404: 100, 405: 100}.get(status, 131000), message, status=status)
+        return messages.refused({404: 100, 405: 100, 429: 130429}.get(status, 131000), message, status=status)
 
     def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
         secret = runtime.current().keys["whatsapp_app_secret"]

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer, json_object
+from sandbox.engine.inbox import LOST
 from sandbox.engine.store import Transaction
 from sandbox.providers.whatsapp import notices
 
@@ -50,14 +51,17 @@ def send(request: HttpRequest, version: str, sender: str) -> HttpResponse:
         "opaque": body.get("biz_opaque_callback_data", ""),
     }
     with now.store.transaction() as tx:
-        if refusal := notices.TELLING.refusal(tx, phone):
-            code, text, status = REFUSALS[refusal]
-            return refused(code, text, status=status)
+        refusal = notices.TELLING.refusal(tx, phone)
         outside = body["type"] == "text" and not notices.window_is_open(tx, phone)
-        if not outside:
-            title, words = _shown(tx, body)
-            now.inbox.deliver(tx, "whatsapp", phone, title=title, body=words, data={**message, "type": body["type"]})
-        notices.TELLING.follow(tx, phone, message, outcome="outside_window" if outside else "")
+        title, words = _shown(tx, body)
+        kind = LOST if refusal or outside else notices.TELLING.arrival(tx, phone)
+        known = {**message, "type": body["type"], "from": f"+{notices.DISPLAY_NUMBER}"}
+        number = now.inbox.deliver(tx, "whatsapp", phone, title=title, body=words, data=known, kind=kind)
+        if refusal:
+            code, text, status = REFUSALS[refusal]
+            now.inbox.note(tx, number, "refused", f"{code}: {text}")
+            return refused(code, text, status=status)
+        notices.TELLING.follow(tx, phone, message, inbox=number, outcome="outside_window" if outside else "")
     contact = {"input": body["to"], "wa_id": message["to"]}
     answer = {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message["id"]}]}
     return json_answer(answer)

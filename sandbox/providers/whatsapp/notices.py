@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 from sandbox.engine import runtime
+from sandbox.engine.inbox import SAID
 from sandbox.engine.store import Transaction
 from sandbox.receipts import Telling
 
@@ -37,6 +38,7 @@ def window_is_open(tx: Transaction, phone: str) -> bool:
 def said(tx: Transaction, phone: str, text: str) -> str:
     """The person writes to us, which opens the window; returns the id of their message."""
     tx.put(WINDOW, phone, {"heard": tx.now})
+    runtime.current().inbox.deliver(tx, "whatsapp", phone, body=text, data={}, kind=SAID)
     number, wamid = phone.removeprefix("+"), f"wamid.{secrets.token_urlsafe(24)}"
     message = {
         "from": number,
@@ -77,4 +79,8 @@ def _send(tx: Transaction, topic: str, reference: str, news: dict[str, Any]) -> 
     now.dispatcher.send(tx, "whatsapp", topic=topic, url=url, body=body, reference=reference)
 
 
-TELLING = Telling("whatsapp", STORIES, tell, refusals=("refused", "ecosystem"))
+def put(word: str) -> str:
+    return f"failed: {ERRORS[word][1]} ({ERRORS[word][0]})" if word in ERRORS else word
+
+
+TELLING = Telling("whatsapp", STORIES, tell, not_arriving=ERRORS, refusals=("refused", "ecosystem"), said=put)
