@@ -15,7 +15,6 @@ from riders import riders
 from riders.models import Rider
 from tests.builders import (
     TEST,
-    acknowledged,
     assigned,
     moved,
     near,

@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from foundation import clock
-from foundation.errors import IllegalMove, NotEnabled
+from foundation.errors import IllegalMove
 from foundation.models import Event, Job
 from orders import moves, rows, selectors
 from orders.lifecycle import CarriageState, OrderStatus, PaymentState, PreparationState
