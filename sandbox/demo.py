@@ -198,7 +198,7 @@ class Demo:
 
     def _seed(self) -> None:
         file = self.chosen.home / "seed.json"
-        file.write_text(json.dumps(self.cast.seed_file()))
+        file.write_text(json.dumps(self.cast.seed_file(self.chosen.speed)))
         file.chmod(0o600)
         self.manage("seed", str(file))
 

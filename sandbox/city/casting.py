@@ -65,7 +65,9 @@ DISHES = (
     "Veggie Burger",
     "Biryani",
 )
+WITH_TABLET = 2  # one store in eight works with a tablet, the others with a POS
 WITH_COMPANIES = {1: "cooco", 3: "uber", 5: "doordash"}
+SHORTEST_ANSWER_S = 5
 STAFF = {"agent": "ops_agent", "lead": "ops_lead", "finance": "finance"}
 
 
@@ -85,9 +87,13 @@ class Cast:
         self.day, self.city, self.seed = day, city, seed
         spots = [restaurant.spot for restaurant in day.restaurants]
         self.centre = Spot(sum(s.x_m for s in spots) / len(spots), sum(s.y_m for s in spots) / len(spots))
-        self.passwords = _passwords(home / "logins.json", [*STAFF, "storefront", *map(self.login, day.couriers)])
+        self.passwords = _passwords(home / "logins.json", self._names())
         self._notebook = home / f"placed-{city.name.lower()}-{day.name}-{seed}.jsonl"
         self._placed = _read_notebook(self._notebook)
+
+    def _names(self) -> list[str]:
+        tablets = [self.tablet_login(r.name) for r in self.day.restaurants if self.has_tablet(r.name)]
+        return [*STAFF, "storefront", *tablets, *map(self.login, self.day.couriers)]
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────
     def slug(self, restaurant: str) -> str:
@@ -95,6 +101,12 @@ class Cast:
 
     def login(self, courier: Courier) -> str:
         return f"rider-{courier.name}"
+
+    def has_tablet(self, restaurant: str) -> bool:
+        return [r.name for r in self.day.restaurants].index(restaurant) % 8 == WITH_TABLET
+
+    def tablet_login(self, restaurant: str) -> str:
+        return f"tablet-{self.slug(restaurant)}"
 
     def token(self, courier: Courier) -> str:
         return f"phone-of-{self.city.name.lower()}-{courier.name}"
@@ -116,14 +128,23 @@ class Cast:
         return Character(0.35 if number % 9 == 4 else 0.06, 0.2 if number % 11 == 5 else 0.02, cheats)
 
     # ── the seed ─────────────────────────────────────────────────────────────────────────────────────────────
-    def seed_file(self) -> dict[str, Any]:
-        """What `manage.py seed` reads."""
+    def seed_file(self, speed: float) -> dict[str, Any]:
+        """What `manage.py seed` reads; customers have five of the city's minutes to answer a suggestion."""
+        answer_s = max(SHORTEST_ANSWER_S, round(300 / speed))
         return {
             "staff": [
                 {"username": name, "password": self.passwords[name], "role": role} for name, role in STAFF.items()
             ],
             "storefronts": [{"username": "storefront", "password": self.passwords["storefront"]}],
-            "stores": [self._store(number, r) for number, r in enumerate(self.day.restaurants)],
+            "stores": [
+                {**self._store(number, r), "substitution_decide_s": answer_s}
+                for number, r in enumerate(self.day.restaurants)
+            ],
+            "store_staff": [
+                {"username": login, "password": self.passwords[login], "store": self.slug(r.name)}
+                for r in self.day.restaurants
+                if self.has_tablet(r.name) and (login := self.tablet_login(r.name))
+            ],
             "riders": [self._rider(number, c) for number, c in enumerate(self.day.couriers)],
         }
 
@@ -139,12 +160,16 @@ class Cast:
             "time_zone": self.city.time_zone,
             "currency": self.city.currency,
             "country": self.city.country,
-            "pos_kind": "petpooja",
-            "pos_rest_id": f"rest-{restaurant.name}",
+            **self._pos(restaurant),
             "email": f"{self.slug(restaurant.name)}@stores.example",
             "phone": f"{self.city.dial}{1000 + number:04d}",
             **self._carriers(number),
         }
+
+    def _pos(self, restaurant: Restaurant) -> dict[str, Any]:
+        if self.has_tablet(restaurant.name):
+            return {"pos_kind": "tablet"}
+        return {"pos_kind": "petpooja", "pos_rest_id": f"rest-{restaurant.name}"}
 
     def _carriers(self, number: int) -> dict[str, Any]:
         """Three stores in eight send with a courier company where they can, the others with our riders."""
@@ -206,6 +231,7 @@ class Cast:
             "tip_minor": dice.choice([0, 0, 0, 100, 200, 300]),
             "delivery_fee_minor": dice.choice([350, 400, 500]),
             "instructions": dice.choice(["", "", "Ring bell twice", "Leave at door"]),
+            "substitution_preference": self.prefers(order),
         }
 
     def pays(self, order: DayOrder) -> tuple[str, ...]:
@@ -216,6 +242,29 @@ class Cast:
     def kitchen_outcome(self, order: DayOrder) -> str:
         """Now and then a kitchen cannot do it."""
         return "cancel" if self._dice(f"kitchen-{order.name}").random() < 0.01 else "ready"
+
+    # ── what has run out ─────────────────────────────────────────────────────────────────────────────────────
+    def missing(self, order: DayOrder) -> list[dict[str, Any]]:
+        """What a store with a tablet proposes for two orders in three: something cheaper, dearer, or nothing."""
+        dice = self._dice(f"missing-{order.name}")
+        if dice.random() > 0.67:
+            return []
+        item = dice.choice(self._placed[self.order_id(order)]["items"])
+        price = max(100, item["price_minor"] + dice.choice([-400, -250, 300]))
+        instead = {"name": "Dish of the Day", "quantity": item["quantity"], "price_minor": price}
+        return [
+            {"item": item["id"], "replacement": dice.choice([instead, instead, instead, None]), "reason": "sold out"}
+        ]
+
+    def prefers(self, order: DayOrder) -> str:
+        return self._dice(f"prefers-{order.name}").choice(["refuse", "refuse", "accept"])
+
+    def answers(self, order: DayOrder) -> str:
+        """How the customer answers a suggestion: on the page, through the storefront, or not at all."""
+        return self._dice(f"answers-{order.name}").choice(["page", "page", "api", "silent"])
+
+    def likes(self, order: DayOrder) -> bool:
+        return self._dice(f"likes-{order.name}").random() < 0.6
 
 
 def _read_notebook(file: Path) -> dict[str, dict[str, Any]]:

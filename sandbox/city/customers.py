@@ -1,22 +1,37 @@
 """Customers: each places one order through the storefront, pays, and waits."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sandbox.city.casting import Cast
 from sandbox.city.clock import CityClock
 from sandbox.city.day import DayOrder
 from sandbox.city.ledger import Tally
+from sandbox.city.pages import Pages
 from sandbox.city.phones import Outside, Phone
+from sandbox.city.tablets import Tablet
 
 ACCEPT_MIN = 0.5  # a kitchen looks at its printer after half a minute
 
 
 class Customers:
-    """All customers of the day, speaking to Handoff through one storefront service."""
+    """All customers of the day, speaking to Handoff through one storefront service; `tablets` by restaurant."""
 
-    def __init__(self, cast: Cast, clock: CityClock, storefront: Phone, outside: Outside, tally: Tally) -> None:
+    def __init__(
+        self,
+        cast: Cast,
+        clock: CityClock,
+        storefront: Phone,
+        outside: Outside,
+        tally: Tally,
+        *,
+        tablets: Mapping[str, Tablet],
+        pages: Pages,
+    ) -> None:
         self.cast, self.clock, self.storefront, self.outside, self.tally = cast, clock, storefront, outside, tally
+        self.tablets, self.pages = tablets, pages
         self.orders = {cast.order_id(order): order for order in cast.day.orders}
 
     async def live(self) -> None:
@@ -38,15 +53,25 @@ class Customers:
             return
         ref = str(answer.body["public_id"])
         self.tally.placed[order_id] = ref
-        await self._plan_kitchen(order, ref)
-        if answer.body.get("current_status") != "SUBMITTED":
-            return  # a second run: placed and paid before
+        tablet, page = self.tablets.get(order.restaurant), str(answer.body.get("tracking_url") or "")
+        if tablet is None:
+            await self._plan_kitchen(order, ref)
+        else:
+            self.tally.ready_min[ref] = order.ready_min
+        # In a second run it was placed and paid before.
+        if answer.body.get("current_status") == "SUBMITTED" and not await self._pay(order, answer.body, page):
+            return
+        if tablet is not None:
+            await asyncio.gather(tablet.cook(order, ref), self.pages.follow(order, ref, page))
+
+    async def _pay(self, order: DayOrder, placed: Mapping[str, Any], page: str) -> bool:
         for card in self.cast.pays(order):
-            if await self.outside.pay(str(answer.body["client_secret"]), card):
-                self.tally.paid.add(ref)
-                self.tally.page = self.tally.page or str(answer.body.get("tracking_url") or "")
-                return
-        self.tally.surprise(f"paying {order_id} failed")
+            if await self.outside.pay(str(placed["client_secret"]), card):
+                self.tally.paid.add(str(placed["public_id"]))
+                self.tally.page = self.tally.page or page
+                return True
+        self.tally.surprise(f"paying {self.cast.order_id(order)} failed")
+        return False
 
     def _promise(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.clock.real_s(self.cast.day.target_min))

@@ -14,6 +14,9 @@ class Tally:
     paid: set[str] = field(default_factory=set)
     page: str = ""  # the first paid order's tracking page, as the storefront was told
     delivered: set[str] = field(default_factory=set)  # Handoff's ids, as the riders handed over
+    suggested: dict[str, str] = field(default_factory=dict)  # substitution → whose order, as the tablets were told
+    wanted: dict[str, str] = field(default_factory=dict)  # substitution → accepted or refused, by answer or by silence
+    answers: Counter[str] = field(default_factory=Counter)
     offers: Counter[str] = field(default_factory=Counter)
     cheats: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
