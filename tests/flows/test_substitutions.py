@@ -50,7 +50,7 @@ def link_in_mail(scene: Scene, placed: Placed) -> str:
 
     def written() -> str | None:
         mails = [mail for mail in scene.told("email", scene.mail_of(placed)) if "suggests" in mail["title"]]
-        found = re.search(r"http\S+/track/[\w-]+", mails[0]["text"]) if mails else None
+        found = re.search(r"http\S+/track/[\w-]+", mails[0]["body"]) if mails else None
         return found[0] if found else None
 
     return str(scene.eventually(written, "the mail with the link"))
