@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from deliveries import links
+from foundation import clock
 from foundation.events import Cause
 from orders import telling, verdicts
 from orders.models import Order
@@ -15,9 +16,10 @@ BY = Cause("system", "job:deliveries.ask_customer")
 
 
 def ask(order_id: int) -> None:
-    """Once for the proposals that wait by now; what is proposed later is asked about again."""
+    """Once for the proposals that may be answered now; what is proposed later is asked about again."""
     order = Order.objects.select_related("store", "customer").get(pk=order_id)
-    waiting = verdicts.undecided(order)
+    now = clock.database_now()
+    waiting = [one for one in verdicts.undecided(order) if one.decide_by > now]
     if not waiting:
         return
     link = links.url_of(order, by=BY)

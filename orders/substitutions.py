@@ -17,11 +17,9 @@ from foundation.events import Cause
 from orders import cancelling, lines, moves, rows, verdicts
 from orders.lifecycle import (
     CARRIAGE,
-    PAYMENT,
     STRICT,
     CarriageState,
     OrderStatus,
-    PaymentState,
     Preference,
     SubstitutionStatus,
 )
@@ -156,7 +154,7 @@ def _put(order: Order, made: list[Substitution], *, by: Cause) -> None:
     order.save(update_fields=["undecided_substitutions", "version"])
     without = [(one, SubstitutionStatus.ACCEPTED) for one in made if not one.name]
     verdicts.judge(order, without, how=How.NO_CHOICE, by=by)
-    moves.follow_substitutions(order, by=by)
+    _follow(order, by=by)
     log.info("substitutions_proposed", order=order.public_id, to_answer=len(to_answer), left_out=len(without))
 
 
@@ -187,7 +185,7 @@ def decide(order_id: int, decisions: Sequence[Decision], *, how: Substitution.Ho
         fresh = [(one, status) for ref, status in chosen.items() if (one := known[ref]).status != status]
         if fresh:
             verdicts.judge(order, fresh, how=how, by=by)
-            moves.follow_substitutions(order, by=by)
+            _follow(order, by=by)
 
 
 def may_choose(order: Order) -> bool:
@@ -200,9 +198,9 @@ def prefer(order_id: int, preference: Preference, *, by: Cause) -> bool:
     Conflict once the order is picked."""
     with transaction.atomic():
         order = rows.lock(order_id)
+        _let_lapse(order)
         if not may_choose(order):
             raise Conflict("It is too late to change this", code="TOO_LATE")
-        _let_lapse(order)
         if order.substitution_preference == preference:
             return False
         data = {"from": order.substitution_preference, "to": str(preference)}
@@ -214,14 +212,14 @@ def prefer(order_id: int, preference: Preference, *, by: Cause) -> bool:
 
 # ── the clock ────────────────────────────────────────────────────────────────────────────────────────────────────
 def lapse(order_id: int) -> None:
-    """A deadline may have passed, or nothing may be left of the order: then there is nothing to bring."""
+    """A deadline may have passed; or it was made ready unanswered, and nothing is left to bring."""
     order = rows.lock(order_id)
     _let_lapse(order)
     if order.undecided_substitutions:
         next_due = min(one.decide_by for one in verdicts.undecided(order))
         jobs.enqueue(DUE, events.subject_of(order), due_at=next_due)
-    elif _is_empty(order):
-        cancelling.cancel(order, by=Cause("clock", f"job:{DUE}"), reason=NOTHING_LEFT, waive_fee=True)
+    else:
+        _end_if_empty(order, by=Cause("clock", f"job:{DUE}"))
 
 
 def _let_lapse(order: Order) -> None:
@@ -232,10 +230,17 @@ def _let_lapse(order: Order) -> None:
     late = [(one, wish) for one in verdicts.undecided(order) if one.decide_by <= now]
     if late:
         verdicts.judge(order, late, how=How.DEADLINE, by=by)
-        moves.follow_substitutions(order, by=by)
+        _follow(order, by=by)
 
 
-def _is_empty(order: Order) -> bool:
-    under_way = PAYMENT.reached(order.payment, PaymentState.PAID) and order.preparation not in moves.CALLED_OFF
+def _follow(order: Order, *, by: Cause) -> None:
+    """The status says what was proposed or decided."""
+    moves.follow_substitutions(order, by=by)
+    _end_if_empty(order, by=by)
+
+
+def _end_if_empty(order: Order, *, by: Cause) -> None:
+    """Nothing is left of an order that nobody has fetched yet: it is called off, and everything goes back."""
     fetched = CARRIAGE.reached(order.carriage, CarriageState.PICKED_UP)
-    return under_way and not fetched and not lines.fresh(order)
+    if not fetched and order.preparation not in moves.CALLED_OFF and not lines.fresh(order):
+        cancelling.cancel(order, by=by, reason=NOTHING_LEFT, waive_fee=True)

@@ -91,8 +91,8 @@ def _reckon(order: Order) -> totals.Goods:
     goods = totals.changed(as_ordered, sum(line.amount_minor for line in left), most_minor)
     order.items_minor, order.tax_minor = goods.items_minor, goods.tax_minor
     order.total_minor = goods.whole_minor + order.tip_minor + order.delivery_fee_minor
-    if not left:
-        jobs.enqueue("orders.substitutions_due", events.subject_of(order))  # nothing to bring: it is called off there
+    if not left:  # nothing to bring: who has asked calls it off at once, and where nobody did it is done there
+        jobs.enqueue("orders.substitutions_due", events.subject_of(order))
     return goods
 
 

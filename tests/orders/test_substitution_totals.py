@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import Conflict, IllegalMove, Invalid
-from foundation.models import Event, Job
+from foundation.models import Event
 from foundation.money import share
 from orders import lines, moves, reactions, refunds, rows, substitutions, verdicts
 from orders.lifecycle import OrderStatus, Preference
@@ -90,14 +90,20 @@ def test_an_item_without_replacement_is_left_out_at_once():
 
 
 # spec: O6
-def test_an_order_of_which_nothing_is_left_is_called_off():
+@pytest.mark.parametrize("ended", ["answered", "silence", "ready"])
+def test_an_order_of_which_nothing_is_left_is_called_off(ended: str):
     order = dinner(of=builders.store(cancellation_fee_minor=1_000))
-    decide(order, *((one, False) for one in suggested(order, (0, BIRYANI), (1, CURD))))
-    assert (order.items_minor, order.tax_minor, order.total_minor) == (0, 0, 5_000)
-    assert Job.objects.filter(handler="orders.substitutions_due", subject=f"order:{order.pk}").exists()
+    builders.suggested(order, (0, BIRYANI), (1, CURD))
+    if ended == "answered":
+        decide(order, *((one, False) for one in verdicts.undecided(order)))
+    elif ended == "silence":
+        overdue(order)
+    else:
+        builders.ready(order)
     with transaction.atomic():
         reactions.substitutions_due(order.pk)
     order.refresh_from_db()
+    assert (order.items_minor, order.tax_minor, order.total_minor) == (0, 0, 5_000)
     assert (order.status, order.cancel_reason) == (OrderStatus.CANCELLED, substitutions.NOTHING_LEFT)
     assert given_back(order) == [52_500, 5_000]
     assert sum(Refund.objects.values_list("store_part_minor", flat=True)[:1]) == order.store_share_minor
