@@ -197,7 +197,7 @@ class OrderAdmin(ReadOnlyAdmin):
         if not waiting:
             raise IllegalMove("nothing waits for an answer")
         answers = [Answer(substitution_id=one.public_id, accepted=accepted) for one in waiting]
-        substitutions.decide(order.pk, answers, how=Substitution.How.CONSOLE, by=decision.by)
+        substitutions.decide(order.pk, answers, how=Substitution.How.OPS, by=decision.by)
         return f"{len(answers)} answered"
 
 

@@ -269,7 +269,7 @@ class Substitution(models.Model):
 
         PAGE = "page", "On the customer's page"
         API = "api", "Through the API"
-        CONSOLE = "console", "By ops"
+        OPS = "ops", "By ops"
         DEADLINE = "deadline", "The customer was silent"
         READY = "ready", "Preparation ended first"
         NO_CHOICE = "no_choice", "Nothing to choose"

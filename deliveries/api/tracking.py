@@ -187,7 +187,8 @@ class SubstitutionsView(TrackingView):
         else:
             if self.user.role == Role.STORE_STAFF:
                 raise Forbidden("A store may not decide for the customer")
-            substitutions.decide(order.pk, body.decided(), how=Substitution.How.API, by=self.by)
+            how = Substitution.How.OPS if self.user.role in OPS_ROLES else Substitution.How.API
+            substitutions.decide(order.pk, body.decided(), how=how, by=self.by)
         return self.answer(order)
 
 

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(blank=True, default='', max_length=300)),
                 ('status', models.CharField(choices=[('proposed', 'Proposed'), ('accepted', 'Accepted'), ('refused', 'Refused'), ('withdrawn', 'Withdrawn')], default='proposed', editable=False, max_length=12)),
                 ('decide_by', models.DateTimeField(help_text="Then the customer's standing preference decides.")),
-                ('how', models.CharField(blank=True, choices=[('page', "On the customer's page"), ('api', 'Through the API'), ('console', 'By ops'), ('deadline', 'The customer was silent'), ('ready', 'Preparation ended first'), ('no_choice', 'Nothing to choose'), ('taken_back', 'Taken back by the store'), ('called_off', 'The order was called off')], default='', max_length=12)),
+                ('how', models.CharField(blank=True, choices=[('page', "On the customer's page"), ('api', 'Through the API'), ('ops', 'By ops'), ('deadline', 'The customer was silent'), ('ready', 'Preparation ended first'), ('no_choice', 'Nothing to choose'), ('taken_back', 'Taken back by the store'), ('called_off', 'The order was called off')], default='', max_length=12)),
                 ('decided_by', models.CharField(blank=True, default='', max_length=80)),
                 ('decided_at', models.DateTimeField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),

@@ -101,6 +101,8 @@ def test_who_may_propose_and_who_may_decide():
             propose(placed.storefront, placed)
         reply = decide(somebody, placed)
         assert reply.status == (200 if may_decide else 403), who
+        if who == "ops":
+            assert Substitution.objects.get(order=placed).how == "ops"
         if not may_decide:
             assert reply.message == "A store may not decide for the customer"
             assert status_of(placed) == OrderStatus.SUBSTITUTIONS_NEEDED

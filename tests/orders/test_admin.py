@@ -144,7 +144,7 @@ def test_ops_answers_the_stores_suggestions_for_a_customer(lead) -> None:
     page = lead.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
     assert "1 × Biryani, ₹250.00 (replaced)" in page
     assert "1 × Lassi, ₹100.00 (left out)" in page
-    assert f"accepted console user:{lead.session['_auth_user_id']}" in page
+    assert f"accepted ops user:{lead.session['_auth_user_id']}" in page
 
 
 # spec: A5

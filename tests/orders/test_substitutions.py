@@ -150,13 +150,13 @@ def test_what_is_wrong_with_a_decision_is_named_and_none_of_them_counts():
     assert one.status == SubstitutionStatus.PROPOSED
 
 
-@pytest.mark.parametrize("how", [How.API, How.CONSOLE])
+@pytest.mark.parametrize("how", [How.API, How.OPS])
 @pytest.mark.parametrize("accepted", [True, False])
 def test_everybody_but_who_has_decided_is_told(how: How, accepted: bool):
     order = dinner()
     decide(order, (suggested(order, (0, BIRYANI))[0], accepted), how=how)
     word = "item_replaced" if accepted else "item_left_out"
-    assert messages(order) == [*([f"order.{word}"] if how == How.CONSOLE else []), f"store.{word}"]
+    assert messages(order) == [*([f"order.{word}"] if how == How.OPS else []), f"store.{word}"]
 
 
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────
