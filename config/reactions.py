@@ -6,7 +6,9 @@ a job in the event's own transaction. Handlers read what is true now; order, rep
 
 REACTIONS: dict[str, list[str]] = {
     "order.payment_confirmed": ["payouts.book_order"],
+    "order.refund_requested": ["payouts.book_order"],  # how much is still to come back, and for what
     "order.refunded": ["payouts.book_order"],
+    "order.substitutions_proposed": ["deliveries.ask_customer"],
     "order.preparation_changed": ["deliveries.follow_order"],  # open a delivery, bring it forward
     "order.cancelled": ["deliveries.follow_order", "payouts.book_order"],  # end the live one
     "order.delivered": ["payouts.book_order"],  # releases the store's share

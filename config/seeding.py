@@ -50,14 +50,23 @@ def rider(*, username: str, password: str, push_token: str = "", **fields: Any) 
     return found
 
 
+def store_staff(*, username: str, password: str, store: str) -> User:
+    """Somebody at the store with this slug, with a tablet."""
+    somebody = account(username, password, Role.STORE_STAFF)
+    stores.employ(somebody, Store.objects.get(slug=store))
+    return somebody
+
+
 def seed(data: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
-    """All of a seed file: `{staff, storefronts, stores, riders}`, each a list of the arguments above."""
+    """All of a seed file: `{staff, storefronts, stores, store_staff, riders}`, each a list of the arguments above."""
     for person in data.get("staff", []):
         account(person["username"], person["password"], Role(person["role"]), email=person.get("email", ""))
     for service in data.get("storefronts", []):
         account(service["username"], service["password"], Role.STOREFRONT)
     for fields in data.get("stores", []):
         store(**fields)
+    for fields in data.get("store_staff", []):
+        store_staff(**fields)
     for fields in data.get("riders", []):
         rider(**fields)
     return {kind: len(rows) for kind, rows in data.items()}

@@ -19,6 +19,7 @@ def summary() -> dict[str, Any]:
         "order_refs": _column("SELECT public_id FROM orders_order"),
         "delivered_refs": _column("SELECT public_id FROM orders_order WHERE delivered_at IS NOT NULL"),
         "payments": _payments(),
+        "substitutions": _counts("SELECT public_id, status FROM orders_substitution"),
         "offers": _counts("SELECT status, count(*) FROM deliveries_offer GROUP BY 1"),
         "flags": _counts("SELECT kind || ' ' || status, count(*) FROM deliveries_fraudflag GROUP BY 1"),
         "earnings": _earnings(),
@@ -49,7 +50,12 @@ def _orders() -> dict[str, Any]:
 
 
 def _payments() -> dict[str, dict[str, int]]:
+    """`taken_off`: how much less orders cost than was charged, because something was replaced or left out."""
     return {
+        "taken_off": _counts(
+            "SELECT currency, sum(authorised_minor - total_minor)::bigint FROM orders_order"
+            " WHERE authorised_minor > total_minor GROUP BY 1"
+        ),
         "captured": _counts("SELECT currency, sum(amount_minor)::bigint FROM orders_payment GROUP BY 1"),
         "refunded": _counts(
             "SELECT currency, sum(refunded_minor)::bigint FROM orders_payment GROUP BY 1 HAVING sum(refunded_minor) > 0"

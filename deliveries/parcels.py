@@ -7,7 +7,7 @@ from deliveries.couriers.base import Item, Parcel, Stop
 from deliveries.models import Delivery
 from foundation.errors import Permanent
 from foundation.geo import Point
-from orders import deadlines
+from orders import deadlines, lines
 from orders.models import Order
 
 WITHIN = timedelta(minutes=60)  # ready to door, where nothing was promised: the contract's example
@@ -29,7 +29,7 @@ def of(delivery: Delivery) -> Parcel:
         dropoff=_dropoff(order, customer),
         ready_at=ready_at,
         deliver_by=max(order.promised_at or ready_at + WITHIN, ready_at + timedelta(minutes=20)),
-        items=[Item(item.name, item.quantity, item.price_minor) for item in order.items.all()],
+        items=[Item(item.name, item.quantity, item.price_minor) for item in lines.of(order)],
         value_minor=order.items_minor,
         tip_minor=order.tip_minor,
         currency=order.currency,

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from deliveries import carrying, requesting, searching
+from deliveries import carrying, requesting, searching, suggestions
 from foundation.events import Cause
 from orders import rows
 
@@ -16,6 +16,11 @@ def follow_order(order_id: int) -> None:
 def follow_rider(rider_id: int) -> None:
     """A rider came online or has a place free: whoever waits for one looks again."""
     searching.rider_came(rider_id)
+
+
+def ask_customer(order_id: int) -> None:
+    """The store has proposed replacements: the customer is asked where to answer."""
+    suggestions.ask(order_id)
 
 
 def courier_time_is_up(delivery_id: int) -> None:

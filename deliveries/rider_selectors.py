@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from deliveries import access, eta, tracks
 from deliveries.lifecycle import CARRIED, RIDER_WORDS, DeliveryStatus, OfferStatus
 from deliveries.models import Delivery, Offer
 from foundation import clock
 from foundation.errors import Invalid
-from orders import rows
-from orders.models import Order, OrderItem
+from orders import lines, rows
+from orders.lines import Line
+from orders.models import Order
 from riders.models import Rider
 
 STATUSES = {word: status for status, word in RIDER_WORDS.items()}
@@ -29,7 +30,6 @@ class Task:
     """`offer` is set while it is not accepted yet; `assigned_at` is when it was put before the rider."""
 
     delivery: Delivery
-    item_count: int
     assigned_at: datetime
     offer: Offer | None = None
 
@@ -50,8 +50,12 @@ class Task:
         return self.delivery.ended_at if self.delivery.status == DeliveryStatus.DELIVERED else None
 
     @property
-    def items(self) -> list[OrderItem]:
-        return list(self.order.items.all())
+    def items(self) -> list[Line]:
+        return lines.of(self.order)
+
+    @property
+    def item_count(self) -> int:
+        return sum(line.quantity for line in self.items)
 
     @property
     def arrival_at(self) -> datetime:
@@ -91,6 +95,7 @@ def page(rider: Rider, word: str | None, cursor: str, *, size: int = PAGE) -> tu
         tasks = sorted([*tasks, *_offers(rider, after)], key=lambda task: task.key, reverse=True)
     more = len(tasks) > size
     tasks = tasks[:size]
+    lines.load(task.order for task in tasks)
     return tasks, _write_cursor(tasks[-1].key) if more else None
 
 
@@ -104,24 +109,23 @@ def _deliveries(rider: Rider, word: str | None, after: tuple[datetime, int] | No
 
 def _offers(rider: Rider, after: tuple[datetime, int] | None) -> list[Task]:
     offers = access.open_offers(rider).select_related("delivery__order__store", "delivery__order__customer")
-    counted = offers.annotate(item_count=Sum("delivery__order__items__quantity"))
-    tasks = [_offered(offer, offer.item_count) for offer in counted]
+    tasks = [_offered(offer) for offer in offers]
     return [task for task in tasks if after is None or task.key < after]
 
 
 def _with_order(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
     offered = Offer.objects.filter(delivery=OuterRef("pk"), rider=OuterRef("rider"), status=OfferStatus.ACCEPTED)
     return deliveries.select_related("order__store", "order__customer").annotate(
-        offered_at=Subquery(offered.order_by("-pk").values("created_at")[:1]), item_count=Sum("order__items__quantity")
+        offered_at=Subquery(offered.order_by("-pk").values("created_at")[:1])
     )
 
 
 def _carried(delivery: Any) -> Task:
-    return Task(delivery, delivery.item_count or 0, delivery.offered_at or delivery.assigned_at)
+    return Task(delivery, delivery.offered_at or delivery.assigned_at)
 
 
-def _offered(offer: Offer, item_count: int | None) -> Task:
-    return Task(offer.delivery, item_count or 0, offer.created_at, offer)
+def _offered(offer: Offer) -> Task:
+    return Task(offer.delivery, offer.created_at, offer)
 
 
 def _write_cursor(key: tuple[datetime, int]) -> str:
@@ -148,7 +152,7 @@ def task_of(rider: Rider, ref: str) -> Task:
     found = _with_order(Delivery.objects.filter(rider=rider, order=order)).order_by("-attempt").first()
     offer = _offer_of(rider, order)
     if offer is not None and (found is None or offer.delivery_id >= found.pk):
-        return _offered(offer, sum(item.quantity for item in order.items.all()))
+        return _offered(offer)
     if found is None or found.assigned_at is None:
         raise access.not_yours()
     return _carried(found)

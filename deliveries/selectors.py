@@ -11,8 +11,10 @@ from deliveries.models import IN_HOUSE, Delivery
 from foundation import clock
 from foundation.events import Cause
 from foundation.models import OPS_ROLES, STAFF_ROLES, Event, Role, User
+from orders import lines
 from orders.lifecycle import LIVE, TRACKING_WORDS, OrderStatus
-from orders.models import Order
+from orders.lines import Line
+from orders.models import Order, Substitution
 from riders.positions import Seen
 
 ON_THE_WAY = (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT)
@@ -36,6 +38,28 @@ class Driver:
     vehicle: str
     assigned_at: datetime | None
     picked_up_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A substitution and the item as it was before that."""
+
+    row: Substitution
+    item: Line
+
+    @property
+    def replacement(self) -> Substitution | None:
+        return self.row if self.row.name else None
+
+    @property
+    def decided_by(self) -> str:
+        return kind_of(self.row.decided_by)
+
+
+def kind_of(actor: str) -> str:
+    """What kind of party ("stripe", "rider", "person", "clock") an event's actor is, not who."""
+    kind = actor.partition(":")[0]
+    return "person" if kind == "user" else kind
 
 
 class Tracking:
@@ -108,9 +132,14 @@ class Tracking:
         return links.url_of(self.order, by=Cause(f"user:{viewer.pk}", "api"))
 
     @property
-    def substitutions(self) -> list[Any]:
-        """None are proposed while substitutions are not enabled."""
-        return []
+    def items(self) -> list[Line]:
+        return lines.all_of(self.order)
+
+    @property
+    def substitutions(self) -> list[Proposed]:
+        """All that were ever proposed, oldest first."""
+        found = [one for line in self.items for one in line.item.substitutions.all()]
+        return [Proposed(one, lines.stands(one.item, one)) for one in sorted(found, key=lambda one: one.pk)]
 
     @property
     def history(self) -> list[HistoryEntry]:
@@ -119,8 +148,8 @@ class Tracking:
         entries = [HistoryEntry(TRACKING_WORDS[OrderStatus.PENDING], placed, placed, "storefront", "")]
         moves = Event.objects.filter(order_ref=self.order.public_id, name="order.status_changed")
         for event in moves.order_by("recorded_at", "id"):
-            word, who = TRACKING_WORDS[event.data["to"]], event.actor.partition(":")[0]
+            word, who = TRACKING_WORDS[event.data["to"]], event.actor
             if word != entries[-1].status:
-                by, why = "person" if who == "user" else who, event.data.get("why", "")
+                by, why = kind_of(who), event.data.get("why", "")
                 entries.append(HistoryEntry(word, event.occurred_at, event.recorded_at, by, why))
         return entries

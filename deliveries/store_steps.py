@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from foundation.errors import Conflict, Forbidden, Problem
+from foundation.errors import Forbidden, Invalid
 from foundation.events import Cause
 from foundation.models import Role
 from orders import acknowledgement, cancelling, moves, rows
@@ -27,12 +27,13 @@ def take(order_id: int, target: OrderStatus, *, by: Cause, role: Role, reason: s
     Raises Forbidden for statuses that follow from payment and carriage, IllegalMove for what is not the next step.
     """
     if target == OrderStatus.SUBSTITUTIONS_NEEDED:
-        raise no_substitutions()
+        raise Invalid("follows from proposals: PUT them to …/substitutions", field="status")
     if target not in STORE_STATES:
         raise Forbidden(f"{role.label} may not set an order to {target.upper()}")
     with transaction.atomic():
         order = rows.lock(order_id)
-        if order.preparation == STORE_STATES[target]:
+        goes_on = order.status == OrderStatus.SUBSTITUTIONS_NEEDED and target == OrderStatus.PICKING_IN_PROGRESS
+        if order.preparation == STORE_STATES[target] and not goes_on:
             return
         if target in CALLS_OFF:
             _call_off(order, target, by=by, role=role, reason=reason)
@@ -57,7 +58,3 @@ def acknowledge(order_id: int, prep_minutes: int | None, *, by: Cause) -> None:
         order = rows.lock(order_id)
         if order.status != OrderStatus.CONFIRMED:
             acknowledgement.acknowledge(order, by=by, prep_minutes=prep_minutes)
-
-
-def no_substitutions() -> Problem:
-    return Conflict("Substitutions are not enabled", code="NOT_ENABLED")

@@ -63,6 +63,42 @@ _CUSTOMERS = (
         essential=("amount",),
     ),
     Template(
+        "order.substitutions_proposed",
+        PUSH_FIRST,
+        {
+            "en": Text(
+                "The store suggests replacements",
+                "Something is missing from your order {orderId}. Please answer by {until}: {link}",
+            ),
+            "hi": Text(
+                "स्टोर ने विकल्प सुझाए हैं",
+                "आपके ऑर्डर {orderId} में कुछ उपलब्ध नहीं है। कृपया {until} बजे तक यहाँ जवाब दें: {link}",
+            ),
+        },
+        useful_for_s=600,
+        data={**_ORDER, "link": "link"},
+        essential=("link", "until"),
+        samples={"link": "https://handoff.example/track/xkq0vZ3fTq1dJwYb7n8sLr2mPa5uEc9h"},
+    ),
+    Template(
+        "order.item_replaced",
+        PUSH_FIRST,
+        {
+            "en": Text("Item replaced", "Order {orderId}: you get {replacement} instead of {item}."),
+            "hi": Text("सामान बदला गया", "ऑर्डर {orderId}: {item} की जगह आपको {replacement} मिलेगा।"),
+        },
+        data=_ORDER,
+    ),
+    Template(
+        "order.item_left_out",
+        PUSH_FIRST,
+        {
+            "en": Text("Item left out", "Order {orderId}: {item} is left out, you do not pay for it."),
+            "hi": Text("सामान हटाया गया", "ऑर्डर {orderId}: {item} हटा दिया गया है, आपको इसका भुगतान नहीं करना है।"),
+        },
+        data=_ORDER,
+    ),
+    Template(
         "order.delayed",
         PUSH_ONLY,
         {
@@ -220,6 +256,20 @@ _STORES = (
         useful_for_s=HOUR_S,
         data=_ORDER,
         essential=("orderId",),
+    ),
+    Template(
+        "store.item_replaced",
+        PUSH_FIRST,
+        {"en": Text("Replacement wanted", "Order {orderId}: please put in {replacement} instead of {item}.")},
+        useful_for_s=HOUR_S,
+        data=_ORDER,
+    ),
+    Template(
+        "store.item_left_out",
+        PUSH_FIRST,
+        {"en": Text("Leave it out", "Order {orderId}: please leave out {item}, without a replacement.")},
+        useful_for_s=HOUR_S,
+        data=_ORDER,
     ),
     Template(
         "store.connected",

@@ -20,9 +20,20 @@ from foundation import clock, money
 from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
 from foundation.errors import IllegalMove, Invalid
 from foundation.work import WorkItem, WorkState
-from orders import cancelling, moves, refunds, rows, selectors, stores
-from orders.lifecycle import LIVE, OrderStatus
-from orders.models import Customer, IntentCancellation, Order, OrderItem, Payment, PosRelay, Refund, Store, StoreStaff
+from orders import cancelling, lines, moves, refunds, rows, selectors, stores, substitutions, verdicts
+from orders.lifecycle import LIVE, OrderStatus, Preference
+from orders.models import (
+    Customer,
+    IntentCancellation,
+    Order,
+    Payment,
+    PosRelay,
+    Refund,
+    Store,
+    StoreStaff,
+    Substitution,
+)
+from orders.substitutions import Decision as Answer
 
 AGES = {"1h": ("Last hour", 1), "24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 24 * 7)}
 BY_HAND = (
@@ -33,6 +44,9 @@ BY_HAND = (
     OrderStatus.CANCELLED,
     OrderStatus.FAILED,
 )
+
+
+NOTES = {lines.State.REPLACED: " (replaced)", lines.State.LEFT_OUT: " (left out)"}
 
 
 class AgeFilter(SimpleListFilter):
@@ -81,8 +95,8 @@ class OrderAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     search_fields = ("public_id",)  # shows the box; get_search_results says what it finds
     search_help_text = "An exact id: ours, the storefront's, or the PaymentIntent's"
-    actions = ("cancel", "refund", "force_status")
-    readonly_fields = ("items", "timeline")
+    actions = ("cancel", "refund", "force_status", "answer_for_customer")
+    readonly_fields = ("items", "substitutions", "timeline")
     has_cancel_permission = may("orders.cancel_order")
     has_refund_permission = may("orders.refund_order")
     has_force_permission = may("orders.force_order")
@@ -103,20 +117,33 @@ class OrderAdmin(ReadOnlyAdmin):
 
     @admin.display(description="items")
     def items(self, order: Order) -> SafeString:
-        lines = OrderItem.objects.filter(order=order)
+        found = (
+            (line, money.show(line.price_minor, order.currency), NOTES.get(line.state, ""))
+            for line in lines.all_of(order)
+        )
+        return format_html_join("", "{}, {}{}<br>", found)
+
+    @admin.display(description="substitutions")
+    def substitutions(self, order: Order) -> SafeString:
+        found = Substitution.objects.filter(order=order).select_related("item")
         return format_html_join(
-            "", "{} × {}, {}<br>", ((i.quantity, i.name, money.show(i.price_minor, order.currency)) for i in lines)
+            "",
+            "{}: {}, {}, {} {} {}<br>",
+            (
+                (one.item, one, money.show(one.price_minor, order.currency), one.status, one.how, one.decided_by)
+                for one in found
+            ),
         )
 
     @admin.display(description="timeline")
     def timeline(self, order: Order) -> SafeString:
         found = selectors.timeline(order)
-        lines = format_html_join(
+        told = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             ((clock.wire(e.occurred_at), e.name, _facts(e.data), f"{e.actor} {e.cause}") for e in found),
         )
-        return format_html("<table>{}</table>", lines)
+        return format_html("<table>{}</table>", told)
 
     @reasoned_action(
         "Cancel and refund",
@@ -159,6 +186,19 @@ class OrderAdmin(ReadOnlyAdmin):
             with transaction.atomic():
                 moves.strict(rows.lock(order.pk), to, by=decision.by, why=decision.reason)
         return f"set to {to}"
+
+    @reasoned_action(
+        "Answer the store's suggestions for the customer",
+        permission="cancel",
+        fields={"answer": lambda: forms.ChoiceField(choices=Preference.choices)},
+    )
+    def answer_for_customer(self, order: Order, decision: Decision) -> str:
+        waiting, accepted = verdicts.undecided(order), decision.fields["answer"] == Preference.ACCEPT
+        if not waiting:
+            raise IllegalMove("nothing waits for an answer")
+        answers = [Answer(substitution_id=one.public_id, accepted=accepted) for one in waiting]
+        substitutions.decide(order.pk, answers, how=Substitution.How.OPS, by=decision.by)
+        return f"{len(answers)} answered"
 
 
 def _facts(data: dict[str, Any]) -> str:

@@ -128,6 +128,38 @@ def derive(payment: str, preparation: str, carriage: str, *, undecided_substitut
     }[prep]
 
 
+class SubstitutionStatus(models.TextChoices):
+    """Refused: the item is left out. Withdrawn: nothing came of it, the item is as it was."""
+
+    PROPOSED = "proposed"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class Preference(models.TextChoices):
+    """What a customer who does not answer wants done about an item that is missing."""
+
+    ACCEPT = "accept", "Take what the store suggests"
+    REFUSE = "refuse", "Leave it out"
+
+
+SUBSTITUTION = LifeCycle(
+    SubstitutionStatus,
+    SubstitutionStatus.PROPOSED,
+    {
+        SubstitutionStatus.PROPOSED: [
+            SubstitutionStatus.ACCEPTED,
+            SubstitutionStatus.REFUSED,
+            SubstitutionStatus.WITHDRAWN,
+        ],
+        SubstitutionStatus.ACCEPTED: [],
+        SubstitutionStatus.REFUSED: [],
+        SubstitutionStatus.WITHDRAWN: [],
+    },
+)
+
+
 _S = OrderStatus
 STRICT = LifeCycle(
     OrderStatus,

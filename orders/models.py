@@ -1,5 +1,5 @@
-"""Tables of the orders room: Store, StoreStaff, Customer, Order, OrderItem, Payment, Refund, IntentCancellation,
-PosRelay.
+"""Tables of the orders room: Store, StoreStaff, Customer, Order, OrderItem, Substitution, Payment, Refund,
+IntentCancellation, PosRelay.
 
 Amounts are integers in minor units of the order's currency; positions are WGS 84 degrees; ids towards the outside are
 `public_id` (ours, unguessable) and `order_id` (the storefront's).
@@ -18,7 +18,15 @@ from foundation.geo import Point
 from foundation.models import User
 from foundation.work import WorkItem
 from notifications.models import Recipient
-from orders.lifecycle import LIVE, CarriageState, OrderStatus, PaymentState, PreparationState
+from orders.lifecycle import (
+    LIVE,
+    CarriageState,
+    OrderStatus,
+    PaymentState,
+    Preference,
+    PreparationState,
+    SubstitutionStatus,
+)
 
 EXTERNAL_ID_SHAPE = re.compile(r"^[A-Za-z0-9_-]{1,64}\Z")
 EXTERNAL_ID = RegexValidator(EXTERNAL_ID_SHAPE.pattern, "must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
@@ -65,6 +73,9 @@ class Store(models.Model):
         null=True,
         blank=True,
         help_text="Cancel and refund this long after notifying, if nobody acknowledged; empty: never.",
+    )
+    substitution_decide_s = models.PositiveIntegerField(
+        default=300, help_text="How long customers have to answer when a replacement is suggested."
     )
     refund_delay_s = models.PositiveIntegerField(default=0, help_text="After a failed delivery.")
     cancellation_fee_minor = models.PositiveIntegerField(
@@ -140,12 +151,13 @@ class Order(models.Model):
     version = models.PositiveIntegerField(default=0, editable=False)
 
     currency = models.CharField(max_length=3)
-    items_minor = models.PositiveBigIntegerField()
+    authorised_minor = models.PositiveBigIntegerField(help_text="What the customer agreed to pay, and is charged.")
+    items_minor = models.PositiveBigIntegerField(help_text="Now: substitutions change items, tax and total.")
     tax_minor = models.PositiveBigIntegerField(default=0)
     tip_minor = models.PositiveBigIntegerField(default=0)
     delivery_fee_minor = models.PositiveBigIntegerField(default=0, help_text="What the carrier earns for it.")
-    total_minor = models.PositiveBigIntegerField()
-    store_share_minor = models.PositiveBigIntegerField(help_text="What the store earns of the total.")
+    total_minor = models.PositiveBigIntegerField(help_text="What it costs now, never more than was authorised.")
+    store_share_minor = models.PositiveBigIntegerField(help_text="What the store earns of what was authorised.")
     refunded_minor = models.PositiveBigIntegerField(default=0)
     cancellation_fee_minor = models.PositiveBigIntegerField(default=0, help_text="Kept when it was cancelled.")
 
@@ -157,6 +169,10 @@ class Order(models.Model):
     instructions = models.CharField(max_length=500, blank=True, default="")
     delivery_preferences = models.JSONField(default=dict, help_text="contact_free, call_before_arriving, entrance")
     provider_preference = models.CharField(max_length=12, blank=True, default="")
+    substitution_preference = models.CharField(
+        max_length=8, choices=Preference.choices, default=Preference.REFUSE, help_text="For a customer who is silent."
+    )
+    undecided_substitutions = models.PositiveSmallIntegerField(default=0, editable=False)
     metadata = models.JSONField(default=dict)
 
     stripe_payment_intent = models.CharField(max_length=80, blank=True, default="")
@@ -196,10 +212,13 @@ class Order(models.Model):
                 fields=["stripe_payment_intent"], condition=~Q(stripe_payment_intent=""), name="order_intent_once"
             ),
             models.CheckConstraint(
-                condition=Q(refunded_minor__lte=models.F("total_minor")), name="refund_within_total"
+                condition=Q(refunded_minor__lte=models.F("authorised_minor")), name="refund_within_authorised"
             ),
             models.CheckConstraint(
-                condition=Q(store_share_minor__lte=models.F("total_minor")), name="store_share_within_total"
+                condition=Q(store_share_minor__lte=models.F("authorised_minor")), name="store_share_within_authorised"
+            ),
+            models.CheckConstraint(
+                condition=Q(total_minor__lte=models.F("authorised_minor")), name="total_within_authorised"
             ),
         ]
         indexes = [
@@ -219,7 +238,7 @@ class Order(models.Model):
 
 
 class OrderItem(models.Model):
-    """One line; `price_minor` is for one piece."""
+    """One line as it was ordered; `price_minor` is for one piece. What became of it: orders/lines.py."""
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="items")
     position = models.PositiveSmallIntegerField()
@@ -235,6 +254,60 @@ class OrderItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.name}"
+
+
+def new_substitution_id() -> str:
+    return "s_" + new_public_id().removeprefix("o_")
+
+
+class Substitution(models.Model):
+    """What the store proposes for an item that it has not got (SPEC O6). Without a `name` there is no replacement: the
+    item is not available and is left out. `price_minor` is for one piece of the replacement."""
+
+    class How(models.TextChoices):
+        """What decided it."""
+
+        PAGE = "page", "On the customer's page"
+        API = "api", "Through the API"
+        OPS = "ops", "By ops"
+        DEADLINE = "deadline", "The customer was silent"
+        READY = "ready", "Preparation ended first"
+        NO_CHOICE = "no_choice", "Nothing to choose"
+        TAKEN_BACK = "taken_back", "Taken back by the store"
+        CALLED_OFF = "called_off", "The order was called off"
+
+    public_id = models.CharField(max_length=40, unique=True, default=new_substitution_id, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
+    item = models.ForeignKey(OrderItem, on_delete=models.PROTECT, related_name="substitutions")
+    external_id = models.CharField(max_length=64, blank=True, default="")
+    name = models.CharField(max_length=200, blank=True, default="")
+    quantity = models.PositiveIntegerField(default=0)
+    price_minor = models.PositiveBigIntegerField(default=0)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    status = models.CharField(
+        max_length=12, choices=SubstitutionStatus.choices, default=SubstitutionStatus.PROPOSED, editable=False
+    )
+    decide_by = models.DateTimeField(help_text="Then the customer's standing preference decides.")
+    how = models.CharField(max_length=12, choices=How.choices, blank=True, default="")
+    decided_by = models.CharField(max_length=80, blank=True, default="")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item"], condition=Q(status=SubstitutionStatus.PROPOSED), name="one_undecided_substitution"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=SubstitutionStatus.PROPOSED, decided_at=None)
+                | (~Q(status=SubstitutionStatus.PROPOSED) & Q(decided_at__isnull=False)),
+                name="substitution_decided_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.name} instead" if self.name else "left out"
 
 
 class Payment(models.Model):
@@ -267,6 +340,9 @@ class Refund(WorkItem):
     reason = models.CharField(max_length=300)
     amount_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
+    store_part_minor = models.PositiveBigIntegerField(
+        null=True, blank=True, editable=False, help_text="How much of the store's share goes; empty: in proportion."
+    )
     stripe_refund = models.CharField(max_length=80, blank=True, default="")
     key_number = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now())

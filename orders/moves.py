@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from foundation import clock
-from foundation.errors import IllegalMove, NotEnabled
+from foundation.errors import IllegalMove
 from foundation.events import Cause
-from orders import deadlines, rows
+from orders import deadlines, rows, verdicts
 from orders.lifecycle import (
     CARRIAGE,
     PAYMENT,
@@ -102,10 +102,13 @@ def reset_carriage(order: Order, attempt: int, *, by: Cause, why: str = "") -> b
 
 def strict(order: Order, to: OrderStatus, *, by: Cause, why: str = "") -> None:
     """A person or an API takes the next step of the store's part. Raises IllegalMove, nothing changed, unless SPEC's
-    table allows it; cancelling, refunding and carrying have verbs of their own."""
+    table allows it; cancelling, refunding, proposing and carrying have verbs of their own. Back to picking: the store
+    takes back what it has proposed."""
     STRICT.require(order.status, to)
-    if to == OrderStatus.SUBSTITUTIONS_NEEDED:
-        raise NotEnabled("Substitutions are not enabled", code="SUBSTITUTIONS_NOT_ENABLED")
+    if order.status == OrderStatus.SUBSTITUTIONS_NEEDED and to == OrderStatus.PICKING_IN_PROGRESS:
+        verdicts.take_back(order, by=by)
+        follow_substitutions(order, by=by, why=why)
+        return
     state = {
         OrderStatus.STORE_NOTIFIED: PreparationState.NOTIFIED,
         OrderStatus.CONFIRMED: PreparationState.ACKNOWLEDGED,
@@ -113,8 +116,13 @@ def strict(order: Order, to: OrderStatus, *, by: Cause, why: str = "") -> None:
         OrderStatus.READY_FOR_PICKUP: PreparationState.READY,
     }.get(to)
     if state is None or PREPARATION.reached(order.preparation, state):
-        raise IllegalMove(f"{to} cannot be set by hand: it follows from payment, carriage or cancellation")
+        raise IllegalMove(f"{to} cannot be set by hand: it follows from payment, proposals, carriage or cancellation")
     advance(order, preparation=state, by=by, why=why)
+
+
+def follow_substitutions(order: Order, *, by: Cause, why: str = "") -> None:
+    """Something was proposed or decided: the status says whether anything waits for the customer."""
+    _settle(order, _standing(order), set(), by=by, occurred_at=clock.database_now(), why=why)
 
 
 def _standing(order: Order) -> dict[str, Any]:
@@ -167,14 +175,18 @@ def _see(order: Order, axis: str, further: str, seen: str, moment: datetime, tou
 def _settle(
     order: Order, before: dict[str, Any], touched: set[str], *, by: Cause, occurred_at: datetime, why: str
 ) -> None:
-    """Derive the status, write one event for each thing that changed, save, set the next deadlines."""
-    order.status = derive(order.payment, order.preparation, order.carriage)
+    """Derive the status, write one event for each thing that changed, save, set the next deadlines. Proposals that
+    come too late to be answered are decided."""
+    asking = order.undecided_substitutions > 0
+    order.status = derive(order.payment, order.preparation, order.carriage, undecided_substitutions=asking)
     after = _standing(order)
     for name, data in _changes(before, after, order.attempt):
         rows.record(order, name, by=by, data={**data, **({"why": why} if why else {})}, occurred_at=occurred_at)
     order.save(update_fields=sorted({*touched, "status", "version"}))
     if before["preparation"] != after["preparation"]:
         deadlines.follow(order)
+    if asking and order.status != OrderStatus.SUBSTITUTIONS_NEEDED:
+        verdicts.end(order, by=by)
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any], attempt: int) -> list[tuple[str, dict[str, Any]]]:

@@ -100,8 +100,8 @@ def _succeeded(order: Order, evidence: PaymentSucceeded) -> Verdict:
 def _book(order: Order, evidence: PaymentSucceeded | ChargeRefunded) -> Payment | None:
     """The payment, and what follows from it. None: it contradicts the order, nothing moves, ops knows."""
     amount_minor = evidence.amount_minor
-    if (amount_minor, evidence.currency.upper()) != (order.total_minor, order.currency.upper()):
-        expected = show(order.total_minor, order.currency)
+    if (amount_minor, evidence.currency.upper()) != (order.authorised_minor, order.currency.upper()):
+        expected = show(order.authorised_minor, order.currency)
         title = f"Paid {amount_minor} {evidence.currency.upper()} (minor units) for an order of {expected}"
         _contradiction(order, MISMATCH, title, evidence)
         return None
@@ -210,7 +210,7 @@ def _refunded(order: Order, evidence: ChargeRefunded) -> Verdict:
 def _settle_refund(order: Order, evidence: ChargeRefunded, difference_minor: int) -> None:
     total = Payment.objects.filter(order=order).aggregate(sum=Sum("refunded_minor"))["sum"]
     order.refunded_minor = total
-    full = total >= order.total_minor
+    full = total >= order.authorised_minor
     data = {"refunded_minor": total, "difference_minor": difference_minor, "full": full}
     rows.record(order, "order.refunded", by=evidence.by, data=data, occurred_at=evidence.occurred_at)
     order.save(update_fields=["refunded_minor", "version"])

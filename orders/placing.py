@@ -26,6 +26,7 @@ from foundation.models import User
 from notifications import recipients
 from orders import intents, moves, payments, rows, serviceability
 from orders.evidence import PaymentSucceeded
+from orders.lifecycle import Preference
 from orders.models import Customer, Order, OrderItem, Store
 
 log = structlog.get_logger(__name__)
@@ -78,6 +79,7 @@ class Placement:
     instructions: str = ""
     delivery_preferences: Mapping[str, Any] = field(default_factory=dict)
     provider_preference: str = ""
+    substitution_preference: str = Preference.REFUSE
     metadata: Mapping[str, Any] = field(default_factory=dict)
     promised_at: datetime | None = None
     payment_intent_id: str | None = None
@@ -91,8 +93,12 @@ class Placement:
         return self.items_minor + self.tax_minor + self.tip_minor + self.delivery_fee_minor
 
     def content_hash(self) -> str:
-        """SHA-256 of everything: the same id with another content is another order."""
-        content = json.dumps(asdict(self), sort_keys=True, default=str, separators=(",", ":"))
+        """SHA-256 of everything: the same id with another content is another order. A preference that is not given
+        does not count, so that orders of before there was one keep their hash."""
+        said = asdict(self)
+        if self.substitution_preference == Preference.REFUSE:
+            del said["substitution_preference"]
+        content = json.dumps(said, sort_keys=True, default=str, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
@@ -150,12 +156,14 @@ def _require_sound(data: Placement) -> Store:
     if not 0 < len(data.items) <= MOST_ITEMS:
         raise Invalid(f"must be 1 to {MOST_ITEMS} items", field="items")
     for number, item in enumerate(data.items):
-        _require_item(item, f"items[{number}]")
+        require_item(item, f"items[{number}]")
     for name in ("tax_minor", "tip_minor", "delivery_fee_minor"):
         if getattr(data, name) < 0:
             raise Invalid("must not be negative", field=name)
     if len(data.provider_preference) > LONGEST_PROVIDER:
         raise Invalid("is not the name of a provider", field="provider_preference")
+    if data.substitution_preference not in Preference.values:
+        raise Invalid(f"must be one of {', '.join(Preference.values)}", field="substitution_preference")
     if data.total_minor not in (None, data.whole_minor):
         raise Invalid(f"is {data.total_minor}, but the parts make {data.whole_minor}", field="total_minor")
     if not 0 < data.whole_minor <= MOST_MINOR:
@@ -163,7 +171,8 @@ def _require_sound(data: Placement) -> Store:
     return store
 
 
-def _require_item(item: Item, where: str) -> None:
+def require_item(item: Item, where: str) -> None:
+    """Raises Invalid naming the field below `where` that is wrong."""
     if not item.name:
         raise Invalid("is missing", field=f"{where}.name")
     if not 0 < item.quantity <= MOST_PIECES:
@@ -266,6 +275,7 @@ def _columns(store: Store, customer: Customer, data: Placement) -> dict[str, Any
         "tip_minor": data.tip_minor,
         "delivery_fee_minor": data.delivery_fee_minor,
         "total_minor": data.whole_minor,
+        "authorised_minor": data.whole_minor,
         # The store keeps its prices but for our commission, and pays the tax that it has charged.
         "store_share_minor": data.items_minor - commission_minor + data.tax_minor,
         "address_snapshot": dict(data.address),
@@ -276,6 +286,7 @@ def _columns(store: Store, customer: Customer, data: Placement) -> dict[str, Any
         "instructions": data.instructions[:500],
         "delivery_preferences": dict(data.delivery_preferences),
         "provider_preference": data.provider_preference,
+        "substitution_preference": data.substitution_preference,
         "metadata": dict(data.metadata),
         "promised_at": data.promised_at,
     }
@@ -314,7 +325,7 @@ def _create_intent(order: Order) -> Mapping[str, Any]:
 
 def _call_for_intent(order: Order, key: str) -> Mapping[str, Any]:
     return stripe.create_payment_intent(
-        amount_minor=order.total_minor,
+        amount_minor=order.authorised_minor,
         currency=order.currency,
         metadata={"order": order.public_id},
         reference=f"order:{order.pk}",

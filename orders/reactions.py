@@ -1,6 +1,6 @@
 """Jobs of this room: deadlines that have come (orders/deadlines.py sets them). Level-triggered, like every reaction."""
 
-from orders import acknowledgement
+from orders import acknowledgement, substitutions
 
 
 def remind_store(order_id: int) -> None:
@@ -17,3 +17,7 @@ def acknowledgement_lapsed(order_id: int) -> None:
 
 def ready_overdue(order_id: int) -> None:
     acknowledgement.ready_overdue(order_id)
+
+
+def substitutions_due(order_id: int) -> None:
+    substitutions.lapse(order_id)

@@ -48,11 +48,13 @@ def request(
     reason: str,
     by: Cause = SYSTEM,
     due_at: datetime | None = None,
+    store_part_minor: int | None = None,
 ) -> Refund:
     """Ask for `amount_minor` to be given back, at once or at `due_at`. The order is locked.
 
-    `reference` names the reason: a second request for the same one is the same refund. Raises Invalid for an amount
-    that is not positive or above what is left of the captured money.
+    `reference` names the reason: a second request for the same one is the same refund. `store_part_minor`: how much of
+    the store's share goes with it, where that is not in proportion. Raises Invalid for an amount that is not positive
+    or above what is left of the captured money.
     """
     existing = Refund.objects.filter(order=order, reference=reference).first()
     if existing and not _was_taken_back(existing):
@@ -64,6 +66,7 @@ def request(
     refund = existing or Refund(order=order, reference=reference)
     refund.stripe_payment_intent = payment.stripe_payment_intent
     refund.reason, refund.amount_minor, refund.currency = reason[:300], amount_minor, order.currency
+    refund.store_part_minor = store_part_minor
     refund.state, refund.due_at = WorkState.PENDING, due_at or clock.database_now()
     refund.error_message, refund.processed_at = "", None
     refund.save()

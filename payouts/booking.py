@@ -1,7 +1,8 @@
 """What the ledger ought to say of an order or a delivery, less what it says: pure (SPEC M1, P1, P4, R6, R11).
 
 An order. Its store's share comes in on `held` when the payment is proved. A refund takes its part of that share back,
-from wherever the money stands. The order delivered, what is left goes to `payable`. An order that ended otherwise
+from wherever the money stands: what substitutions give back takes the part that the store earns less by them, all else
+takes in proportion. The order delivered, what is left goes to `payable`. An order that ended otherwise
 (cancelled, refused, delivery failed or returned) has its refund to wait for: as long as one was asked for that Stripe
 has not confirmed, all stays held. What is left after that was kept from the customer, say a cancellation fee: the
 store's share of it goes to `payable` too, as a cancellation fee. What was released stays released; later refunds take
@@ -97,8 +98,9 @@ def draft(fact: str, entries: Iterable[Booked]) -> Draft:
 
 @dataclass(frozen=True)
 class OrderFacts:
-    """What is true of an order. `paid_at` None: no payment of its amount is proved. `asked_minor`: refunds requested,
-    `refunded_minor`: refunds that Stripe confirmed (cumulative, in proportion to `total_minor`)."""
+    """What is true of an order. `total_minor`: what was charged. `paid_at` None: no payment of that is proved.
+    `asked_minor`: refunds requested, `refunded_minor`: refunds that Stripe confirmed (cumulative). `differences`: what
+    substitutions give back, each with the store's part of it."""
 
     fact: str
     share_minor: int
@@ -109,6 +111,20 @@ class OrderFacts:
     delivered: bool = False
     ended: bool = False
     ended_at: datetime | None = None
+    differences: tuple[tuple[int, int], ...] = ()
+
+
+def reversed_share(facts: OrderFacts) -> int:
+    """How much of the store's share the confirmed refunds take back. Differences count as confirmed first, the rest is
+    in proportion to what is left: a difference that is added later changes nothing about those before it."""
+    taken_minor, share_minor = 0, facts.share_minor
+    confirmed_minor, charged_minor = facts.refunded_minor, facts.total_minor
+    for amount_minor, part_minor in facts.differences:
+        confirmed = min(confirmed_minor, amount_minor)
+        taken_minor += money.share(part_minor, confirmed, amount_minor)
+        confirmed_minor, charged_minor = confirmed_minor - confirmed, charged_minor - amount_minor
+        share_minor -= part_minor
+    return taken_minor + money.share(share_minor, confirmed_minor, charged_minor)
 
 
 def of_order(facts: OrderFacts, entries: Iterable[Booked], now: datetime) -> list[Booking]:
@@ -117,7 +133,7 @@ def of_order(facts: OrderFacts, entries: Iterable[Booked], now: datetime) -> lis
     d = draft(facts.fact, entries)
     if not d.has(EntryKind.ORDER):
         d.book(HELD, EntryKind.ORDER, facts.share_minor, facts.paid_at)
-    reversed_minor = money.share(facts.share_minor, facts.refunded_minor, facts.total_minor)
+    reversed_minor = reversed_share(facts)
     released = d.has(EntryKind.RELEASE, EntryKind.CANCELLATION_FEE)
     note = f"refunded {facts.refunded_minor} of {facts.total_minor}"
     d.correct(PAYABLE if released else HELD, EntryKind.REFUND, -reversed_minor - d.total(EntryKind.REFUND), now, note)

@@ -1,5 +1,6 @@
 """Reads over several tables: what is true of an order, a delivery or a referral, and what is booked of it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db.models import Sum
@@ -42,18 +43,22 @@ def order_facts(order: Order) -> OrderFacts:
 
 
 def facts_of_orders(orders: Sequence[Order]) -> dict[int, OrderFacts]:
-    """By order id: two queries for all of them."""
+    """By order id: three queries for all of them."""
     payments = {(p.order_id, p.amount_minor, p.currency.upper()): p for p in Payment.objects.filter(order__in=orders)}
     refunds = Refund.objects.filter(order__in=orders).exclude(state__in=NOT_ASKED)
     asked = dict(refunds.values_list("order").annotate(Sum("amount_minor")))
+    differences: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for refund in Refund.objects.filter(order__in=orders, store_part_minor__isnull=False).order_by("id"):
+        differences[refund.order_id].append((refund.amount_minor, refund.store_part_minor or 0))
     found = {}
     for order in orders:
-        payment = payments.get((order.pk, order.total_minor, order.currency.upper()))
+        payment = payments.get((order.pk, order.authorised_minor, order.currency.upper()))
         delivered = order.carriage == CarriageState.DELIVERED
         found[order.pk] = OrderFacts(
             fact=subject_of(order),
             share_minor=order.store_share_minor,
-            total_minor=order.total_minor,
+            total_minor=order.authorised_minor,
+            differences=tuple(differences[order.pk]),
             paid_at=payment.paid_at if payment else None,
             asked_minor=asked.get(order.pk, 0),
             refunded_minor=order.refunded_minor,

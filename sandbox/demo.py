@@ -42,6 +42,7 @@ PROGRAMS = {
 PLAUSIBLE_M_PER_S = 50.0
 LEAD_MIN = 10.0
 COOKING_MIN = 15.0
+ANSWER_S, SHORTEST_ANSWER_S = 300.0, 5  # how long customers have to answer a suggestion
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,9 @@ class Demo:
 
     def _seed(self) -> None:
         file, seed = self.chosen.home / "seed.json", self.cast.seed_file()
-        for store in seed["stores"]:
-            store["preparation_minutes"] = round(COOKING_MIN / self.chosen.speed)  # in everybody's minutes
+        for store in seed["stores"]:  # in everybody's time
+            store["preparation_minutes"] = round(COOKING_MIN / self.chosen.speed)
+            store["substitution_decide_s"] = max(SHORTEST_ANSWER_S, round(ANSWER_S / self.chosen.speed))
         file.write_text(json.dumps(seed))
         file.chmod(0o600)
         self.manage("seed", str(file))

@@ -12,17 +12,18 @@ from django.db import transaction
 from deliveries import carrying, offers
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Offer
-from foundation import clock
+from foundation import clock, money
 from foundation.events import Cause
 from foundation.geo import Point
 from foundation.lanes import all_lanes
 from foundation.models import Role, User
 from notifications import recipients
-from orders import acknowledgement, moves, payments, rows, stores
+from orders import acknowledgement, moves, payments, rows, stores, substitutions, verdicts
 from orders import pos_status as pos_status_verbs
 from orders.evidence import ChargeRefunded, PaymentSucceeded, PosStatus, Verdict
 from orders.lifecycle import OrderStatus
-from orders.models import Customer, Order, OrderItem, Store
+from orders.models import Customer, Order, OrderItem, Store, Substitution
+from orders.placing import Item
 from orders.pos import petpooja
 from riders import availability, capacity, riders
 from riders.models import Rider
@@ -98,6 +99,7 @@ def order(*, of: Store | None = None, by: Customer | None = None, to: Point | No
         "items_minor": 40_000,
         "delivery_fee_minor": 5_000,
         "total_minor": 45_000,
+        "authorised_minor": facts.get("total_minor", 45_000),
         "store_share_minor": 34_000,
         "latitude": place.lat,
         "longitude": place.lng,
@@ -112,6 +114,26 @@ def order(*, of: Store | None = None, by: Customer | None = None, to: Point | No
     return made
 
 
+def basket(*items: tuple[str, int, int], tax_minor: int = 0, tip_minor: int = 0, **facts: Any) -> Order:
+    """A paid order of these items (name, pieces, price of a piece), which its store is picking; the commission is 15 %
+    and the delivery fee 50.00."""
+    items_minor = sum(pieces * price for _, pieces, price in items)
+    amounts = {
+        "items_minor": items_minor,
+        "tax_minor": tax_minor,
+        "tip_minor": tip_minor,
+        "total_minor": items_minor + tax_minor + tip_minor + 5_000,
+        "store_share_minor": items_minor - money.share(items_minor, 15, 100) + tax_minor,
+    }
+    placed = order(**amounts, **facts)
+    OrderItem.objects.filter(order=placed).delete()
+    for position, (name, pieces, price) in enumerate(items):
+        OrderItem.objects.create(
+            order=placed, position=position, external_id=f"i{position}", name=name, quantity=pieces, price_minor=price
+        )
+    return picking(paid(placed))
+
+
 def payment_of(placed: Order, **facts: Any) -> PaymentSucceeded:
     """Stripe's word that this order is paid."""
     known = {
@@ -119,7 +141,7 @@ def payment_of(placed: Order, **facts: Any) -> PaymentSucceeded:
         "order_ref": placed.public_id,
         "event_id": f"evt_paid_{placed.pk}",
         "charge_id": f"ch_{placed.pk}",
-        "amount_minor": placed.total_minor,
+        "amount_minor": placed.authorised_minor,
         "currency": placed.currency.lower(),
         "occurred_at": clock.now(),
     }
@@ -133,7 +155,7 @@ def refund_of(placed: Order, refunded_minor: int, **facts: Any) -> ChargeRefunde
         "order_ref": placed.public_id,
         "event_id": f"evt_refunded_{placed.pk}_{refunded_minor}",
         "charge_id": f"ch_{placed.pk}",
-        "amount_minor": placed.total_minor,
+        "amount_minor": placed.authorised_minor,
         "refunded_minor": refunded_minor,
         "currency": placed.currency.lower(),
         "paid_at": clock.now(),
@@ -158,6 +180,22 @@ def acknowledged(placed: Order, prep_minutes: int | None = None) -> Order:
         acknowledgement.acknowledge(rows.lock(placed.pk), by=TEST, prep_minutes=prep_minutes)
     placed.refresh_from_db()
     return placed
+
+
+def picking(placed: Order) -> Order:
+    acknowledged(placed)
+    with transaction.atomic():
+        moves.strict(rows.lock(placed.pk), OrderStatus.PICKING_IN_PROGRESS, by=TEST)
+    placed.refresh_from_db()
+    return placed
+
+
+def suggested(placed: Order, *wishes: tuple[int, Item | None], by: Cause = TEST) -> list[Substitution]:
+    """The store proposes for items by their position; what waits for an answer afterwards."""
+    said = [substitutions.Proposal(item=position, replacement=wanted) for position, wanted in wishes]
+    substitutions.propose(placed.pk, said, by=by)
+    placed.refresh_from_db()
+    return verdicts.undecided(placed)
 
 
 def ready(placed: Order) -> Order:

@@ -1,15 +1,14 @@
 """`/orders/tracking/…` (SPEC T1, O4): the contract's eight endpoints, and one for ratings.
 
 Who may do what: storefronts place, cancel and speak for the stores of their own orders; store staff take their store's
-orders through the store's states; riders carry their own, under the same checks as in the riders' API; customers look;
-ops may do all of it but pretend to be on the spot.
+orders through the store's states; riders carry their own, under the same checks as in the riders' API; customers look,
+and answer what the store proposes; ops may do all of it but pretend to be on the spot.
 """
 
 import hashlib
 import json
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -29,6 +28,7 @@ from deliveries.api.tracking_bodies import (
     RatingBody,
     RatingShown,
     StatusBody,
+    SubstitutionsBody,
 )
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.selectors import Tracking
@@ -37,9 +37,9 @@ from foundation.api.permissions import roles
 from foundation.errors import Forbidden
 from foundation.events import Cause
 from foundation.models import OPS_ROLES, Role, User
-from orders import placing
+from orders import placing, substitutions
 from orders.lifecycle import OrderStatus
-from orders.models import Order
+from orders.models import Order, Substitution
 from riders import rows as riders_rows
 from riders.api.envelope import read
 from riders.positions import Seen
@@ -129,9 +129,9 @@ class StatusView(TrackingView):
     def put(self, request: Request, order_id: str) -> Response:
         """Take the next step of the order's life. The status that already is may be sent again: it changes nothing.
 
-        Stores and storefronts: STORE_ACKNOWLEDGED, PICKING_IN_PROGRESS, READY_FOR_PICKUP, CANCELLED, and FAILED (the
-        store refuses). Riders, on the spot: DRIVER_PICKUP_COMPLETE, IN_TRANSIT, DELIVERED. Ops: a store's, and
-        DELIVERY_FAILED.
+        Stores and storefronts: STORE_ACKNOWLEDGED, PICKING_IN_PROGRESS (while the customer is asked: the proposals are
+        taken back), READY_FOR_PICKUP, CANCELLED, and FAILED (the store refuses). Riders, on the spot:
+        DRIVER_PICKUP_COMPLETE, IN_TRANSIT, DELIVERED. Ops: a store's, and DELIVERY_FAILED.
         """
         wish = read(StatusBody, request.data)
         order, target = self.order(order_id), STATUSES[wish["status"]]
@@ -165,15 +165,31 @@ class SubstitutionsView(TrackingView):
     permission_classes = (roles(*STORE_ROLES, Role.CUSTOMER),)
 
     @extend_schema(
-        request=OpenApiTypes.OBJECT,
-        responses={409: OpenApiResponse(description="NOT_ENABLED")},
+        request=SubstitutionsBody,
+        responses=OrderTracking,
         operation_id="tracking_substitutions",
         tags=TAGS,
     )
     def put(self, request: Request, order_id: str) -> Response:
-        """Substitutions are not enabled: always 409 NOT_ENABLED, nothing is changed."""
-        self.order(order_id)
-        raise store_steps.no_substitutions()
+        """What the store has not got. While it is picking, it sends `proposals`: a replacement for an item, or none.
+        The customer sends `decisions`, as the storefront and ops may for them; silence until `decide_by` follows
+        `substitution_preference`. Saying the same again changes nothing.
+
+        409 ALREADY_DECIDED, ALREADY_PROPOSED or LEFT_OUT when something else was said before.
+        """
+        order = self.order(order_id)
+        body = SubstitutionsBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        if proposals := body.proposed():
+            if self.user.role == Role.CUSTOMER:
+                raise Forbidden("A customer may not propose")
+            substitutions.propose(order.pk, proposals, by=self.by)
+        else:
+            if self.user.role == Role.STORE_STAFF:
+                raise Forbidden("A store may not decide for the customer")
+            how = Substitution.How.OPS if self.user.role in OPS_ROLES else Substitution.How.API
+            substitutions.decide(order.pk, body.decided(), how=how, by=self.by)
+        return self.answer(order)
 
 
 class DriverView(TrackingView):

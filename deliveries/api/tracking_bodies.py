@@ -3,12 +3,16 @@
 import json
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from deliveries.ratings import LONGEST_COMMENT, MOST_STARS
 from foundation.api.fields import Amount, Flag, Moment, Number, Text, Whole
-from orders.lifecycle import TRACKING_WORDS, OrderStatus, PaymentState
+from orders.lifecycle import TRACKING_WORDS, OrderStatus, PaymentState, Preference, SubstitutionStatus
+from orders.lines import State
+from orders.models import Substitution
 from orders.placing import Buyer, Item, Placement
+from orders.substitutions import LONGEST_REASON, Decision, Proposal
 from riders.api.fields import PositionSerializer, latitude, longitude
 
 WORDS = sorted(set(TRACKING_WORDS.values()))
@@ -47,6 +51,43 @@ class GeoLocation(Serializer):
     recorded_at = Moment()
 
 
+class ItemNow(Serializer):
+    """A line as it stands; one that is left out as it was before that. `position` names it in proposals."""
+
+    position = serializers.IntegerField(source="item.position")
+    id = serializers.CharField(source="external_id", help_text="The storefront's; of a replacement, the store's.")
+    name = serializers.CharField()
+    quantity = serializers.IntegerField()
+    price_minor = serializers.IntegerField(help_text="For one piece.")
+    state = serializers.ChoiceField(choices=[str(state) for state in State])
+
+
+class Replacement(Serializer):
+    id = serializers.CharField(source="external_id")
+    name = serializers.CharField()
+    quantity = serializers.IntegerField()
+    price_minor = serializers.IntegerField(help_text="For one piece.")
+
+
+class ReplacedItem(Replacement):
+    position = serializers.IntegerField(source="item.position")
+
+
+class ItemSubstitution(Serializer):
+    """What the store proposes for an item, and what came of it. Refused: the item is left out."""
+
+    substitution_id = serializers.CharField(source="row.public_id")
+    item = ReplacedItem(help_text="As it was before.")
+    replacement = Replacement(allow_null=True, help_text="null: there is none, the item is left out.")
+    reason = serializers.CharField(source="row.reason")
+    status = serializers.ChoiceField(choices=SubstitutionStatus.choices, source="row.status")
+    proposed_at = Moment(source="row.created_at")
+    decide_by = Moment(source="row.decide_by", help_text="Then the standing preference decides.")
+    decided_at = Moment(source="row.decided_at", allow_null=True)
+    decided_by = serializers.CharField(help_text="What kind of party, never who.")
+    how = serializers.ChoiceField(choices=Substitution.How.choices, source="row.how", allow_blank=True)
+
+
 class OrderTracking(Serializer):
     """The contract's shape. `public_id` is our own id of the order; `version` counts up with all that happens to it."""
 
@@ -59,12 +100,21 @@ class OrderTracking(Serializer):
     status_history = OrderStatusUpdate(many=True, source="history")
     driver_details = DriverDetails(source="driver", allow_null=True)
     driver_location = GeoLocation(source="seen", allow_null=True, help_text="Only while the order is on its way.")
-    substitutions = serializers.ListField(child=serializers.DictField())
+    items = ItemNow(many=True)
+    substitutions = ItemSubstitution(many=True)
+    substitution_preference = serializers.ChoiceField(
+        choices=Preference.choices, source="order.substitution_preference"
+    )
     metadata = serializers.DictField()
     payment_status = serializers.ChoiceField(choices=PaymentState.choices, source="order.payment")
     cancel_reason = serializers.CharField(source="order.cancel_reason")
     currency = serializers.CharField(source="order.currency")
-    total_minor = serializers.IntegerField(source="order.total_minor")
+    authorised_minor = serializers.IntegerField(
+        source="order.authorised_minor", help_text="What the customer agreed to pay, and is charged."
+    )
+    total_minor = serializers.IntegerField(
+        source="order.total_minor", help_text="What it costs by now; what is less is refunded."
+    )
     refunded_minor = serializers.IntegerField(source="order.refunded_minor")
     promised_at = Moment(source="order.promised_at", allow_null=True)
     eta = Moment(source="arrival_at", allow_null=True)
@@ -128,6 +178,12 @@ class PlacementBody(Serializer):
     instructions = Text(max_length=500, required=False, allow_blank=True, default="")
     delivery_preferences = PreferencesBody(required=False, default=dict)
     delivery_provider = serializers.ChoiceField(choices=PROVIDERS, required=False, allow_blank=True, default="")
+    substitution_preference = serializers.ChoiceField(
+        choices=Preference.choices,
+        required=False,
+        default=Preference.REFUSE,
+        help_text="What a customer who does not answer in time wants done about a missing item.",
+    )
     promised_at = Moment(required=False, allow_null=True, default=None)
     payment_intent_id = Text(max_length=80, required=False, allow_null=True, default=None)
     metadata = serializers.DictField(required=False, default=dict)
@@ -162,6 +218,60 @@ class StatusBody(PositionSerializer):
 
 class AcknowledgeBody(Serializer):
     prep_minutes = Whole(min_value=1, max_value=MOST_PREP_MINUTES, required=False, allow_null=True, default=None)
+
+
+@extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}]})
+class ItemName(serializers.Field):
+    """An item by its position (a number) or the storefront's id of it (text)."""
+
+    default_error_messages = {"invalid": "Must be an item's position or its id."}
+
+    def to_internal_value(self, data: Any) -> int | str:
+        if isinstance(data, bool) or not isinstance(data, int | str):
+            self.fail("invalid")
+        return data
+
+
+class ReplacementBody(Serializer):
+    id = Text(max_length=64, required=False, allow_blank=True, default="")
+    name = Text(max_length=200)
+    quantity = Whole(min_value=1, max_value=MOST_PIECES)
+    price_minor = Amount(help_text="For one piece.")
+
+
+class ProposalBody(Serializer):
+    item = ItemName(help_text="Its position, or the storefront's id of it.")
+    replacement = ReplacementBody(allow_null=True, help_text="null: there is none, the item is left out.")
+    reason = Text(max_length=LONGEST_REASON, required=False, allow_blank=True, default="")
+
+
+class DecisionBody(Serializer):
+    substitution_id = Text(max_length=40)
+    accepted = Flag(help_text="false: leave the item out.")
+
+
+class SubstitutionsBody(Serializer):
+    """Either of the two: what the store proposes, or what the customer has decided."""
+
+    proposals = serializers.ListField(child=ProposalBody(), min_length=1, max_length=MOST_ITEMS, required=False)
+    decisions = serializers.ListField(child=DecisionBody(), min_length=1, max_length=MOST_ITEMS, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Send either proposals or decisions")
+        return attrs
+
+    def proposed(self) -> list[Proposal]:
+        return [_proposal(dict(one)) for one in self.validated_data.get("proposals", ())]
+
+    def decided(self) -> list[Decision]:
+        return [Decision(**one) for one in self.validated_data.get("decisions", ())]
+
+
+def _proposal(said: dict[str, Any]) -> Proposal:
+    wanted = said["replacement"]
+    replacement = None if wanted is None else Item(external_id=wanted.pop("id"), **wanted)
+    return Proposal(item=said["item"], replacement=replacement, reason=said["reason"])
 
 
 class DriverBody(Serializer):

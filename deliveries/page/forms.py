@@ -1,4 +1,4 @@
-"""The page's two forms. The token in the address is the authority; a token of the link's own in the form shows that it
+"""The page's forms. The token in the address is the authority; a token of the link's own in the form shows that it
 was the page that sent it (nobody has a session here)."""
 
 from django import forms
@@ -6,6 +6,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from deliveries.models import TrackingLink
 from deliveries.ratings import LONGEST_COMMENT, MOST_STARS
+from orders.lifecycle import Preference
 
 STARS = [(str(stars), str(stars)) for stars in range(1, MOST_STARS + 1)]
 
@@ -19,6 +20,21 @@ class PreferencesForm(forms.Form):
     contact_free = forms.BooleanField(required=False)
     call_before_arriving = forms.BooleanField(required=False)
     entrance = forms.CharField(max_length=200, required=False)
+
+
+class AnswerForm(forms.Form):
+    """What the customer says to one suggestion of the store."""
+
+    ACCEPT, LEAVE_OUT = "accept", "leave_out"
+
+    substitution = forms.CharField(max_length=40)
+    answer = forms.ChoiceField(choices=[(ACCEPT, "Accept"), (LEAVE_OUT, "Leave it out")])
+
+
+class MissingForm(forms.Form):
+    """What shall be done about missing items when the customer is silent."""
+
+    prefers = forms.ChoiceField(choices=Preference.choices)
 
 
 def form_token(link: TrackingLink) -> str:

@@ -17,10 +17,11 @@ from deliveries.page import words
 from deliveries.selectors import Tracking
 from foundation import clock
 from foundation.geo import haversine_m
+from foundation.money import show
 from notifications import calls
-from orders import wishes
+from orders import substitutions, verdicts, wishes
 from orders.lifecycle import LIVE, OrderStatus
-from orders.models import Order
+from orders.models import Order, Substitution
 
 State = dict[str, Any]
 LATE_AFTER = timedelta(minutes=1)
@@ -50,6 +51,12 @@ def state_of(order: Order) -> State:
         "may_rate": order.status == OrderStatus.DELIVERED and rating is None,
         "rating": _rated(rating.stars) if rating else "",
         "may_change": may_change(order, tracking.delivery),
+        "suggestions": [words.suggestion(one, zone) for one in _undecided(order)],
+        "may_prefer": substitutions.may_choose(order),
+        "prefers": order.substitution_preference,
+        "lines": [words.line(line, order.currency) for line in tracking.items],
+        "total": show(order.total_minor, order.currency),
+        "less": _less(order),
         "preferences": {name: order.delivery_preferences.get(name) or empty for name, empty in PREFERENCES.items()},
     }
 
@@ -62,6 +69,19 @@ def may_change(order: Order, delivery: Delivery | None) -> bool:
     if not wishes.may_change(order):
         return False
     return delivery is None or delivery.status not in CARRIED or delivery.courier == IN_HOUSE
+
+
+def _undecided(order: Order) -> list[Substitution]:
+    return verdicts.undecided(order) if order.status == OrderStatus.SUBSTITUTIONS_NEEDED else []
+
+
+def _less(order: Order) -> str:
+    """What substitutions have taken off."""
+    if order.total_minor == order.authorised_minor:
+        return ""
+    difference_minor = order.authorised_minor - order.total_minor
+    paid, back = show(order.authorised_minor, order.currency), show(difference_minor, order.currency)
+    return f"You paid {paid}; {back} is given back."
 
 
 def etag_of(state: State) -> str:

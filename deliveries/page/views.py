@@ -1,4 +1,4 @@
-"""`/track/<token>` (SPEC T3): the page, its state as JSON, its ticket for the sockets and its two forms.
+"""`/track/<token>` (SPEC T3): the page, its state as JSON, its ticket for the sockets and its forms.
 
 Whoever has the link may look and speak for the customer; who has not is told no more than that it does not work.
 Nothing here is stored by browsers, indexed, framed, or tells others where it came from.
@@ -20,14 +20,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from deliveries import calling, links, ratings
 from deliveries.models import Delivery, TrackingLink
-from deliveries.page.forms import PreferencesForm, RatingForm, came_from_page, form_token
+from deliveries.page.forms import AnswerForm, MissingForm, PreferencesForm, RatingForm, came_from_page, form_token
 from deliveries.page.state import etag_of, may_change, state_of
 from deliveries.page.watching import socket_url
-from foundation.errors import Conflict, Forbidden, Problem
+from foundation.errors import Conflict, Forbidden, Invalid, Problem
 from foundation.events import Cause
-from foundation.money import show as show_money
-from orders import rows, wishes
-from orders.models import Order
+from orders import rows, substitutions, wishes
+from orders.lifecycle import Preference
+from orders.models import Order, Substitution
+from orders.substitutions import Decision
 
 View = Callable[[HttpRequest, TrackingLink], HttpResponse]
 REFRESH_S = 30  # without JavaScript
@@ -130,6 +131,27 @@ def call(request: HttpRequest, link: TrackingLink) -> HttpResponse:
     return _said(request, link, forms.Form(request.POST), keep)
 
 
+@csrf_exempt
+@require_POST
+@opened_by_link()
+def answer(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    def keep(said: dict[str, Any]) -> None:
+        decision = Decision(substitution_id=said["substitution"], accepted=said["answer"] == AnswerForm.ACCEPT)
+        substitutions.decide(link.order_id, [decision], how=Substitution.How.PAGE, by=_customer(link))
+
+    return _said(request, link, AnswerForm(request.POST), keep)
+
+
+@csrf_exempt
+@require_POST
+@opened_by_link()
+def missing(request: HttpRequest, link: TrackingLink) -> HttpResponse:
+    def keep(said: dict[str, Any]) -> None:
+        substitutions.prefer(link.order_id, Preference(said["prefers"]), by=_customer(link))
+
+    return _said(request, link, MissingForm(request.POST), keep)
+
+
 def _said(
     request: HttpRequest, link: TrackingLink, form: forms.Form, keep: Callable[[dict[str, Any]], None]
 ) -> HttpResponse:
@@ -141,8 +163,8 @@ def _said(
         return _page(request, link, f"{field.replace('_', ' ').capitalize()}: {complaints[0]}", status=400)
     try:
         keep(form.cleaned_data)
-    except Conflict as conflict:
-        return _page(request, link, conflict.message, status=conflict.status)
+    except (Conflict, Invalid) as problem:
+        return _page(request, link, problem.message, status=problem.status)
     answer = HttpResponseRedirect(_address(request, "track"))
     answer.status_code = SEE_OTHER
     return answer
@@ -159,8 +181,6 @@ def _page(request: HttpRequest, link: TrackingLink, problem: str = "", status: i
     context = {
         "state": shown,
         "order": order,
-        "items": list(order.items.all()),
-        "total": show_money(order.total_minor, order.currency),
         "address": order.address_snapshot.get("address", ""),
         "places": _places(order),
         "base": _address(request, "track"),

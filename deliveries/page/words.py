@@ -4,8 +4,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from foundation.money import show
+from orders import lines
 from orders.lifecycle import OrderStatus
-from orders.models import Order
+from orders.lines import Line, State
+from orders.models import Order, Substitution
 
 _S = OrderStatus
 HEADLINES: dict[str, tuple[str, str]] = {
@@ -14,7 +17,7 @@ HEADLINES: dict[str, tuple[str, str]] = {
     _S.STORE_NOTIFIED: ("Order placed", "The store confirms it in a moment."),
     _S.CONFIRMED: ("The store prepares your order", "When it is ready, a rider fetches it."),
     _S.PICKING_IN_PROGRESS: ("The store prepares your order", "When it is ready, a rider fetches it."),
-    _S.SUBSTITUTIONS_NEEDED: ("The store suggests replacements", "Please answer where you ordered."),
+    _S.SUBSTITUTIONS_NEEDED: ("The store suggests replacements", "Please answer below."),
     _S.READY_FOR_PICKUP: ("Your order is ready", "A rider comes to fetch it."),
     _S.ASSIGNED_TO_DRIVER: ("Your order is ready", "The rider is on the way to the store."),
     _S.PICKED_UP: ("Your order is on its way", "The next stop may be yours."),
@@ -80,6 +83,27 @@ def day_and_hour(moment: datetime | None, zone: ZoneInfo, now: datetime) -> str:
         return ""
     local = moment.astimezone(zone)
     return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local:%a %d %b, %H:%M}"
+
+
+def line(line: Line, currency: str) -> dict[str, str]:
+    """An item as it stands: [{text, note}]."""
+    notes = {
+        State.REPLACED: f"instead of {line.item.quantity} × {line.item.name}",
+        State.LEFT_OUT: "left out, not charged",
+    }
+    return {"text": str(line), "price": show(line.amount_minor, currency), "note": notes.get(line.state, "")}
+
+
+def suggestion(one: Substitution, zone: ZoneInfo) -> dict[str, str]:
+    """What the store proposes: the item, what would come instead, the price of each, until when to answer."""
+    before, currency = lines.stands(one.item, one), one.order.currency
+    return {
+        "id": one.public_id,
+        "item": f"{before} ({show(before.amount_minor, currency)})",
+        "instead": f"{one.quantity} × {one.name} ({show(one.quantity * one.price_minor, currency)})",
+        "reason": one.reason,
+        "until": f"Please answer by {hour(one.decide_by, zone)}.",
+    }
 
 
 def far(distance_m: float) -> str:

@@ -26,9 +26,11 @@ from django.conf import settings
 from foundation import http
 from foundation.errors import Invalid, Permanent, Problem, Transient, Unknown
 from foundation.money import exponent
+from orders import lines
 from orders.evidence import PosNews, PosStatus
 from orders.lifecycle import POS_WORDS
-from orders.models import EXTERNAL_ID, EXTERNAL_ID_SHAPE, Order, OrderItem
+from orders.lines import Line
+from orders.models import EXTERNAL_ID, EXTERNAL_ID_SHAPE, Order
 from orders.pos.base import Pos
 
 TIMEOUT_S = 15.0
@@ -106,7 +108,7 @@ def _succeeded(answer: Any) -> dict[str, Any]:
 # ── what we send ─────────────────────────────────────────────────────────────────────────────────────────────────
 def save_body(order: Order) -> dict[str, Any]:
     """The documented body of save_order, without the credentials."""
-    store, items = order.store, list(order.items.all())
+    store, items = order.store, lines.of(order)
     return {
         "orderinfo": {
             "OrderInfo": {
@@ -178,7 +180,7 @@ def _order(order: Order) -> dict[str, Any]:
     }
 
 
-def _item(item: OrderItem, currency: str) -> dict[str, Any]:
+def _item(item: Line, currency: str) -> dict[str, Any]:
     return {
         "id": item.external_id,
         "name": item.name,

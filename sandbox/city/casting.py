@@ -65,6 +65,7 @@ DISHES = (
     "Veggie Burger",
     "Biryani",
 )
+WITH_TABLET = 2  # one store in eight works with a tablet, the others with a POS
 WITH_COMPANIES = {1: "cooco", 3: "uber", 5: "doordash"}
 QUIET_MIN = 5.0  # nobody watches a city that waits longer for its first order
 OPS_EMAIL = "ops@handoff.example"
@@ -87,9 +88,13 @@ class Cast:
         self.day, self.city, self.seed = day, city, seed
         spots = [restaurant.spot for restaurant in day.restaurants]
         self.centre = Spot(sum(s.x_m for s in spots) / len(spots), sum(s.y_m for s in spots) / len(spots))
-        self.passwords = _passwords(home / "logins.json", [*STAFF, "storefront", *map(self.login, day.couriers)])
+        self.passwords = _passwords(home / "logins.json", self._names())
         self._notebook = home / f"placed-{city.name.lower()}-{day.name}-{seed}.jsonl"
         self._placed = _read_notebook(self._notebook)
+
+    def _names(self) -> list[str]:
+        tablets = [self.tablet_login(r.name) for r in self.day.restaurants if self.has_tablet(r.name)]
+        return [*STAFF, "storefront", *tablets, *map(self.login, self.day.couriers)]
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────
     def slug(self, restaurant: str) -> str:
@@ -97,6 +102,12 @@ class Cast:
 
     def login(self, courier: Courier) -> str:
         return f"rider-{courier.name}"
+
+    def has_tablet(self, restaurant: str) -> bool:
+        return [r.name for r in self.day.restaurants].index(restaurant) % 8 == WITH_TABLET
+
+    def tablet_login(self, restaurant: str) -> str:
+        return f"tablet-{self.slug(restaurant)}"
 
     def token(self, courier: Courier) -> str:
         return f"phone-of-{self.city.name.lower()}-{courier.name}"
@@ -126,6 +137,11 @@ class Cast:
             ],
             "storefronts": [{"username": "storefront", "password": self.passwords["storefront"]}],
             "stores": [self._store(number, r) for number, r in enumerate(self.day.restaurants)],
+            "store_staff": [
+                {"username": login, "password": self.passwords[login], "store": self.slug(r.name)}
+                for r in self.day.restaurants
+                if self.has_tablet(r.name) and (login := self.tablet_login(r.name))
+            ],
             "riders": [self._rider(number, c) for number, c in enumerate(self.day.couriers)],
         }
 
@@ -141,12 +157,16 @@ class Cast:
             "time_zone": self.city.time_zone,
             "currency": self.city.currency,
             "country": self.city.country,
-            "pos_kind": "petpooja",
-            "pos_rest_id": f"rest-{restaurant.name}",
+            **self._pos(restaurant),
             "email": f"{self.slug(restaurant.name)}@stores.example",
             "phone": f"{self.city.dial}{1000 + number:04d}",
             **self._carriers(number),
         }
+
+    def _pos(self, restaurant: Restaurant) -> dict[str, Any]:
+        if self.has_tablet(restaurant.name):
+            return {"pos_kind": "tablet"}
+        return {"pos_kind": "petpooja", "pos_rest_id": f"rest-{restaurant.name}"}
 
     def _carriers(self, number: int) -> dict[str, Any]:
         """Three stores in eight send with a courier company where they can, the others with our riders."""
@@ -221,6 +241,7 @@ class Cast:
             "tip_minor": dice.choice([0, 0, 0, 100, 200, 300]),
             "delivery_fee_minor": dice.choice([350, 400, 500]),
             "instructions": dice.choice(["", "", "Ring bell twice", "Leave at door"]),
+            "substitution_preference": self.prefers(order),
         }
 
     def pays(self, order: DayOrder) -> tuple[str, ...]:
@@ -231,6 +252,29 @@ class Cast:
     def kitchen_outcome(self, order: DayOrder) -> str:
         """Now and then a kitchen cannot do it."""
         return "cancel" if self.dice(f"kitchen-{order.name}").random() < 0.01 else "ready"
+
+    # ── what has run out ─────────────────────────────────────────────────────────────────────────────────────
+    def missing(self, order: DayOrder) -> list[dict[str, Any]]:
+        """What a store with a tablet proposes for two orders in three: something cheaper, dearer, or nothing."""
+        dice = self.dice(f"missing-{order.name}")
+        if dice.random() > 0.67:
+            return []
+        item = dice.choice(self._placed[self.order_id(order)]["items"])
+        price = max(100, item["price_minor"] + dice.choice([-400, -250, 300]))
+        instead = {"name": "Dish of the Day", "quantity": item["quantity"], "price_minor": price}
+        return [
+            {"item": item["id"], "replacement": dice.choice([instead, instead, instead, None]), "reason": "sold out"}
+        ]
+
+    def prefers(self, order: DayOrder) -> str:
+        return self.dice(f"prefers-{order.name}").choice(["refuse", "refuse", "accept"])
+
+    def answers(self, order: DayOrder) -> str:
+        """How the customer answers a suggestion: on the page, through the storefront, or not at all."""
+        return self.dice(f"answers-{order.name}").choice(["page", "page", "api", "silent"])
+
+    def likes(self, order: DayOrder) -> bool:
+        return self.dice(f"likes-{order.name}").random() < 0.6
 
 
 def _read_notebook(file: Path) -> dict[str, dict[str, Any]]:

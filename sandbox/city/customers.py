@@ -1,23 +1,38 @@
 """Customers: each places one order through the storefront, pays, and waits."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sandbox.city import reach
 from sandbox.city.casting import Cast
 from sandbox.city.clock import CityClock
 from sandbox.city.day import DayOrder
 from sandbox.city.ledger import Tally
+from sandbox.city.pages import Pages
 from sandbox.city.phones import Outside, Phone
+from sandbox.city.tablets import Tablet
 
 ACCEPT_MIN = 0.5  # a kitchen looks at its printer after half a minute
 
 
 class Customers:
-    """All customers of the day, speaking to Handoff through one storefront service."""
+    """All customers of the day, speaking to Handoff through one storefront service; `tablets` by restaurant."""
 
-    def __init__(self, cast: Cast, clock: CityClock, storefront: Phone, outside: Outside, tally: Tally) -> None:
+    def __init__(
+        self,
+        cast: Cast,
+        clock: CityClock,
+        storefront: Phone,
+        outside: Outside,
+        tally: Tally,
+        *,
+        tablets: Mapping[str, Tablet],
+        pages: Pages,
+    ) -> None:
         self.cast, self.clock, self.storefront, self.outside, self.tally = cast, clock, storefront, outside, tally
+        self.tablets, self.pages = tablets, pages
         self.orders = {cast.order_id(order): order for order in cast.day.orders}
 
     async def live(self) -> None:
@@ -39,17 +54,27 @@ class Customers:
             return
         ref = str(answer.body["public_id"])
         self.tally.placed[order_id] = ref
+        tablet, page = self.tablets.get(order.restaurant), str(answer.body.get("tracking_url") or "")
         customer = self.cast.placement(order, self._promise())["customer"]
-        self.tally.pages[ref] = str(answer.body.get("tracking_url") or ""), customer["id"]
+        self.tally.pages[ref] = page, customer["id"]
         await self._get_reachable(customer)
-        await self._plan_kitchen(order, ref)
-        if answer.body.get("current_status") != "SUBMITTED":
-            return  # a second run: placed and paid before
+        if tablet is None:
+            await self._plan_kitchen(order, ref)
+        else:
+            self.tally.ready_min[ref] = order.ready_min
+        # In a second run it was placed and paid before.
+        if answer.body.get("current_status") == "SUBMITTED" and not await self._pay(order, answer.body):
+            return
+        if tablet is not None:
+            await asyncio.gather(tablet.cook(order, ref), self.pages.follow(order, ref, page))
+
+    async def _pay(self, order: DayOrder, placed: Mapping[str, Any]) -> bool:
         for card in self.cast.pays(order):
-            if await self.outside.pay(str(answer.body["client_secret"]), card):
-                self.tally.paid.add(ref)
-                return
-        self.tally.surprise(f"paying {order_id} failed")
+            if await self.outside.pay(str(placed["client_secret"]), card):
+                self.tally.paid.add(str(placed["public_id"]))
+                return True
+        self.tally.surprise(f"paying {self.cast.order_id(order)} failed")
+        return False
 
     async def _get_reachable(self, customer: dict[str, str]) -> None:
         wanted = reach.of(customer, self.cast.dice(f"reach-{customer['id']}"))

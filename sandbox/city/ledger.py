@@ -16,6 +16,9 @@ class Tally:
     under_way: dict[str, float] = field(default_factory=dict)  # Handoff's id → the minute when its rider should arrive
     watched: str = ""  # the one that is shown to whoever wants to see an order on its way
     delivered: set[str] = field(default_factory=set)  # Handoff's ids, as the riders handed over
+    suggested: dict[str, str] = field(default_factory=dict)  # substitution → whose order, as the tablets were told
+    wanted: dict[str, str] = field(default_factory=dict)  # substitution → accepted or refused, by answer or by silence
+    answers: Counter[str] = field(default_factory=Counter)
     offers: Counter[str] = field(default_factory=Counter)
     cheats: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)

@@ -58,6 +58,14 @@ def _claims(handoff: dict[str, Any], stripe: dict[str, Any], tally: Tally) -> di
         "earned twice": (handoff["earnings"]["earned_twice"], 0),
         "payments booked = captured by Stripe": (handoff["payments"]["captured"], captured),
         "refunds booked = refunded by Stripe": (handoff["payments"]["refunded"], refunded),
+        "differences refunded by Stripe = taken off orders": (
+            stripe["refunded_for"].get("substitution", {}),
+            {currency.lower(): amount for currency, amount in handoff["payments"]["taken_off"].items()},
+        ),
+        "suggestions decided as the customers wanted": (
+            [ref for ref, status in tally.wanted.items() if handoff["substitutions"].get(ref) != status],
+            [],
+        ),
         "store payouts = transfers at Stripe": (handoff["payouts"]["sent"], sent),
         "transfers at Stripe are one per payout": (len(transfers), len(sent)),
         "rider earnings = open balances": (handoff["earnings"]["riders_earned"], handoff["earnings"]["riders_open"]),
@@ -89,6 +97,7 @@ def _tell(handoff: dict[str, Any], tally: Tally, say: Callable[[str], None]) -> 
     say(f"cheats      {_counts(tally.cheats)}; flags {_counts(handoff['flags'])}")
     couriers = handoff["couriers"]
     say(f"companies   delivered {_counts(couriers['delivered'])}; {couriers['given_up']} jobs went elsewhere")
+    say(f"suggestions {len(tally.suggested)} by the stores' tablets; answered {_counts(tally.answers)}")
     say(f"payouts     {_counts(handoff['payouts']['by_status'])}")
 
 

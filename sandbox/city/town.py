@@ -13,8 +13,10 @@ from sandbox.city.casting import Cast
 from sandbox.city.clock import CityClock
 from sandbox.city.customers import Customers
 from sandbox.city.ledger import Tally
+from sandbox.city.pages import Pages
 from sandbox.city.phones import TIMEOUT_S, Outside, Phone
 from sandbox.city.riders import RiderApp
+from sandbox.city.tablets import Tablet
 
 PROGRESS_EVERY_S = 3.0
 SAID_EVERY_S = 30.0
@@ -74,7 +76,13 @@ async def run(cast: Cast, clock_of: Callable[[], CityClock], where: Addresses, s
             for c in cast.day.couriers
         }
         _give_overtime(list(riders.values()))
-        customers = Customers(cast, clock, storefront, outside, tally)
+        tablets = {
+            r.name: Tablet(cast, clock, Phone(handoff, login, cast.passwords[login]), tally)
+            for r in cast.day.restaurants
+            if cast.has_tablet(r.name) and (login := cast.tablet_login(r.name))
+        }
+        pages = Pages(cast, clock, storefront, handoff, tally)
+        customers = Customers(cast, clock, storefront, outside, tally, tablets=tablets, pages=pages)
         over = asyncio.Event()
         network = asyncio.create_task(_deliver_pushes(outside, riders, last_push))
         progress = asyncio.create_task(_tell(console, clock, tally, say))

@@ -107,12 +107,12 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         {**each(*OPS, own=400, other=400), **each(Role.STOREFRONT, Role.STORE_STAFF, own=400, other=404)},
     ),
     ("PUT", "orders/tracking/<str:order_id>/substitutions"): Endpoint(
-        {},
+        {"proposals": [{"item": 0, "replacement": None}]},
         {
-            **each(*OPS, own=409, other=409),
-            **each(Role.STOREFRONT, Role.STORE_STAFF, Role.CUSTOMER, own=409, other=404),
+            **each(*OPS, own=400, other=400),
+            **each(Role.STOREFRONT, Role.STORE_STAFF, own=400, other=404),
+            Role.CUSTOMER: (403, 404),
         },
-        reads=False,
     ),
     ("PUT", "orders/tracking/<str:order_id>/driver"): Endpoint(
         {"vehicle": "blue scooter"}, {**each(*OPS, own=200, other=200), Role.RIDER: (200, 403)}

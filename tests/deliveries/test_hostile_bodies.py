@@ -25,13 +25,13 @@ ENDPOINTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     )),
     "status": ("store", "put", "/orders/tracking/{assigned}/status", ("status", "lat", "reason")),
     "acknowledge": ("store", "post", "/orders/tracking/{assigned}/acknowledge", ("prep_minutes",)),
+    "substitutions": ("storefront", "put", "/orders/tracking/{assigned}/substitutions", ("proposals", "decisions")),
     "driver": ("ops", "put", "/orders/tracking/{assigned}/driver", ("driver_id", "phone", "vehicle")),
     "location": ("rider", "put", "/orders/tracking/{assigned}/location", ("lat", "lng", "accuracy", "recorded_at")),
     "delivered": ("ops", "put", "/orders/tracking/{assigned}/delivered", ("lat", "lng", "reason")),
 }  # fmt: skip
 IGNORES_ITS_BODY = {
     "accept": ("rider", "patch", "/api/v1/rider/orders/{assigned}/accept"),
-    "substitutions": ("store", "put", "/orders/tracking/{assigned}/substitutions"),
     "detail": ("rider", "get", "/api/v1/rider/orders/{assigned}"),
     "get": ("store", "get", "/orders/tracking/{assigned}"),
 }

@@ -15,13 +15,13 @@ from riders import riders
 from riders.models import Rider
 from tests.builders import (
     TEST,
-    acknowledged,
     assigned,
     moved,
     near,
     offered,
     order,
     paid_order,
+    picking,
     rider,
     searching,
     staff_of,
@@ -97,11 +97,11 @@ def test_a_store_that_cannot_do_it_refuses():
 
 
 # spec: T1
-@pytest.mark.parametrize("way", ["/substitutions", "/status"])
-def test_substitutions_say_clearly_that_they_are_not_enabled(way: str):
-    placed = acknowledged(paid_order())
-    reply = put(placed.storefront, placed, way, {"status": "SUBSTITUTIONS_NEEDED"})
-    assert (reply.status, reply.code, reply.message) == (409, "NOT_ENABLED", "Substitutions are not enabled")
+def test_that_substitutions_are_needed_is_said_by_proposing():
+    placed = picking(paid_order())
+    reply = put(placed.storefront, placed, "/status", {"status": "SUBSTITUTIONS_NEEDED"})
+    assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
+    assert reply.message == "status: follows from proposals: PUT them to …/substitutions"
 
 
 # spec: T1, O1

@@ -14,6 +14,7 @@ from foundation.work import WorkState
 from notifications.models import Message
 from orders.lifecycle import OrderStatus
 from orders.models import Order, PosRelay, Refund, Store
+from orders.placing import Item
 from tests import builders
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +131,20 @@ def test_a_status_is_forced_along_the_table_only(lead) -> None:
     other.refresh_from_db()
     assert other.status == OrderStatus.FAILED
     assert Refund.objects.filter(order=other).exists()
+
+
+# spec: A3, O6
+def test_ops_answers_the_stores_suggestions_for_a_customer(lead) -> None:
+    order, url = builders.basket(("Thali", 2, 20_000), ("Lassi", 1, 10_000)), reverse(LIST)
+    assert "nothing waits for an answer" in act(lead, url, "answer_for_customer", order, answer="accept")
+    builders.suggested(order, (0, Item(name="Biryani", quantity=1, price_minor=25_000)), (1, None))
+    assert "1 answered" in act(lead, url, "answer_for_customer", order, answer="accept")
+    order.refresh_from_db()
+    assert (order.status, order.total_minor) == (OrderStatus.PICKING_IN_PROGRESS, 30_000)
+    page = lead.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
+    assert "1 × Biryani, ₹250.00 (replaced)" in page
+    assert "1 × Lassi, ₹100.00 (left out)" in page
+    assert f"accepted ops user:{lead.session['_auth_user_id']}" in page
 
 
 # spec: A5

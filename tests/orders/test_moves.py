@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from foundation import clock
-from foundation.errors import IllegalMove, NotEnabled
+from foundation.errors import IllegalMove
 from foundation.models import Event, Job
 from orders import moves, rows, selectors
 from orders.lifecycle import CarriageState, OrderStatus, PaymentState, PreparationState
@@ -132,11 +132,9 @@ def test_a_lost_carrier_is_not_the_store_s_to_report() -> None:
         moves.strict(rows.lock(order.pk), OrderStatus.READY_FOR_PICKUP, by=BY)
 
 
-def test_substitutions_say_clearly_that_they_are_not_enabled() -> None:
-    order = builders.acknowledged(builders.paid_order())
-    with transaction.atomic():
-        moves.strict(rows.lock(order.pk), OrderStatus.PICKING_IN_PROGRESS, by=BY)
-    with pytest.raises(NotEnabled), transaction.atomic():
+def test_that_the_customer_must_answer_follows_from_proposals_alone() -> None:
+    order = builders.picking(builders.paid_order())
+    with pytest.raises(IllegalMove, match="proposals"), transaction.atomic():
         moves.strict(rows.lock(order.pk), OrderStatus.SUBSTITUTIONS_NEEDED, by=BY)
 
 

@@ -12,7 +12,7 @@ from notifications.models import Recipient
 from orders import cancelling, intents, payments, placing, rows
 from orders.lifecycle import OrderStatus
 from orders.models import Customer, IntentCancellation, Order, OrderItem, Store
-from orders.placing import Buyer, Item
+from orders.placing import Buyer, Item, Placement
 from tests import builders
 from tests.orders.stripe_side import all_intents
 
@@ -60,6 +60,7 @@ def test_the_same_order_twice_is_the_same_order(sandbox, storefront, wish) -> No
         {"instructions": "with onions"},
         {"items": (Item(name="Thali", quantity=2, price_minor=20_166),)},
         {"metadata": {"basket": 8}},
+        {"substitution_preference": "accept"},
     ],
 )
 def test_the_same_id_with_another_content_is_a_conflict(sandbox, storefront, wish, change) -> None:
@@ -68,6 +69,16 @@ def test_the_same_id_with_another_content_is_a_conflict(sandbox, storefront, wis
         placing.place(storefront, replace(wish, **change))
     assert (refused.value.status, refused.value.code) == (409, "ORDER_ID_REUSED")
     assert Order.objects.count() == 1
+
+
+# spec: O4, O6
+def test_a_preference_is_kept_and_one_that_is_not_given_leaves_the_hash_as_it_was(sandbox, storefront, wish) -> None:
+    """Orders of before there was one are found again by their content."""
+    plain = Placement(order_id="1", store="s", buyer=Buyer(external_id="c"), items=(), address={}, currency="INR")
+    assert plain.content_hash() == "417082172d63fa45c7e8752862d00c6351dd36e6d03e72160310d0f4e10b2b9d"
+    placed = placing.place(storefront, replace(wish, substitution_preference="accept"))
+    assert placed.order.substitution_preference == "accept"
+    assert placed.order.authorised_minor == placed.order.total_minor
 
 
 def test_two_storefronts_may_use_the_same_id_and_each_finds_its_own(sandbox, storefront, wish) -> None:
@@ -249,6 +260,7 @@ def test_an_order_cancelled_before_it_had_an_intent_gets_it_cancelled(
         ({"delivery_fee_minor": -1}, "delivery_fee_minor"),
         ({"total_minor": 48_332}, "total_minor"),
         ({"provider_preference": "x" * 13}, "provider_preference"),
+        ({"substitution_preference": "perhaps"}, "substitution_preference"),
         ({"buyer": Buyer(external_id="no spaces")}, "customer_id"),
         ({"address": {"latitude": 91, "longitude": 0}}, "address"),
         ({"address": {"latitude": "here", "longitude": 0}}, "address"),

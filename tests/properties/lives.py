@@ -14,9 +14,10 @@ from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, FraudFlag, FraudKind
 from foundation import clock
 from foundation.geo import Point
-from orders import cancelling, moves, payments, refunds, rows
+from orders import cancelling, moves, payments, refunds, rows, substitutions
 from orders.lifecycle import OrderStatus
-from orders.models import Order, Store
+from orders.models import Order, Store, Substitution
+from orders.placing import Item
 from payouts import accounts
 from payouts import moves as payout_moves
 from payouts import reactions as payout_reactions
@@ -186,6 +187,37 @@ def refunded_twice() -> None:
     _refund(order, 35)
 
 
+def _dinner(**facts: Any) -> Order:
+    """Of one item that the store has proposed to replace by something cheaper."""
+    corner = Corner()
+    home = builders.near(corner.centre, north_m=500)
+    order = builders.basket(("Thali", 2, 20_000), ("Lassi", 1, 3_000), of=corner.store, to=home, **facts)
+    builders.suggested(order, (0, Item(name="Biryani", quantity=1, price_minor=25_000)))
+    return order
+
+
+def asked_about_a_replacement() -> None:
+    _dinner()
+
+
+def silent_about_a_replacement() -> None:
+    order = _dinner(substitution_preference="accept")
+    Substitution.objects.filter(order=order).update(decide_by=clock.now() - timedelta(hours=1))
+
+
+def all_of_it_left_out() -> None:
+    order = _dinner()
+    builders.suggested(order, (1, None))
+    Substitution.objects.filter(order=order, decided_at=None).update(decide_by=clock.now() - timedelta(hours=1))
+    with transaction.atomic():
+        substitutions.lapse(order.pk)
+
+
+def left_out_and_refunded_in_part() -> None:
+    order = builders.ready(_dinner())
+    payments.take(builders.refund_of(order, 40_000))
+
+
 def given_back_by_ops() -> None:
     order = Corner().paid()
     refunds.by_person(order.pk, 5_000, by=TEST, reason="cold", reference="ops:1")
@@ -261,6 +293,10 @@ LIVES: dict[str, Callable[[], None]] = {
         cancelled_for_a_fee_and_refunded,
         refunded_while_searched_for,
         refunded_twice,
+        asked_about_a_replacement,
+        silent_about_a_replacement,
+        all_of_it_left_out,
+        left_out_and_refunded_in_part,
         given_back_by_ops,
         failed_on_the_way,
         failed_and_tried_again,

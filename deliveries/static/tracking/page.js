@@ -10,17 +10,18 @@
 
   // ── showing ────────────────────────────────────────────────────────────────────────────────────────────────
   const pick = path => path.split(".").reduce((value, name) => (value ? value[name] : ""), state) || "";
+  const shown = value => (Array.isArray(value) ? value.length > 0 : Boolean(value));
 
   function show(fresh) {
     if (fresh.version < state.version) return; // an answer that was overtaken
-    const wishes = JSON.stringify(state.preferences), position = state.position;
+    const before = state;
     state = fresh;
-    if (state.position && position && newer(position, state.position)) state.position = position;
+    if (state.position && before.position && newer(before.position, state.position)) state.position = before.position;
     for (const part of document.querySelectorAll("[data-text]")) {
       const text = String(pick(part.dataset.text));
       if (part.textContent !== text) part.textContent = text; // what stays the same is not read out again
     }
-    for (const part of document.querySelectorAll("[data-when]")) part.hidden = !pick(part.dataset.when);
+    for (const part of document.querySelectorAll("[data-when]")) part.hidden = !shown(pick(part.dataset.when));
     const words = { done: ", done", now: ", now", todo: ", to come" };
     for (const step of state.steps) {
       const line = document.querySelector(`[data-step="${step.key}"]`);
@@ -30,10 +31,27 @@
       if (step.state === "now") line.setAttribute("aria-current", "step");
       else line.removeAttribute("aria-current");
     }
-    if (JSON.stringify(state.preferences) !== wishes) showWishes();
+    for (const list of document.querySelectorAll("[data-list]")) showList(list, state[list.dataset.list], before[list.dataset.list]);
+    if (differ(state.preferences, before.preferences)) showWishes();
+    if (state.prefers !== before.prefers) document.getElementById("prefers").value = state.prefers;
     document.title = state.headline + document.title.slice(document.title.indexOf(" – "));
     tell();
     document.dispatchEvent(new CustomEvent("tracking", { detail: state }));
+  }
+
+  const differ = (one, other) => JSON.stringify(one) !== JSON.stringify(other);
+
+  function showList(list, rows, before) { // only when it has changed: nobody loses the button under their thumb
+    if (!differ(rows, before)) return;
+    const template = document.querySelector(`template[data-of="${list.dataset.list}"]`);
+    list.replaceChildren(...rows.map(row => {
+      const line = template.content.cloneNode(true);
+      for (const part of line.querySelectorAll("[data-part]")) {
+        if (part instanceof HTMLInputElement) part.value = row[part.dataset.part];
+        else part.textContent = row[part.dataset.part];
+      }
+      return line;
+    }));
   }
 
   function tell() {

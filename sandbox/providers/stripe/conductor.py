@@ -18,7 +18,8 @@ CHANGEABLE = ("charges_enabled", "payouts_enabled", "details_submitted", "capabi
 
 @control
 def summary(request: HttpRequest) -> dict[str, Any]:
-    """Sums in minor units by currency; `transferred` is net of reversals. Transfers oldest first."""
+    """Sums in minor units by currency; `transferred` is net of reversals; `refunded_for` by the reference that was
+    given with a refund, as far as its first colon. Transfers oldest first."""
     with runtime.current().store.transaction() as tx:
         kinds = ("captured", "refunded", "transferred", "reversed", "topped_up")
         sums = {kind: balance.sums(tx, balance.PLATFORM, kind) for kind in kinds}
@@ -26,10 +27,19 @@ def summary(request: HttpRequest) -> dict[str, Any]:
             sums["transferred"][currency] -= amount
         return {
             **sums,
+            "refunded_for": _refunds_by_reference(tx),
             "available": balance.available(tx, balance.PLATFORM),
             "transfers": [_transfer(tx, transfer) for transfer in _all_transfers(tx)],
             "events": event_counts(tx),
         }
+
+
+def _refunds_by_reference(tx: Transaction) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for refund in tx.find(resources.kind_of("refund"), newest_first=False, limit=-1):
+        sums = found.setdefault(str(refund["metadata"].get("reference", "")).partition(":")[0], {})
+        sums[refund["currency"]] = sums.get(refund["currency"], 0) + refund["amount"]
+    return found
 
 
 def event_counts(tx: Transaction) -> dict[str, int]:
