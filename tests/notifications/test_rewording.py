@@ -18,7 +18,7 @@ from tests.notifications.rewords import reword, writer
 from tests.races.crowd import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = tasks.LANES[0]
+LANE = tasks.ORDINARY
 ON_THE_WAY = CATALOGUE["delivery.on_the_way"]
 EVERYWHERE = rewording.Place(ON_THE_WAY, "", "en")
 BUILT_IN = "Your order is on the way! ETA: 15 minutes"

@@ -13,7 +13,7 @@ from notifications.texts import Text
 from tests.notifications.rewords import reword, writer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = tasks.LANES[0]
+LANE = tasks.ORDINARY
 ON_THE_WAY = CATALOGUE["delivery.on_the_way"]
 BUILT_IN = "Your order is on the way! ETA: 15 minutes"
 
