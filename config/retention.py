@@ -29,6 +29,7 @@ RULES = [
     Rule("foundation_job", "processed_at", timedelta(days=7), also="state IN ('done', 'ignored', 'discarded')"),
     Rule("foundation_outboundcall", "created_at", timedelta(days=90)),
     Rule("foundation_idempotencykey", "created_at", timedelta(days=30)),
+    Rule("foundation_ratelimit", "free_at", timedelta(0)),
     Rule(
         "webhook_events",
         "created_at",

@@ -181,6 +181,16 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+# ── limits (SPEC S2) ─────────────────────────────────────────────────────────────────────────────────────────────
+TRUSTED_PROXIES = read("TRUSTED_PROXIES")
+if TRUSTED_PROXIES is None:
+    TRUSTED_PROXIES = int(BEHIND_TLS)  # TLS ends at a proxy
+WRONG_SIGN_INS_PER_NAME = read("WRONG_SIGN_INS_PER_NAME")
+WRONG_SIGN_INS_PER_ADDRESS = read("WRONG_SIGN_INS_PER_ADDRESS")
+TRACKING_LOOKS_PER_MINUTE = read("TRACKING_LOOKS_PER_MINUTE")
+TRACKING_FORMS_PER_HOUR = read("TRACKING_FORMS_PER_HOUR")
+USELESS_LINKS_PER_MINUTE = read("USELESS_LINKS_PER_MINUTE")
+
 # ── providers: a missing key turns that provider off, visibly (SPEC S5) ──────────────────────────────────────────
 STRIPE_SECRET_KEY = read("STRIPE_SECRET_KEY")
 STRIPE_API_BASE = read("STRIPE_API_BASE")

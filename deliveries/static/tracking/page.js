@@ -6,7 +6,7 @@
   const LINK_IS_OVER = 4403;
   let state = JSON.parse(document.getElementById("state").textContent);
   let etag = "", asking = false, again = false, gathering = 0, socket = null, waitMs = 1_000, reconnecting = 0, askedAt = 0;
-  let connecting = false, riding = 0;
+  let connecting = false, riding = 0, quietUntil = 0;
 
   // ── showing ────────────────────────────────────────────────────────────────────────────────────────────────
   const pick = path => path.split(".").reduce((value, name) => (value ? value[name] : ""), state) || "";
@@ -60,7 +60,11 @@
   }
 
   // ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────
-  const get = (what, headers = {}) => fetch(main.dataset.base + what, { headers, cache: "no-store" });
+  async function get(what, headers = {}) {
+    const answer = await fetch(main.dataset.base + what, { headers, cache: "no-store" });
+    if (answer.status === 429) quietUntil = Date.now() + 1_000 * (answer.headers.get("Retry-After") || 30);
+    return answer;
+  }
 
   function over(status) {
     if (status === 404 || status === 410) location.reload(); // which then says so
@@ -69,6 +73,7 @@
 
   async function ask() {
     if (asking) { again = true; return; }
+    if (Date.now() < quietUntil) { askedAt = 0; return; } // as soon as it may
     asking = true;
     try {
       do {
