@@ -128,6 +128,12 @@ GROUPS: dict[str, list[Variable]] = {
             "",
             "Where browsers reach the sockets process, say wss://live.example; empty: as PUBLIC_URL.",
         ),
+        Variable(
+            "SOCKETS_ORIGINS",
+            "list",
+            [],
+            "Origins of storefronts' pages that may open sockets, say https://shop.example.",
+        ),
         Variable("ALLOWED_HOSTS", "list", ["localhost", "127.0.0.1", "testserver"], "Host names that are answered."),
         Variable("CSRF_TRUSTED_ORIGINS", "list", [], "Further origins the console may be used from."),
         Variable("LOG_LEVEL", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),

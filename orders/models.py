@@ -18,7 +18,7 @@ from foundation.geo import Point
 from foundation.models import User
 from foundation.work import WorkItem
 from notifications.models import Recipient
-from orders.lifecycle import LIVE, CarriageState, OrderStatus, PaymentState, PreparationState
+from orders.lifecycle import AT_WORK, LIVE, CarriageState, OrderStatus, PaymentState, PreparationState
 
 EXTERNAL_ID_SHAPE = re.compile(r"^[A-Za-z0-9_-]{1,64}\Z")
 EXTERNAL_ID = RegexValidator(EXTERNAL_ID_SHAPE.pattern, "must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
@@ -206,6 +206,9 @@ class Order(models.Model):
             models.Index(fields=["-created_at"], name="order_recent"),
             models.Index(fields=["status", "-created_at"], name="order_by_status"),
             models.Index(fields=["store", "-created_at"], name="order_of_store"),
+            models.Index(
+                fields=["store", "promised_at"], condition=Q(status__in=sorted(AT_WORK)), name="order_at_work"
+            ),
             models.Index(fields=["customer", "-created_at"], name="order_of_customer"),
             models.Index(fields=["promised_at"], condition=Q(status__in=sorted(LIVE)), name="order_promised"),
         ]
