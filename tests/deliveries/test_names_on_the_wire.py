@@ -22,6 +22,7 @@ from orders.models import Order
 from payouts import connect
 from payouts.evidence import AccountUpdated
 from payouts.models import ConnectAccount, PayeeKind
+from tests import copies
 from tests.builders import assigned, moved, order, paid, refund_of
 from tests.test_house import FLOORS, ROOT, sources
 
@@ -140,21 +141,8 @@ MANY = 20_000
 @pytest.mark.django_db
 def test_among_many_orders_claiming_and_comparing_go_by_indexes():
     """The store is found by the order's index, however many orders there are: no table is read through."""
-    template = paid(order())
+    copies.of_order(paid(order()), MANY, status="delivered")
     with connection.cursor() as cursor:
-        columns = [field.column for field in Order._meta.local_fields if not field.primary_key]
-        replaced = {
-            "public_id": "'o_copy' || n",
-            "order_id": "'copy-' || n",
-            "stripe_payment_intent": "'pi_copy' || n",
-            "status": "'delivered'",
-        }
-        copied = ", ".join(replaced.get(column, column) for column in columns)
-        cursor.execute(
-            f"INSERT INTO orders_order ({', '.join(columns)}) SELECT {copied}"
-            " FROM orders_order, generate_series(1, %s) n WHERE id = %s",
-            [MANY, template.pk],
-        )
         cursor.execute(
             "INSERT INTO foundation_event (name, subject, order_ref, version, data, actor, cause, occurred_at,"
             " recorded_at, announced) SELECT 'order.rated', 'order:' || id, public_id, 90, '{}', '', '', now(),"

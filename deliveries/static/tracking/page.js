@@ -62,7 +62,10 @@
   // ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────
   async function get(what, headers = {}) {
     const answer = await fetch(main.dataset.base + what, { headers, cache: "no-store" });
-    if (answer.status === 429) quietUntil = Date.now() + 1_000 * (answer.headers.get("Retry-After") || 30);
+    if (answer.status === 429) { // asked again as soon as it may
+      quietUntil = Date.now() + 1_000 * (answer.headers.get("Retry-After") || 30);
+      askedAt = 0;
+    }
     return answer;
   }
 
@@ -73,7 +76,7 @@
 
   async function ask() {
     if (asking) { again = true; return; }
-    if (Date.now() < quietUntil) { askedAt = 0; return; } // as soon as it may
+    if (Date.now() < quietUntil) return;
     asking = true;
     try {
       do {
