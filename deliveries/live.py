@@ -155,7 +155,7 @@ class Hub:
         async with redis.Redis.from_url(url, health_check_interval=10) as client, client.pubsub() as subscription:
             await subscription.subscribe(announcing.channel(url))
             self.hears = True
-            await self.compare()
+            await self._catch_up()
             async for message in subscription.listen():
                 if message["type"] == "message":
                     self.hand_out(_read(message["data"]))
@@ -165,10 +165,13 @@ class Hub:
         while True:
             await asyncio.sleep(COMPARE_EVERY_S)
             self.doubt(watcher for watchers in self._watchers.values() for watcher in watchers)
-            try:
-                await self.compare()
-            except Exception:  # a database that is away now is asked again; sockets stay open meanwhile
-                log.exception("versions_not_compared")
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.compare()
+        except Exception:  # a database that is away now is asked again; sockets stay open meanwhile
+            log.exception("versions_not_compared")
 
     async def compare(self) -> None:
         """Watchers of whatever has moved on without their hearing of it are told now."""

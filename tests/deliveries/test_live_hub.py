@@ -2,6 +2,7 @@
 whatever the positions' hints bring along passes through."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -9,7 +10,7 @@ from typing import Any, ClassVar, Self
 import pytest
 from django.db import OperationalError
 
-from deliveries import live, visitors
+from deliveries import announcing, live, visitors
 from deliveries.live import Hub, Watcher
 from deliveries.visitors import LOST, Ending, StoreVisitor, Visitor
 
@@ -143,5 +144,27 @@ def test_a_storefronts_watcher_is_not_offered_others_orders():
         hub.hand_out([{**said, "name": "chef:stripe_verified"}])
         assert await own.news() == [{**said, "order": "o_7"}]
         assert [hint.get("order") for hint in await all_.news()] == ["o_7", "o_8", None]
+
+    asyncio.run(scene())
+
+
+# spec: T2, W5
+def test_a_database_that_is_away_when_the_broker_comes_does_not_end_the_listening(broker, settings):
+    settings.LIVE_URL = os.environ["LIVE_URL"]
+
+    class Troubled(Hub):
+        async def compare(self) -> None:
+            raise OperationalError("the database is away")
+
+    async def scene() -> None:
+        hub, one = Troubled(), Watcher("order:o_x")
+        hub.add(one)
+        hub.start()
+        while not hub.hears:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(announcing.publish, [hint(1)])
+        assert await asyncio.wait_for(one.news(), 5) == [hint(1)]
+        await hub.stop()
 
     asyncio.run(scene())
