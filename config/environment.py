@@ -68,6 +68,12 @@ def _amounts(text: str) -> dict[str, int]:
     return found
 
 
+def _not_negative(text: str) -> int:
+    if int(text) < 0:
+        raise ValueError("is less than zero")
+    return int(text)
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -75,7 +81,7 @@ def _words(text: str) -> list[str]:
 KINDS: dict[str, Callable[[str], Any]] = {
     "text": str,
     "yes/no": _boolean,
-    "number": int,
+    "number": _not_negative,
     "count": _positive(int),
     "amount": _positive(float),
     "list": _words,
@@ -121,6 +127,12 @@ GROUPS: dict[str, list[Variable]] = {
             "text",
             "",
             "Where browsers reach the sockets process, say wss://live.example; empty: as PUBLIC_URL.",
+        ),
+        Variable(
+            "SOCKETS_ORIGINS",
+            "list",
+            [],
+            "Origins of storefronts' pages that may open sockets, say https://shop.example.",
         ),
         Variable("ALLOWED_HOSTS", "list", ["localhost", "127.0.0.1", "testserver"], "Host names that are answered."),
         Variable("CSRF_TRUSTED_ORIGINS", "list", [], "Further origins the console may be used from."),
@@ -238,6 +250,19 @@ GROUPS: dict[str, list[Variable]] = {
     "Tokens": [
         Variable("ACCESS_TOKEN_MINUTES", "count", 15, "How long an access token lives."),
         Variable("REFRESH_TOKEN_DAYS", "count", 30, "How long a refresh token lives."),
+    ],
+    "Limits": [
+        Variable(
+            "TRUSTED_PROXIES",
+            "number",
+            None,
+            "How many proxies of yours stand in front and write X-Forwarded-For; empty: one if PUBLIC_URL is https.",
+        ),
+        Variable("WRONG_SIGN_INS_PER_NAME", "count", 10, "Wrong passwords for one name from one address in 5 minutes."),
+        Variable("WRONG_SIGN_INS_PER_ADDRESS", "count", 100, "Wrong passwords from one address in 5 minutes."),
+        Variable("TRACKING_LOOKS_PER_MINUTE", "count", 600, "How often one tracking link is looked at."),
+        Variable("TRACKING_FORMS_PER_HOUR", "count", 60, "How often the forms of one tracking link are sent."),
+        Variable("USELESS_LINKS_PER_MINUTE", "count", 30, "Tracking links that open nothing, tried from one address."),
     ],
     "The business": [
         Variable("OFFER_SECONDS", "count", 30, "How long a rider may think about an offer (D2)."),

@@ -33,6 +33,7 @@ RULES = [
     Rule("foundation_outboundcall", "created_at", timedelta(days=90)),
     Rule("token_blacklist_outstandingtoken", "expires_at", timedelta(days=1), also=NOT_REVOKED),
     Rule("foundation_idempotencykey", "created_at", timedelta(days=30)),
+    Rule("foundation_ratelimit", "free_at", timedelta(0)),
     Rule(
         "webhook_events",
         "created_at",

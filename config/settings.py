@@ -28,6 +28,7 @@ ALLOWED_HOSTS = read("ALLOWED_HOSTS")
 PUBLIC_URL = read("PUBLIC_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL, *read("CSRF_TRUSTED_ORIGINS")]
 BEHIND_TLS = PUBLIC_URL.startswith("https://")
+SOCKETS_ORIGINS = [*CSRF_TRUSTED_ORIGINS, *read("SOCKETS_ORIGINS")]
 SOCKETS_URL = read("SOCKETS_URL").rstrip("/") or PUBLIC_URL.replace("http", "ws", 1)
 
 INSTALLED_APPS = [
@@ -185,6 +186,16 @@ SPECTACULAR_SETTINGS = {
         "config.schema.add_plain_addresses",
     ],
 }
+
+# ── limits (SPEC S2) ─────────────────────────────────────────────────────────────────────────────────────────────
+TRUSTED_PROXIES = read("TRUSTED_PROXIES")
+if TRUSTED_PROXIES is None:
+    TRUSTED_PROXIES = int(BEHIND_TLS)  # TLS ends at a proxy
+WRONG_SIGN_INS_PER_NAME = read("WRONG_SIGN_INS_PER_NAME")
+WRONG_SIGN_INS_PER_ADDRESS = read("WRONG_SIGN_INS_PER_ADDRESS")
+TRACKING_LOOKS_PER_MINUTE = read("TRACKING_LOOKS_PER_MINUTE")
+TRACKING_FORMS_PER_HOUR = read("TRACKING_FORMS_PER_HOUR")
+USELESS_LINKS_PER_MINUTE = read("USELESS_LINKS_PER_MINUTE")
 
 # ── providers: a missing key turns that provider off, visibly (SPEC S5) ──────────────────────────────────────────
 STRIPE_SECRET_KEY = read("STRIPE_SECRET_KEY")

@@ -1,8 +1,10 @@
 """Telling live watchers that something happened (SPEC T2): an outbox lane over events and track points.
 
-What leaves is a hint, `{topic, version, name}`: version N of this topic exists. A hint may be lost, doubled or late;
-who misses one finds out by the next or when the sockets compare versions (deliveries/sockets.py). So rows are marked
-first and published after: at most once, and a broker that is down costs nobody anything but those hints.
+What leaves is a hint, `{topic, version, name}`: version N of this order exists. Watchers of the order are told, and
+those of its store, whose hints name the `order` and its `storefront` (which hears of no other's; deliveries/live.py
+takes that out). A hint may be lost, doubled or late; who misses one finds out by the next or when the sockets compare
+versions. So rows are marked first and published after: at most once, and a broker that is down costs nobody anything
+but those hints.
 """
 
 import json
@@ -32,14 +34,20 @@ NAMES = {
     "delivery.driver_changed": "delivery:driver",
     "store.stripe_verified": "chef:stripe_verified",
 }
+MISSED = "order:status"
 DRIVER_NEWS = (CarriageState.NONE, CarriageState.ASSIGNED)
 
 _CLAIM_EVENTS = """
     WITH fresh AS MATERIALIZED (
         SELECT id FROM foundation_event WHERE NOT announced ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+    ), marked AS (
+        UPDATE foundation_event e SET announced = true FROM fresh WHERE e.id = fresh.id
+        RETURNING e.id, e.name, e.subject, e.order_ref, e.version, e.data
     )
-    UPDATE foundation_event e SET announced = true FROM fresh WHERE e.id = fresh.id
-    RETURNING e.id, e.name, e.subject, e.order_ref, e.version, e.data
+    SELECT marked.*, s.slug, o.storefront_id FROM marked
+    LEFT JOIN orders_order o ON o.public_id = marked.order_ref AND marked.order_ref <> ''
+    LEFT JOIN orders_store s
+        ON s.id = coalesce(o.store_id, substring(marked.data->>'payee' FROM '^store:([0-9]+)$')::bigint)
 """
 # Of each order under way the newest point of who carries it now; of the others nobody hears where they are (SPEC T4).
 _CLAIM_POINTS = """
@@ -56,6 +64,12 @@ _CLAIM_POINTS = """
         ORDER BY d.id, m.recorded_at DESC
     )
     SELECT counted.points, newest.* FROM (SELECT count(*) AS points FROM marked) counted LEFT JOIN newest ON true
+"""
+# now(), not clock_timestamp(): the index on the time serves only what does not change within the statement.
+_CHANGED = """
+    SELECT DISTINCT o.public_id, o.version, s.slug, o.storefront_id
+    FROM foundation_event e JOIN orders_order o ON o.public_id = e.order_ref JOIN orders_store s ON s.id = o.store_id
+    WHERE e.recorded_at > now() - make_interval(secs => %s) AND e.order_ref <> ''
 """
 
 Hint = dict[str, Any]
@@ -74,7 +88,7 @@ class Outbox(Lane):
 
     def drain_once(self) -> int:
         events, points = _claim(_CLAIM_EVENTS, self.batch), _claim(_CLAIM_POINTS, self.batch)
-        hints = [hint for row in sorted(events) if (hint := hint_of(*row[1:]))]
+        hints = [hint for row in sorted(events) for hint in hints_of(*row[1:])]
         hints += [location_hint(*row[1:]) for row in points if row[1] is not None]
         if hints:
             publish(hints)
@@ -93,17 +107,36 @@ def _claim(statement: str, limit: int) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-def hint_of(name: str, subject: str, order_ref: str, version: int, data: Any) -> Hint | None:
-    """What watchers are told of an event; None: nobody watches such things. `version` is the order's, where the event
-    is the order's own."""
+def hints_of(
+    name: str, subject: str, order_ref: str, version: int, data: Any, store: str | None, storefront: int | None
+) -> list[Hint]:
+    """What watchers are told of an event; nothing: nobody watches such things. `version` is the order's, where the
+    event is the order's own. `store`: of the order, or whom the event is about."""
     facts = data if isinstance(data, dict) else json.loads(data)
     if name == "store.stripe_verified":
-        return {"topic": facts["payee"], "version": None, "name": NAMES[name]}
+        return [{"topic": store_topic(store), "version": None, "name": NAMES[name]}] if store else []
     if subject.startswith("order:"):
-        return {"topic": order_topic(order_ref), "version": version, "name": _order_news(name, facts)}
+        return about(order_ref, version, _order_news(name, facts), store, storefront)
     if name in NAMES:
-        return {"topic": order_topic(order_ref), "version": None, "name": NAMES[name]}
-    return None
+        return about(order_ref, None, NAMES[name], store, storefront)
+    return []
+
+
+def about(order_ref: str, version: int | None, name: str, store: str | None, storefront: int | None) -> list[Hint]:
+    """The same for the order's watchers and for its store's."""
+    said: Hint = {"version": version, "name": name}
+    hints = [{"topic": order_topic(order_ref), **said}]
+    if store:
+        hints.append({"topic": store_topic(store), "order": order_ref, **said, "storefront": storefront})
+    return hints
+
+
+def changed(within_s: float) -> list[Hint]:
+    """The versions of all orders that something happened to within so long: what a lost hint would have said."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANGED, [within_s])
+        rows = cursor.fetchall()
+    return [hint for ref, version, store, storefront in rows for hint in about(ref, version, MISSED, store, storefront)]
 
 
 def _order_news(name: str, facts: dict[str, Any]) -> str:
@@ -120,6 +153,10 @@ def location_hint(order_ref: str, lat: float, lng: float, recorded_at: datetime)
 
 def order_topic(order_ref: str) -> str:
     return f"order:{order_ref}"
+
+
+def store_topic(slug: str) -> str:
+    return f"store:{slug}"
 
 
 # ── the wire ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,8 +1,14 @@
-"""The hub of one sockets process: one subscription, handed out to its own watchers by topic."""
+"""The hub of one sockets process: one subscription, handed out to its own watchers by topic.
+
+Every few seconds it looks at what has happened lately, so that a lost hint is only a late one, and at whether its
+watchers still may watch: a statement or two for all of them. At the latter also whenever something has happened to what
+they watch, and until it knows they are told nothing.
+"""
 
 import asyncio
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -10,44 +16,97 @@ from django.conf import settings
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
-from deliveries import announcing, socket_access
+from deliveries import announcing, socket_access, visitors
+from deliveries.visitors import OWN, Ending, Visitor
 
 log = structlog.get_logger(__name__)
 COMPARE_EVERY_S = 10.0
+OVERLAP_S = 60.0  # an event is seen when its transaction is over, which is later than its time
 AGAIN_AFTER_S = 1.0
-MISSED = "order:status"
 
 
 class Watcher:
-    """One socket. Of hints that it has not taken yet only the newest of each name is kept."""
+    """One socket. Of hints that it has not taken yet only the newest of each name (and order, at a store) is kept.
 
-    def __init__(self, topic: str) -> None:
-        self.topic = topic
-        self.version = 0
-        self._pending: dict[str, announcing.Hint] = {}
+    `visitor`: whose right to watch is looked at again; None: nobody's. `ended`: why it is over.
+    """
+
+    __slots__ = ("_in_doubt", "_pending", "_said", "_said_before", "_wake", "ended", "topic", "visitor")
+
+    def __init__(self, topic: str, visitor: Visitor | None = None) -> None:
+        self.topic, self.visitor = topic, visitor
+        self.ended: Ending | None = None
+        self._said: dict[str, int] = {}
+        self._said_before: dict[str, int] = {}
+        self._pending: dict[tuple[str, str], announcing.Hint] = {}
+        self._in_doubt = False
         self._wake = asyncio.Event()
 
-    def offer(self, hint: announcing.Hint) -> None:
-        version = hint["version"]
-        if version is not None and version <= self.version:
-            return  # it is in the snapshot, or was said before
-        self.version = max(self.version, version or 0)
-        self._pending.pop(hint["name"], None)
-        self._pending[hint["name"]] = hint
-        self._wake.set()
+    def hears(self, hint: announcing.Hint) -> bool:
+        return self.visitor is None or self.visitor.hears(hint)
+
+    def level_with(self, versions: Mapping[str, int]) -> None:
+        """So much is in the snapshot."""
+        for about, version in versions.items():
+            self._said[about] = max(version, self._said.get(about, 0))
+        for (about, name), hint in list(self._pending.items()):
+            if hint["version"] is not None and hint["version"] <= versions.get(about, 0):
+                del self._pending[about, name]
+        self._stir()
+
+    def offer(self, hint: announcing.Hint) -> bool:
+        """Take a hint, unless it is in the snapshot or was said before. Returns whether it casts doubt on the right to
+        hear of it."""
+        about, version = hint.get("order", OWN), hint["version"]
+        if version is not None:
+            known = self._said.get(about) or self._said_before.get(about, 0)
+            self._said[about] = max(known, version)
+            if version <= known:
+                return False
+        self._pending.pop((about, hint["name"]), None)
+        self._pending[about, hint["name"]] = hint
+        if version is not None and self.visitor is not None:
+            self._in_doubt = True
+        self._stir()
+        return self._in_doubt
+
+    def forget(self) -> None:
+        """Of a store's orders only those that something happens to are remembered: called between two comparisons."""
+        own = {OWN: self._said[OWN]} if OWN in self._said else {}
+        self._said_before, self._said = self._said, own
+
+    def settle(self, ending: Ending | None) -> None:
+        """It was looked whether they still may watch."""
+        self._in_doubt = False
+        if ending is not None:
+            self.end(ending)
+        self._stir()
+
+    def end(self, why: Ending) -> None:
+        self.ended = self.ended or why
+        self._stir()
 
     async def news(self) -> list[announcing.Hint]:
-        """Everything that is pending, as soon as there is anything."""
+        """Everything that is pending, as soon as there is anything and it may be told; nothing: it has ended."""
         await self._wake.wait()
-        self._wake.clear()
         pending, self._pending = self._pending, {}
-        return list(pending.values())
+        self._stir()
+        return [] if self.ended else list(pending.values())
+
+    def _stir(self) -> None:
+        if self.ended or (self._pending and not self._in_doubt):
+            self._wake.set()
+        else:
+            self._wake.clear()
 
 
 class Hub:
     def __init__(self) -> None:
         self.hears = False
         self._watchers: dict[str, set[Watcher]] = {}
+        self._doubtful: set[Watcher] = set()
+        self._doubt = asyncio.Event()
+        self._level_at = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -56,15 +115,17 @@ class Hub:
 
     def add(self, watcher: Watcher) -> None:
         self._watchers.setdefault(watcher.topic, set()).add(watcher)
+        self.doubt([watcher])  # the right may have gone between its being looked at and now
 
     def remove(self, watcher: Watcher) -> None:
         watchers = self._watchers.get(watcher.topic, set())
         watchers.discard(watcher)
+        self._doubtful.discard(watcher)
         if not watchers:
             self._watchers.pop(watcher.topic, None)
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._compare())]
+        self._tasks = [asyncio.create_task(self._look_around()), asyncio.create_task(self._look_after_rights())]
         if settings.LIVE_URL:
             self._tasks.append(asyncio.create_task(self._listen(settings.LIVE_URL)))
 
@@ -75,8 +136,9 @@ class Hub:
 
     def hand_out(self, hints: Iterable[announcing.Hint]) -> None:
         for hint in hints:
-            for watcher in self._watchers.get(hint["topic"], ()):
-                watcher.offer(hint)
+            shown = {key: value for key, value in hint.items() if key != "storefront"}
+            hearing = [watcher for watcher in self._watchers.get(hint["topic"], ()) if watcher.hears(hint)]
+            self.doubt([watcher for watcher in hearing if watcher.offer(shown)])
 
     # ── hearing ──────────────────────────────────────────────────────────────────────────────────────────────
     async def _listen(self, url: str) -> None:
@@ -93,27 +155,58 @@ class Hub:
         async with redis.Redis.from_url(url, health_check_interval=10) as client, client.pubsub() as subscription:
             await subscription.subscribe(announcing.channel(url))
             self.hears = True
-            await self.compare()
+            await self._catch_up()
             async for message in subscription.listen():
                 if message["type"] == "message":
                     self.hand_out(_read(message["data"]))
 
-    # ── comparing ────────────────────────────────────────────────────────────────────────────────────────────
-    async def _compare(self) -> None:
+    # ── looking again ────────────────────────────────────────────────────────────────────────────────────────
+    async def _look_around(self) -> None:
         while True:
             await asyncio.sleep(COMPARE_EVERY_S)
-            try:
-                await self.compare()
-            except Exception:  # a database that is away now is asked again; sockets stay open meanwhile
-                log.exception("versions_not_compared")
+            self.doubt(watcher for watchers in self._watchers.values() for watcher in watchers)
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.compare()
+        except Exception:  # a database that is away now is asked again; sockets stay open meanwhile
+            log.exception("versions_not_compared")
 
     async def compare(self) -> None:
-        """Watchers whose order has moved on without their hearing of it are told now."""
-        topics = list(self._watchers)
-        if not topics:
-            return
-        versions = await socket_access.in_thread(lambda: socket_access.versions(topics))
-        self.hand_out({"topic": topic, "version": version, "name": MISSED} for topic, version in versions.items())
+        """Watchers of whatever has moved on without their hearing of it are told now."""
+        begun = time.monotonic()
+        if self._watchers:
+            lately_s = begun - self._level_at + OVERLAP_S
+            hints = await socket_access.in_thread(lambda: announcing.changed(lately_s))
+            for watcher in [watcher for watchers in self._watchers.values() for watcher in watchers]:
+                watcher.forget()
+            self.hand_out(hints)
+        self._level_at = begun
+
+    def doubt(self, watchers: Iterable[Watcher]) -> None:
+        """Look soon whether they still may watch."""
+        self._doubtful.update(watcher for watcher in watchers if watcher.visitor is not None)
+        if self._doubtful:
+            self._doubt.set()
+
+    async def _look_after_rights(self) -> None:
+        while True:
+            await self._doubt.wait()
+            self._doubt.clear()
+            doubtful, self._doubtful = self._doubtful, set()
+            try:
+                await self._settle(doubtful)
+            except Exception:  # as above; until the database answers they are told nothing
+                log.exception("rights_not_looked_at")
+                await asyncio.sleep(AGAIN_AFTER_S)
+                self.doubt(doubtful)
+
+    async def _settle(self, watchers: Iterable[Watcher]) -> None:
+        whose = {watcher: watcher.visitor for watcher in watchers if watcher.visitor is not None}
+        refused = await socket_access.in_thread(lambda: visitors.refused(list(whose.values())))
+        for watcher, visitor in whose.items():
+            watcher.settle(refused.get(visitor))
 
 
 def _read(data: bytes) -> list[announcing.Hint]:

@@ -1,96 +1,108 @@
-"""Who may watch what: what the sockets ask the database, in threads of their own (Django's is synchronous)."""
+"""Who is let in at the sockets, and how these ask the database: in threads of their own (Django's is synchronous)."""
 
 import asyncio
 import logging
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
+from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.db import connection
-from rest_framework_simplejwt.exceptions import TokenError
+from django.db import OperationalError, connection
+from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 from rest_framework_simplejwt.tokens import AccessToken
 
-from deliveries import access, announcing
-from deliveries.api.tracking_bodies import OrderTracking
-from deliveries.selectors import Tracking
+from deliveries import access, announcing, live_tickets
+from deliveries.page import watching
+from deliveries.visitors import OrderVisitor, StoreVisitor, Visitor
+from foundation.api.authentication import TokenAuthentication
 from foundation.errors import Forbidden, Problem
 from foundation.models import User
-from orders.models import Order
 
 Result = TypeVar("Result")
+ORDER = re.compile(r"^/ws/orders/([^/]{1,64})$")
+STORE = re.compile(r"^/ws/stores/([^/]{1,60})$")
 _threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sockets-database")
 
 
-@dataclass(frozen=True)
-class Visitor:
-    """Somebody who was let in to watch one order. `expires_at` is the token's end, in Unix seconds."""
-
-    user: User
-    order_id: int
-    topic: str
-    expires_at: float
-
-    def seconds_left(self) -> float:
-        return max(0.0, self.expires_at - time.time())
-
-    def snapshot(self) -> dict[str, Any]:
-        order = Order.objects.select_related("store", "customer").get(pk=self.order_id)
-        return dict(OrderTracking(Tracking(order, self.user)).data)
-
-
 async def in_thread(ask: Callable[[], Result]) -> Result:
-    """Run a question to the database without holding up the sockets; its connection ends with it."""
+    """Run a question to the database without holding up the sockets. It may be asked twice: the threads keep their
+    connections, and one that broke while nobody used it is replaced."""
 
     def asked() -> Result:
         try:
             return ask()
-        finally:
+        except OperationalError:
+            if connection.is_usable():
+                raise
             connection.close()
+            return ask()
 
     return await asyncio.get_running_loop().run_in_executor(_threads, asked)
 
 
-def admit(token: str, ref: str) -> Visitor:
-    """Raises Problem: 401 for a token that is not (any more) good, what access.visible_order raises for the order."""
-    user, expires_at = _bearer(token)
+# ── letting in ───────────────────────────────────────────────────────────────────────────────────────────────────
+def admit(path: str, query: str, headers: Mapping[str, str]) -> Visitor:
+    """Raises Problem: 404 for an address without a socket, 401 for a token or ticket that is not (any more) good, what
+    access.visible_order and visible_store raise."""
+    given = {name: values[0] for name, values in parse_qs(query).items()}
+    if path == watching.PATH:
+        return watching.admit(given.get("ticket", ""))
+    order, store = ORDER.match(path), STORE.match(path)
+    if order is None and store is None:
+        raise Problem("There is no socket at this address", status=404, code="NOT_FOUND")
+    if ticket := given.get("ticket"):
+        known = live_tickets.read(ticket, path)
+        user, expires_at = _active(pk=known.user_id), known.expires_at
+    else:
+        user, expires_at = _bearer(given.get("token") or headers.get("authorization", "").removeprefix("Bearer "))
+    return _of_order(user, order[1], expires_at) if order else _of_store(user, path.rpartition("/")[2], expires_at)
+
+
+def _of_order(user: User, ref: str, expires_at: float) -> OrderVisitor:
     order = access.visible_order(user, ref)
-    return Visitor(user, order.pk, announcing.order_topic(order.public_id), expires_at)
+    topic = announcing.order_topic(order.public_id)
+    return OrderVisitor(topic=topic, expires_at=expires_at, user_id=user.pk, order_id=order.pk)
+
+
+def _of_store(user: User, slug: str, expires_at: float) -> StoreVisitor:
+    store, only_of = access.visible_store(user, slug), access.own_orders_only(user)
+    topic = announcing.store_topic(store.slug)
+    return StoreVisitor(topic=topic, expires_at=expires_at, user_id=user.pk, store_id=store.pk, only_of=only_of)
 
 
 def _bearer(token: str) -> tuple[User, float]:
-    refused = Problem("Token is missing, invalid or expired", status=401, code="NOT_AUTHENTICATED")
     try:
         claims = AccessToken(token)  # type: ignore[arg-type]
-        user = User.objects.filter(public_id=claims[str(settings.SIMPLE_JWT["USER_ID_CLAIM"])], is_active=True).first()
-    except (TokenError, KeyError, ValidationError) as error:
-        raise refused from error
-    if user is None:
-        raise refused
+        user: User = TokenAuthentication().get_user(claims)
+    except (TokenError, AuthenticationFailed) as error:
+        raise _refused() from error
     return user, float(claims["exp"])
+
+
+def _active(**which: object) -> User:
+    user = User.objects.filter(is_active=True, **which).first()
+    if user is None:
+        raise _refused()
+    return user
+
+
+def _refused() -> Problem:
+    return Problem("Token is missing, invalid or expired", status=401, code="NOT_AUTHENTICATED")
 
 
 def require_known_origin(origin: str | None) -> None:
     """Browsers send cookies and tokens wherever a page asks them to; apps have no origin. Raises Forbidden."""
-    if origin and origin not in {settings.PUBLIC_URL, *settings.CSRF_TRUSTED_ORIGINS}:
+    if origin and origin not in settings.SOCKETS_ORIGINS:
         raise Forbidden("This origin may not open sockets", code="ORIGIN_REFUSED")
 
 
-def versions(topics: Sequence[str]) -> dict[str, int]:
-    """The newest version of each order topic."""
-    refs = [topic.removeprefix(announcing.order_topic("")) for topic in topics]
-    known = Order.objects.filter(public_id__in=refs).values_list("public_id", "version")
-    return {announcing.order_topic(ref): version for ref, version in known}
-
-
+# ── the log ──────────────────────────────────────────────────────────────────────────────────────────────────────
 class _MaskTokens(logging.Filter):
-    """The server logs the address of every socket, and the address holds the token."""
+    """The server logs the address of every socket, and the address holds the token or ticket."""
 
-    token = re.compile(r"(token=)[^&\s\"]+")
+    token = re.compile(r"((?:token|ticket)=)[^&\s\"]+")
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

@@ -18,6 +18,7 @@ class Problem(Exception):
         self.field = field
         self.code = code or self.code
         self.status = status or self.status
+        self.headers: dict[str, str] = {}  # of the answer
 
 
 class Invalid(Problem):
@@ -43,6 +44,18 @@ class NotFound(Problem):
 class Conflict(Problem):
     status = 409
     code = "CONFLICT"
+
+
+class TooManyRequests(Problem):
+    """A limit is used up (foundation/limits.py); `retry_after_s` is when the next call gets through."""
+
+    status = 429
+    code = "TOO_MANY_REQUESTS"
+
+    def __init__(self, *, retry_after_s: int):
+        unit = "second" if retry_after_s == 1 else "seconds"
+        super().__init__(f"Too many requests; please try again in {retry_after_s} {unit}")
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
 class NotEnabled(Problem):

@@ -22,7 +22,9 @@ DEEPEST = 40
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.]+")
 _PHONE = re.compile(r"\+\d{7,15}")
 _BEARER = re.compile(r"(Bearer|Basic) [\w.~+/=-]+")
-_IN_QUERY = re.compile(r"([?&][\w-]{0,60}?(?:token|key|secret|signature|password)[\w-]{0,60}=)[^&\s]+", re.IGNORECASE)
+_IN_QUERY = re.compile(
+    r"([?&][\w-]{0,60}?(?:token|ticket|key|secret|signature|password)[\w-]{0,60}=)[^&\s]+", re.IGNORECASE
+)
 _TRACKING_LINK = re.compile(r"(/track/)[\w-]{8,}")  # whoever has such an address sees the order
 
 

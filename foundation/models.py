@@ -1,4 +1,4 @@
-"""Tables of the ground: users, events, jobs, idempotency keys, outgoing calls."""
+"""Tables of the ground: users, events, jobs, idempotency keys, outgoing calls, used-up limits."""
 
 import uuid
 from typing import ClassVar
@@ -136,3 +136,16 @@ class OutboundCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.purpose} {self.outcome}"
+
+
+class RateLimit(models.Model):
+    """How much of a limit somebody has used up (foundation/limits.py). Past `free_at` it says nothing.
+
+    Unlogged, and without an index on the time: every call updates it, in place.
+    """
+
+    key = models.CharField(max_length=80, primary_key=True)
+    free_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key

@@ -184,6 +184,7 @@ STRICT = LifeCycle(
 )
 
 LIVE = frozenset(set(OrderStatus) - {_S.DELIVERED, _S.DELIVERY_FAILED, _S.CANCELLED, _S.FAILED, _S.REFUNDED})
+AT_WORK = LIVE - {_S.PENDING}  # paid, and not over
 
 TRACKING_WORDS: dict[str, str] = {
     _S.PENDING: "SUBMITTED",

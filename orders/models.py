@@ -19,6 +19,7 @@ from foundation.models import User
 from foundation.work import WorkItem
 from notifications.models import Recipient
 from orders.lifecycle import (
+    AT_WORK,
     LIVE,
     CarriageState,
     OrderStatus,
@@ -225,6 +226,9 @@ class Order(models.Model):
             models.Index(fields=["-created_at"], name="order_recent"),
             models.Index(fields=["status", "-created_at"], name="order_by_status"),
             models.Index(fields=["store", "-created_at"], name="order_of_store"),
+            models.Index(
+                fields=["store", "promised_at"], condition=Q(status__in=sorted(AT_WORK)), name="order_at_work"
+            ),
             models.Index(fields=["customer", "-created_at"], name="order_of_customer"),
             models.Index(fields=["promised_at"], condition=Q(status__in=sorted(LIVE)), name="order_promised"),
         ]

@@ -35,7 +35,7 @@ BIN = Path(sys.executable).parent
 PROGRAMS = {
     "web": "granian --interface wsgi --host 127.0.0.1 --port {web} --workers 2 --blocking-threads 8 --no-ws"
     " --log-level warning config.wsgi:application",
-    "sockets": "uvicorn --port {sockets} --log-level warning config.asgi:application",
+    "sockets": "uvicorn --port {sockets} --ws-per-message-deflate false --log-level warning config.asgi:application",
     "worker": "celery -A config worker --loglevel warning --without-gossip --without-mingle",
     "beat": "celery -A config beat --loglevel warning",
 }

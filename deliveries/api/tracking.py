@@ -5,10 +5,6 @@ orders through the store's states; riders carry their own, under the same checks
 and answer what the store proposes; ops may do all of it but pretend to be on the spot.
 """
 
-import hashlib
-import json
-from typing import Any
-
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -16,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deliveries import access, by_ops, location, ratings, rider_steps, store_steps
+from deliveries.api import etags
 from deliveries.api.tracking_bodies import (
     STATUSES,
     AcknowledgeBody,
@@ -51,7 +48,6 @@ RIDER_STATUSES = {
     OrderStatus.DELIVERED: DeliveryStatus.DELIVERED,
 }
 STORE_ROLES = (Role.STOREFRONT, Role.STORE_STAFF, *OPS_ROLES)
-NOT_MODIFIED = OpenApiResponse(description="Nothing has changed since the `If-None-Match` that you sent.")
 
 
 class TrackingView(APIView):
@@ -100,7 +96,7 @@ class InitView(TrackingView):
         key = request.headers.get("Idempotency-Key", "")
         body = PlacementBody(data=request.data)
         body.is_valid(raise_exception=True)
-        fingerprint = idempotency.fingerprint("POST", request.path, _canonical(request.data))
+        fingerprint = idempotency.fingerprint("POST", request.path, etags.canonical(request.data))
         placed = placing.place(self.user, body.placement(), key, fingerprint)
         shown = PlacedOrder(Tracking(placed.order, self.user)).data
         return Response(shown, status=201 if placed.created else 200)
@@ -108,18 +104,15 @@ class InitView(TrackingView):
 
 class OrderView(TrackingView):
     @extend_schema(
-        responses={200: OrderTracking, 304: NOT_MODIFIED},
-        parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
+        responses={200: OrderTracking, 304: etags.NOT_MODIFIED},
+        parameters=[etags.IF_NONE_MATCH],
         operation_id="tracking_get",
         tags=TAGS,
     )
     def get(self, request: Request, order_id: str) -> Response:
         """The order as it stands, its history, who carries it and, while it is on its way, where. Has an ETag."""
         shown = OrderTracking(Tracking(self.order(order_id), self.user)).data
-        etag = _etag(shown)
-        if etag in (tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")):
-            return Response(status=304, headers={"ETag": etag})
-        return Response(shown, headers={"ETag": etag})
+        return etags.answer(request, shown, no_news=("eta",))
 
 
 class StatusView(TrackingView):
@@ -253,14 +246,3 @@ class RatingView(TrackingView):
         order = self.order(order_id)
         rating = ratings.rate(order.pk, body["stars"], body["comment"], by=self.by)
         return Response(RatingShown(rating).data, status=201)
-
-
-def _canonical(data: Any) -> bytes:
-    """The body by its content: re-serialised by the caller's HTTP library it is still the same request."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _etag(shown: Any) -> str:
-    """Weak: the ETA runs on with the clock, and is no news by itself."""
-    content = {name: value for name, value in shown.items() if name != "eta"}
-    return f'W/"{hashlib.sha256(_canonical(content)).hexdigest()[:32]}"'

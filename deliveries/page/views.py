@@ -1,10 +1,11 @@
 """`/track/<token>` (SPEC T3): the page, its state as JSON, its ticket for the sockets and its forms.
 
 Whoever has the link may look and speak for the customer; who has not is told no more than that it does not work.
-Nothing here is stored by browsers, indexed, framed, or tells others where it came from.
+Nothing here is stored by browsers, indexed, framed, or tells others where it came from. How often is limited: looking
+so generously that a family with open pages never meets it, the forms strictly, guessing by address.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +20,15 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from deliveries import calling, links, ratings
+from deliveries.links import LinkOver
 from deliveries.models import Delivery, TrackingLink
 from deliveries.page.forms import AnswerForm, MissingForm, PreferencesForm, RatingForm, came_from_page, form_token
 from deliveries.page.state import etag_of, may_change, state_of
 from deliveries.page.watching import socket_url
-from foundation.errors import Conflict, Forbidden, Invalid, Problem
+from foundation import limits
+from foundation.errors import Conflict, Forbidden, Invalid, NotFound, Problem, TooManyRequests
 from foundation.events import Cause
+from foundation.limits import Limit
 from orders import rows, substitutions, wishes
 from orders.lifecycle import Preference
 from orders.models import Order, Substitution
@@ -33,6 +37,9 @@ from orders.substitutions import Decision
 View = Callable[[HttpRequest, TrackingLink], HttpResponse]
 REFRESH_S = 30  # without JavaScript
 SEE_OTHER = 303
+LOOKS = Limit("track_look", "TRACKING_LOOKS_PER_MINUTE", per_s=60)
+FORMS = Limit("track_form", "TRACKING_FORMS_PER_HOUR", per_s=3600)
+USELESS = Limit("track_useless", "USELESS_LINKS_PER_MINUTE", per_s=60)
 
 
 def opened_by_link(*, as_json: bool = False) -> Callable[[View], Callable[..., HttpResponse]]:
@@ -42,12 +49,13 @@ def opened_by_link(*, as_json: bool = False) -> Callable[[View], Callable[..., H
         @wraps(view)
         def opened(request: HttpRequest, token: str) -> HttpResponse:
             try:
-                answer = view(request, links.resolve(token))
+                answer = view(request, _link(request, token))
             except Problem as problem:
                 if as_json:
                     answer = JsonResponse({"detail": problem.message, "code": problem.code}, status=problem.status)
                 else:
                     answer = render(request, "tracking/gone.html", {"problem": problem}, status=problem.status)
+                _add(answer, problem.headers)
             return _kept_to_itself(answer)
 
         return opened
@@ -55,11 +63,32 @@ def opened_by_link(*, as_json: bool = False) -> Callable[[View], Callable[..., H
     return decorate
 
 
+def _link(request: HttpRequest, token: str) -> TrackingLink:
+    """The link that is looked at. Raises what links.resolve raises, and TooManyRequests."""
+    address = limits.address_of(request)
+    limits.require_left(USELESS, address)
+    try:
+        link = links.resolve(token)
+    except (NotFound, LinkOver):
+        limits.take(USELESS, address)
+        raise
+    limits.take(LOOKS, str(link.pk))
+    return link
+
+
 def _kept_to_itself(answer: HttpResponse) -> HttpResponse:
-    answer["Content-Security-Policy"] = content_security_policy()
-    answer["Referrer-Policy"] = "no-referrer"
-    answer["X-Robots-Tag"] = "noindex, nofollow"
-    answer["Cache-Control"] = "private, no-store"
+    headers = {
+        "Content-Security-Policy": content_security_policy(),
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex, nofollow",
+        "Cache-Control": "private, no-store",
+    }
+    return _add(answer, headers)
+
+
+def _add(answer: HttpResponse, headers: Mapping[str, str]) -> HttpResponse:
+    for name, value in headers.items():
+        answer[name] = value
     return answer
 
 
@@ -162,12 +191,13 @@ def _said(
         field, complaints = next(iter(form.errors.items()))
         return _page(request, link, f"{field.replace('_', ' ').capitalize()}: {complaints[0]}", status=400)
     try:
+        limits.take(FORMS, str(link.pk))
         keep(form.cleaned_data)
-    except (Conflict, Invalid) as problem:
-        return _page(request, link, problem.message, status=problem.status)
-    answer = HttpResponseRedirect(_address(request, "track"))
-    answer.status_code = SEE_OTHER
-    return answer
+    except (Conflict, Invalid, TooManyRequests) as problem:
+        return _add(_page(request, link, problem.message, status=problem.status), problem.headers)
+    redirect = HttpResponseRedirect(_address(request, "track"))
+    redirect.status_code = SEE_OTHER
+    return redirect
 
 
 def _customer(link: TrackingLink) -> Cause:

@@ -1,48 +1,45 @@
 """Watching the page's order live (SPEC T3): a ticket that the page is given, and whom it lets in at the sockets."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core import signing
 
-from deliveries import announcing, links
+from deliveries import announcing, links, live_tickets
 from deliveries.links import LinkOver
+from deliveries.live_tickets import TICKET_S
 from deliveries.models import TrackingLink
 from deliveries.page.state import state_of
-from foundation.errors import Problem
+from deliveries.visitors import Ending, Visitor
 
-TICKET_S = 60
+PATH = "/ws/track"
 LONGEST_S = 3600  # then the page asks for another ticket
+LINK_OVER = Ending(4403, "link is over")
 _signer = signing.TimestampSigner(salt="deliveries.page.ticket")
 
 
 def socket_url(link: TrackingLink) -> str:
     """Where the page's socket is, good for a minute."""
-    return f"{settings.SOCKETS_URL}/ws/track?token={_signer.sign(str(link.pk))}"
+    return f"{settings.SOCKETS_URL}{PATH}?ticket={_signer.sign(str(link.pk))}"
 
 
-@dataclass(frozen=True)
-class LinkVisitor:
-    """Somebody with a tracking link. `expires_at` in Unix seconds."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkVisitor(Visitor):
+    """Somebody with a tracking link."""
 
     link_id: int
-    topic: str
-    expires_at: float
-
-    def seconds_left(self) -> float:
-        return max(0.0, self.expires_at - time.time())
 
     def snapshot(self) -> dict[str, Any]:
         return state_of(_link(self.link_id).order)
 
-    def still_welcome(self) -> bool:
-        try:
-            links.require_open(_link(self.link_id))
-        except (LinkOver, TrackingLink.DoesNotExist):
-            return False
-        return True
+    @classmethod
+    def refused(cls, visitors: Sequence[Self]) -> dict[Self, Ending]:
+        rows = TrackingLink.objects.select_related("order").filter(pk__in={one.link_id for one in visitors})
+        opens = {link.pk for link in rows if _is_open(link)}
+        return {one: LINK_OVER for one in visitors if one.link_id not in opens}
 
 
 def admit(ticket: str) -> LinkVisitor:
@@ -50,11 +47,19 @@ def admit(ticket: str) -> LinkVisitor:
     try:
         link = _link(int(_signer.unsign(ticket, max_age=TICKET_S)))
     except (signing.BadSignature, ValueError, TrackingLink.DoesNotExist) as error:
-        raise Problem("Ticket is missing, invalid or expired", status=401, code="NOT_AUTHENTICATED") from error
+        raise live_tickets.refused() from error
     links.require_open(link)
     ends_at = min(time.time() + LONGEST_S, link.expires_at.timestamp())
-    return LinkVisitor(link.pk, announcing.order_topic(link.order.public_id), ends_at)
+    return LinkVisitor(topic=announcing.order_topic(link.order.public_id), expires_at=ends_at, link_id=link.pk)
 
 
 def _link(pk: int) -> TrackingLink:
     return TrackingLink.objects.select_related("order__store", "order__customer").get(pk=pk)
+
+
+def _is_open(link: TrackingLink) -> bool:
+    try:
+        links.require_open(link)
+    except LinkOver:
+        return False
+    return True

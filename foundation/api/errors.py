@@ -50,7 +50,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 def _read(error: Exception) -> tuple[int | None, str, str, dict[str, str]]:
     if isinstance(error, Problem):
         prefix = f"{error.field}: " if error.field and not error.message.startswith(error.field) else ""
-        return error.status, error.code, prefix + error.message, {}
+        return error.status, error.code, prefix + error.message, error.headers
     if isinstance(error, exceptions.ValidationError):
         return 400, "VALIDATION_ERROR", first_message(error.detail), {}
     if isinstance(error, exceptions.APIException):

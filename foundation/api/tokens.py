@@ -1,16 +1,22 @@
 """`/api/v1/auth/token`, `/refresh`, `/logout` (SPEC S1)."""
 
 from django.contrib.auth import authenticate
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from foundation import limits
 from foundation.api import authentication
 from foundation.api.authentication import TokenRefused
+from foundation.limits import Limit
 from foundation.models import User
+
+TOO_MANY = OpenApiResponse(description="TOO_MANY_REQUESTS; `Retry-After` says when the next try is let in.")
+WRONG_FOR_NAME = Limit("wrong_sign_in_name", "WRONG_SIGN_INS_PER_NAME", per_s=300)
+WRONG_FROM_ADDRESS = Limit("wrong_sign_in_address", "WRONG_SIGN_INS_PER_ADDRESS", per_s=300)
 
 
 class SignInSerializer(serializers.Serializer):
@@ -37,13 +43,24 @@ class OpenView(APIView):
 
 
 class SignInView(OpenView):
-    @extend_schema(request=SignInSerializer, responses=TokenPairSerializer, operation_id="auth_token", tags=["auth"])
+    @extend_schema(
+        request=SignInSerializer,
+        responses={200: TokenPairSerializer, 429: TOO_MANY},
+        operation_id="auth_token",
+        tags=["auth"],
+    )
     def post(self, request: Request) -> Response:
-        """Sign in with username and password."""
+        """Sign in with username and password. After too many wrong ones none is looked at for a while (429)."""
         data = SignInSerializer(data=request.data)
         data.is_valid(raise_exception=True)
+        address = limits.address_of(request)
+        counted = ((WRONG_FOR_NAME, f"{data.validated_data['username']} {address}"), (WRONG_FROM_ADDRESS, address))
+        for limit, who in counted:
+            limits.require_left(limit, who)
         user = authenticate(request, **data.validated_data)
         if not isinstance(user, User):
+            for limit, who in counted:
+                limits.take(limit, who)
             raise TokenRefused("Username or password is wrong", code="WRONG_CREDENTIALS")
         return Response(authentication.issue(user))
 

@@ -18,7 +18,7 @@ class Party:
         self.delivery: Delivery = assigned(rider(), searching())
         order = self.delivery.order
         assert self.delivery.rider
-        self.ref = order.public_id
+        self.ref, self.store = order.public_id, order.store.slug
         self.people: dict[Role, User] = {
             Role.RIDER: self.delivery.rider.user,
             Role.STORE_STAFF: staff_of(order.store),

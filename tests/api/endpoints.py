@@ -50,6 +50,13 @@ PEOPLE: Answers = {
     Role.STOREFRONT: (400, 400),
 }
 
+SEEN_BY: Answers = {
+    **each(*STAFF, own=200, other=200),
+    **each(Role.STOREFRONT, Role.STORE_STAFF, Role.CUSTOMER, own=200, other=404),
+    Role.RIDER: (200, 403),
+}
+AT_STORES: Answers = {**each(*STAFF, Role.STOREFRONT, own=200, other=200), Role.STORE_STAFF: (200, 404)}
+
 # The order they are asked about is ready, and a rider has accepted it and not fetched it yet.
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "health"): Endpoint(open_to_all=200, reads=False),
@@ -88,16 +95,13 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ),
     ("POST", "notifications/whatsapp/opt-in"): Endpoint({}, dict.fromkeys(PEOPLE, (400, 400))),  # nobody has a number
     ("POST", "notifications/whatsapp/opt-out"): Endpoint({}, PEOPLE),
+    # ── live: a storefront may look at any store, and sees its own orders there ──────────────────────────────
+    ("GET", "api/v1/live/stores/<str:store_id>"): Endpoint(may=AT_STORES, reads=False),
+    ("POST", "api/v1/live/stores/<str:store_id>/ticket"): Endpoint(may=AT_STORES, reads=False),
+    ("POST", "api/v1/live/orders/<str:order_id>/ticket"): Endpoint(may=SEEN_BY, reads=False),
     # ── order tracking ───────────────────────────────────────────────────────────────────────────────────────
     ("POST", "orders/tracking/init"): Endpoint({}, each(Role.STOREFRONT, own=400, other=400)),
-    ("GET", "orders/tracking/<str:order_id>"): Endpoint(
-        may={
-            **each(*STAFF, own=200, other=200),
-            **each(Role.STOREFRONT, Role.STORE_STAFF, Role.CUSTOMER, own=200, other=404),
-            Role.RIDER: (200, 403),
-        },
-        reads=False,
-    ),
+    ("GET", "orders/tracking/<str:order_id>"): Endpoint(may=SEEN_BY, reads=False),
     ("PUT", "orders/tracking/<str:order_id>/status"): Endpoint(
         {"status": "READY_FOR_PICKUP"},
         {**each(*OPS, own=200, other=200), **each(Role.STOREFRONT, Role.STORE_STAFF, own=200, other=404)},
@@ -148,9 +152,15 @@ def _walk(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterato
             yield route, pattern
 
 
-def path_of(route: str, ref: str) -> str:
-    """`ref` in the place of whatever the route leaves open."""
-    named = {"<str:order_id>": ref, "<str:message_id>": ref, "<str:slug>": "some-store", "<path:provider>": "stripe"}
+def path_of(route: str, ref: str, store: str = "some-store") -> str:
+    """`ref` and `store` in the place of whatever the route leaves open."""
+    named = {
+        "<str:order_id>": ref,
+        "<str:message_id>": ref,
+        "<str:store_id>": store,
+        "<str:slug>": "some-store",
+        "<path:provider>": "stripe",
+    }
     for name, value in named.items():
         route = route.replace(name, value)
     return f"/{route}"

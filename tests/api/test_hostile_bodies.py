@@ -96,7 +96,7 @@ def test_an_address_that_names_nothing_is_refused(party: Party):
 def test_a_query_that_makes_no_sense_does_not_make_it_stumble(party: Party):
     for key in {key for key in ENDPOINTS if key[0] == "GET"} - {SCHEMA}:
         for query in QUERIES:
-            path = f"{path_of(key[1], party.ref)}?{query}"
+            path = f"{path_of(key[1], party.ref, party.store)}?{query}"
             assert call(somebody(party, key), "get", path).status < 500, (key, query)
 
 

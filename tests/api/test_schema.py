@@ -71,7 +71,7 @@ def test_good_answers_are_shaped_as_documented(schema: Schema, party: Party):
 
 def _answered(party: Party, role: Role, method: str, route: str) -> tuple[int, Any]:
     with transaction.atomic():
-        reply = call(party.people[role], method, path_of(route, party.ref), ENDPOINTS[method, route].body)
+        reply = call(party.people[role], method, path_of(route, party.ref, party.store), ENDPOINTS[method, route].body)
         transaction.set_rollback(True)
     return reply.status, reply.body
 

@@ -32,7 +32,7 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(role: Role, parties:
 def asked(role: Role, actor: Party, about: Party, method: str, route: str, endpoint: Endpoint) -> Reply:
     """The answer, after which nothing has happened."""
     with transaction.atomic():
-        reply = call(actor.people[role], method, path_of(route, about.ref), endpoint.body)
+        reply = call(actor.people[role], method, path_of(route, about.ref, about.store), endpoint.body)
         transaction.set_rollback(True)
     return reply
 

@@ -1,4 +1,4 @@
-"""Servers under load: granian on an application, with the processor time that it and its workers took."""
+"""Servers under load: granian or uvicorn on an application, with the processor time that it and its workers took."""
 
 import os
 import socket
@@ -27,6 +27,10 @@ class Server:
         """Processor seconds of the process and its descendants so far."""
         return sum(cpu_s(pid) for pid in tree(self.process.pid))
 
+    def resident_bytes(self) -> int:
+        """Memory of the process and its descendants."""
+        return sum(_resident_bytes(pid) for pid in tree(self.process.pid))
+
 
 @contextmanager
 def granian(
@@ -41,6 +45,15 @@ def granian(
     options = ["--interface", "wsgi", "--port", str(port), "--workers", str(WORKERS), "--no-ws", "--log-level", "error"]
     command = [python, "-m", "granian", *options, "--blocking-threads", str(THREADS), application]
     with process(command, environment, log, folder=folder) as running:
+        _await_port(running, port, log)
+        yield Server(running, port)
+
+
+@contextmanager
+def uvicorn(application: str, environment: Mapping[str, str], log: Path, *options: str) -> Iterator[Server]:
+    port = ports.choose(21_000 + os.getpid() % 9_000)
+    command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning", *options, application]
+    with process(command, environment, log) as running:
         _await_port(running, port, log)
         yield Server(running, port)
 
@@ -75,6 +88,10 @@ def tree(pid: int) -> list[int]:
     for child in Path(f"/proc/{pid}/task").glob("*/children"):
         found += [one for text in child.read_text().split() for one in tree(int(text))]
     return found
+
+
+def _resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_s(pid: int) -> float:

@@ -1,5 +1,6 @@
 """Fixtures of the road's tests."""
 
+from tests.deliveries.sockets_process import hearing, sockets
 from tests.outside import sandbox, sandbox_process
 
-__all__ = ["sandbox", "sandbox_process"]
+__all__ = ["hearing", "sandbox", "sandbox_process", "sockets"]

@@ -13,6 +13,7 @@ from deliveries import announcing, location, selectors
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.live import Hub, Watcher
 from deliveries.models import Track
+from deliveries.visitors import OWN
 from foundation import clock
 from foundation.models import Event
 from riders.positions import Seen
@@ -35,18 +36,23 @@ NAMES = [
 # spec: T2, P1, P2, P4
 @pytest.mark.parametrize(("event", "data", "name"), NAMES)
 def test_an_orders_events_have_the_contracts_names(event: str, data: dict[str, Any], name: str):
-    hint = announcing.hint_of(event, "order:7", "o_x", 3, data)
-    assert hint == {"topic": "order:o_x", "version": 3, "name": name}
+    said = {"version": 3, "name": name}
+    assert announcing.hints_of(event, "order:7", "o_x", 3, data, "corner", 5) == [
+        {"topic": "order:o_x", **said},
+        {"topic": "store:corner", "order": "o_x", **said, "storefront": 5},
+    ]
 
 
 # spec: T2, P5
 def test_what_is_no_order_is_told_to_whom_it_is_about():
-    hint = announcing.hint_of("store.stripe_verified", "connectaccount:2", "", 9, json.dumps({"payee": "store:4"}))
-    assert hint == {"topic": "store:4", "version": None, "name": "chef:stripe_verified"}
-    hint = announcing.hint_of("delivery.driver_changed", "delivery:2", "o_x", 9, {})
+    facts = json.dumps({"payee": "store:4"})
+    (hint,) = announcing.hints_of("store.stripe_verified", "connectaccount:2", "", 9, facts, "corner", None)
+    assert hint == {"topic": "store:corner", "version": None, "name": "chef:stripe_verified"}
+    assert announcing.hints_of("store.stripe_verified", "connectaccount:3", "", 9, {}, None, None) == []  # a rider's
+    hint, _ = announcing.hints_of("delivery.driver_changed", "delivery:2", "o_x", 9, {}, "corner", 5)
     assert hint == {"topic": "order:o_x", "version": None, "name": "delivery:driver"}
-    assert announcing.hint_of("delivery.opened", "delivery:2", "o_x", 1, {}) is None
-    assert announcing.hint_of("rider.suspended", "rider:2", "", 1, {}) is None
+    assert announcing.hints_of("delivery.opened", "delivery:2", "o_x", 1, {}, "corner", 5) == []
+    assert announcing.hints_of("rider.suspended", "rider:2", "", 1, {}, None, None) == []
 
 
 # spec: T2
@@ -147,7 +153,7 @@ def hint(version: int | None, name: str = "order:status", topic: str = "order:o_
 def test_a_slow_watcher_gets_the_newest_of_each_name_and_nothing_twice():
     async def scene() -> tuple[list[Any], list[Any]]:
         hub, slow, other = Hub(), Watcher("order:o_x"), Watcher("order:o_y")
-        slow.version = 3
+        slow.level_with({OWN: 3})
         hub.add(slow)
         hub.add(other)
         hub.hand_out(

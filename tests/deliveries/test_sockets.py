@@ -1,20 +1,13 @@
 """Live watching (SPEC T2, T4) with a real sockets process, a real broker and real WebSockets."""
 
 import json
-import os
-import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from rest_framework_simplejwt.tokens import AccessToken
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
 from deliveries import announcing, location
 from deliveries.lifecycle import DeliveryStatus
@@ -23,79 +16,11 @@ from foundation import clock
 from foundation.models import Event, Role, User
 from orders.models import Order
 from riders.positions import Seen
-from sandbox.machine import ports
-from sandbox.machine.processes import Processes, answers
 from tests.builders import acknowledged, assigned, moved, near, paid_order, ready, rider, signed_in, staff_of, user
 from tests.calling import token_of
+from tests.deliveries.sockets_process import Sockets, closed_with, read, read_until, run, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PATIENCE_S = 20
-
-
-class Sockets:
-    """A running sockets process."""
-
-    def __init__(self, processes: Processes, port: int) -> None:
-        self.processes, self.port = processes, port
-
-    @property
-    def log(self) -> str:
-        return self.processes.running["sockets"].log.read_text(errors="replace")
-
-    def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
-            return json.load(answer)
-
-    def open(self, path: str, token: str | None = None, **options: Any) -> ClientConnection:
-        query = f"?token={token}" if token is not None else ""
-        return connect(f"ws://127.0.0.1:{self.port}{path}{query}", open_timeout=PATIENCE_S, **options)
-
-    def watch(self, somebody: User, placed: Order, **options: Any) -> ClientConnection:
-        return self.open(f"/ws/orders/{placed.public_id}", token_of(somebody), **options)
-
-
-def run(folder: Path, environment: dict[str, str]) -> Iterator[Sockets]:
-    port = ports.choose(22_000 + os.getpid() % 5_000)
-    command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
-    with Processes(folder) as processes:
-        processes.start("sockets", command, env={**environment, "HANDOFF_PROCESS": "sockets"})
-        url = f"http://127.0.0.1:{port}/health"
-        processes.wait_until(lambda: answers(url), what="the sockets process", within_s=60)
-        yield Sockets(processes, port)
-
-
-@pytest.fixture(scope="module")
-def sockets(django_db_setup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sockets]:
-    from django.db import connection
-
-    address = urlsplit(os.environ["DATABASE_URL"])
-    url = urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
-    yield from run(tmp_path_factory.mktemp("sockets"), {**os.environ, "DATABASE_URL": url})
-
-
-@pytest.fixture
-def hearing(sockets: Sockets) -> Sockets:
-    wait_for(lambda: sockets.health()["live"])
-    return sockets
-
-
-def wait_for(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
-    ends = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < ends, "it did not come about in time"
-        time.sleep(0.05)
-
-
-def read(socket: ClientConnection, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
-    return json.loads(socket.recv(timeout=timeout_s))
-
-
-def read_until(socket: ClientConnection, name: str) -> list[dict[str, Any]]:
-    """What comes, up to the first message of that name."""
-    messages = [read(socket)]
-    while messages[-1]["name"] != name:
-        messages.append(read(socket))
-    return messages
 
 
 # spec: T2
@@ -200,10 +125,7 @@ def test_a_token_may_come_in_a_header_and_ends_the_socket_with_itself(hearing: S
     header = {"Authorization": f"Bearer {token}"}
     with hearing.open(f"/ws/orders/{placed.public_id}", additional_headers=header) as socket:
         assert read(socket)["name"] == "snapshot"
-        with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=PATIENCE_S)
-    assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "token expired")
+        assert closed_with(socket) == (4401, "token expired")
 
 
 # spec: S2

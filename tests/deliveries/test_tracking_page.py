@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
 from django.test import Client
 
-from deliveries import carrying, links, location, socket_access
+from deliveries import links, location, socket_access, visitors
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Rating, TrackingLink
 from deliveries.page import watching, words
@@ -18,12 +17,12 @@ from deliveries.page.state import state_of
 from foundation import clock
 from foundation.errors import Problem
 from foundation.models import Event, Role
-from orders import rows
 from orders.lifecycle import OrderStatus
 from orders.models import Order, OrderItem
 from riders.positions import Seen
 from tests.builders import TEST, assigned, moved, near, order, paid_order, ready, rider, searching, signed_in, user
 from tests.calling import call, token_of
+from tests.deliveries.tracking_calls import step
 
 pytestmark = pytest.mark.django_db
 
@@ -58,18 +57,6 @@ def send(placed: Order, what: str, **form: str) -> Any:
 def carried(to: DeliveryStatus = DeliveryStatus.IN_TRANSIT, **facts: Any) -> Delivery:
     delivery = assigned(rider("Ravi Kumar", phone="+919812345610", **facts), searching())
     return delivery if to == DeliveryStatus.ASSIGNED else moved(delivery, to)
-
-
-def step(delivery: Delivery, to: DeliveryStatus) -> None:
-    """One step on."""
-    verbs = {
-        DeliveryStatus.PICKED_UP: carrying.pick_up,
-        DeliveryStatus.IN_TRANSIT: carrying.leave,
-        DeliveryStatus.DELIVERED: carrying.deliver,
-    }
-    with transaction.atomic():
-        placed = rows.lock(delivery.order_id)
-        verbs[to](placed, carrying.lock_of_rider(placed, delivery.rider), by=TEST)
 
 
 # spec: T3
@@ -237,7 +224,7 @@ def test_who_waits_longer_than_promised_is_told():
 def test_a_ticket_opens_its_links_socket_for_a_minute():
     placed = paid_order()
     url = call(None, "get", address(placed) + "/ticket").body["url"]
-    ticket = url.partition("?token=")[2]
+    ticket = url.partition("?ticket=")[2]
     visitor = watching.admit(ticket)
     assert visitor.topic == f"order:{placed.public_id}"
     assert visitor.snapshot() == state(placed)
@@ -248,9 +235,9 @@ def test_a_ticket_opens_its_links_socket_for_a_minute():
             with pytest.raises(Problem) as problem:
                 watching.admit(wrong)
             assert problem.value.status == 401
-    assert visitor.still_welcome()
+    assert visitors.refused([visitor]) == {}
     links.revoke(TrackingLink.objects.get().pk, "leaked", by=TEST)
-    assert not visitor.still_welcome()
+    assert visitors.refused([visitor]) == {visitor: (4403, "link is over")}
     with pytest.raises(links.LinkOver):
         watching.admit(ticket)
 
@@ -258,9 +245,10 @@ def test_a_ticket_opens_its_links_socket_for_a_minute():
 # spec: S1
 def test_neither_link_nor_ticket_opens_the_api():
     placed = paid_order()
-    ticket = call(None, "get", address(placed) + "/ticket").body["url"].partition("?token=")[2]
+    ticket = call(None, "get", address(placed) + "/ticket").body["url"].partition("?ticket=")[2]
     for bearer in (address(placed).rpartition("/")[2], ticket):
         reply = call(None, "get", f"/orders/tracking/{placed.public_id}", authorization=f"Bearer {bearer}")
         assert reply.status == 401
-        with pytest.raises(Problem):
-            socket_access.admit(bearer, placed.public_id)
+        for query in (f"token={bearer}", f"ticket={bearer}"):
+            with pytest.raises(Problem):
+                socket_access.admit(f"/ws/orders/{placed.public_id}", query, {})

@@ -3,12 +3,16 @@
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from deliveries import carrying
+from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation.models import User
+from orders import rows
 from orders.models import Order
 from riders.models import Rider
-from tests.builders import CENTRE, near
+from tests.builders import CENTRE, TEST, near
 from tests.calling import Reply, call
 
 DOOR = near(north_m=2000)
@@ -36,3 +40,15 @@ def status_of(placed: Order) -> str:
 def carrier(delivery: Delivery) -> Rider:
     assert delivery.rider
     return delivery.rider
+
+
+def step(delivery: Delivery, to: DeliveryStatus) -> None:
+    """One step on."""
+    verbs = {
+        DeliveryStatus.PICKED_UP: carrying.pick_up,
+        DeliveryStatus.IN_TRANSIT: carrying.leave,
+        DeliveryStatus.DELIVERED: carrying.deliver,
+    }
+    with transaction.atomic():
+        placed = rows.lock(delivery.order_id)
+        verbs[to](placed, carrying.lock_of_rider(placed, delivery.rider), by=TEST)

@@ -56,6 +56,7 @@ def test_secrets_and_people_are_masked_shapes_and_ids_stay():
         ("sent Authorization: Bearer ab-c.d_e=", f"sent Authorization: Bearer {MASK}"),
         ("Basic QWxhZGRpbjpvcGVu is wrong", f"Basic {MASK} is wrong"),
         ("https://x.example/pp_callback/a/?token=s3cret&v=1", f"https://x.example/pp_callback/a/?token={MASK}&v=1"),
+        ("wss://x.example/ws/stores/a?ticket=eyJ.1:x", f"wss://x.example/ws/stores/a?ticket={MASK}"),
         ("https://x.example/?v=1&api_key=s3cret", f"https://x.example/?v=1&api_key={MASK}"),
         ("order 12 is late", "order 12 is late"),
     ],

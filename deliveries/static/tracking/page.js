@@ -6,7 +6,7 @@
   const LINK_IS_OVER = 4403;
   let state = JSON.parse(document.getElementById("state").textContent);
   let etag = "", asking = false, again = false, gathering = 0, socket = null, waitMs = 1_000, reconnecting = 0, askedAt = 0;
-  let connecting = false, riding = 0;
+  let connecting = false, riding = 0, quietUntil = 0;
 
   // ── showing ────────────────────────────────────────────────────────────────────────────────────────────────
   const pick = path => path.split(".").reduce((value, name) => (value ? value[name] : ""), state) || "";
@@ -78,7 +78,14 @@
   }
 
   // ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────
-  const get = (what, headers = {}) => fetch(main.dataset.base + what, { headers, cache: "no-store" });
+  async function get(what, headers = {}) {
+    const answer = await fetch(main.dataset.base + what, { headers, cache: "no-store" });
+    if (answer.status === 429) { // asked again as soon as it may
+      quietUntil = Date.now() + 1_000 * (answer.headers.get("Retry-After") || 30);
+      askedAt = 0;
+    }
+    return answer;
+  }
 
   function over(status) {
     if (status === 404 || status === 410) location.reload(); // which then says so
@@ -87,6 +94,7 @@
 
   async function ask() {
     if (asking) { again = true; return; }
+    if (Date.now() < quietUntil) return;
     asking = true;
     try {
       do {

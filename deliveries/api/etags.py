@@ -1,0 +1,30 @@
+"""Answers with an ETag: asked often, mostly answered 304."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)
+NOT_MODIFIED = OpenApiResponse(description="Nothing has changed since the `If-None-Match` that you sent.")
+
+
+def answer(request: Request, shown: Mapping[str, Any], *, no_news: Collection[str] = ()) -> Response:
+    """What is shown, or 304. `no_news`: what runs on with the clock, and is no news by itself."""
+    etag = _etag({name: value for name, value in shown.items() if name not in no_news})
+    if etag in (tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")):
+        return Response(status=304, headers={"ETag": etag})
+    return Response(shown, headers={"ETag": etag})
+
+
+def _etag(content: Mapping[str, Any]) -> str:
+    return f'W/"{hashlib.sha256(canonical(content)).hexdigest()[:32]}"'
+
+
+def canonical(data: Any) -> bytes:
+    """JSON by its content: re-serialised by somebody's HTTP library it is still the same."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
