@@ -1,5 +1,5 @@
 """Tables of the orders room: Store, StoreStaff, Customer, Order, OrderItem, Payment, Refund, IntentCancellation,
-PosRelay.
+PosRelay, KitchenPace.
 
 Amounts are integers in minor units of the order's currency; positions are WGS 84 degrees; ids towards the outside are
 `public_id` (ours, unguessable) and `order_id` (the storefront's).
@@ -42,6 +42,10 @@ class Store(models.Model):
         FASTEST = "fastest", "The fastest"
         PREFERRED = "preferred", "In the order of the list"
 
+    class Positions(models.TextChoices):
+        HARD = "hard", "Hard: measured within the geofence, or refused"
+        TOLERANT = "tolerant", "Tolerant: an uncertain position stands if earlier ones bear it out"
+
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
     address = models.CharField(max_length=300, blank=True, default="")
@@ -71,6 +75,12 @@ class Store(models.Model):
         default=0, help_text="Kept when cancelled after acknowledging."
     )
     gps_required = models.BooleanField(null=True, blank=True, help_text="Empty: as configured (GPS_REQUIRED).")
+    position_policy = models.CharField(
+        max_length=8,
+        choices=Positions.choices,
+        default=Positions.HARD,
+        help_text="How positions at pickup and drop-off are judged (docs/eta.md).",
+    )
     carried_by = models.CharField(
         max_length=16, choices=Carriers.choices, default=Carriers.IN_HOUSE_FIRST, help_text="How carriers are chosen."
     )
@@ -304,3 +314,23 @@ class PosRelay(WorkItem):
 
     def __str__(self) -> str:
         return f"{self.kind} order {self.order_id}"
+
+
+class KitchenPace(models.Model):
+    """How long a store takes to prepare an order (orders/kitchens.py), replaced every night. `slot` is an hour of its
+    day (orders/slots.py), None: at any hour; `configured_minutes` its own figure of that night."""
+
+    store = models.ForeignKey(Store, on_delete=models.PROTECT, related_name="+")
+    slot = models.PositiveSmallIntegerField(null=True)
+    minutes = models.FloatField()
+    orders = models.PositiveIntegerField(help_text="That it was learned from.")
+    configured_minutes = models.PositiveIntegerField()
+    learned_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store", "slot"], nulls_distinct=False, name="kitchen_pace_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.minutes:.1f} min at store {self.store_id}"
