@@ -84,24 +84,23 @@ def keep(done: Iterable[Trip], count: int, *, pattern: Delivery) -> None:
             "store_id, distance_m, confirmed_at, ready_at, reached_store_at, picked_up_at, reached_door_at, ended_at"
         )
         with cursor.copy(f"COPY trip ({columns}) FROM STDIN") as copy:
-            for trip in islice(done, count):
+            for trip in sorted(islice(done, count), key=lambda trip: trip.confirmed_at):
                 copy.write_row((
                     trip.store_id, trip.distance_m, trip.confirmed_at, trip.ready_at,
                     trip.reached_store_at if trip.door_seen else None, trip.picked_up_at,
                     trip.reached_door_at if trip.door_seen else None, trip.delivered_at,
                 ))  # fmt: skip
-        numbers = "SELECT coalesce(max(id), 0) FROM orders_order"
-        cursor.execute(numbers)
-        [first] = cursor.fetchone()
+        cursor.execute("SELECT (SELECT max(id) FROM orders_order), (SELECT max(id) FROM deliveries_delivery)")
+        order, delivery = cursor.fetchone()
         of_order = {
-            "id": f"{first} + n", "public_id": "'o_past_' || n", "order_id": "'past-' || n",
-            "stripe_payment_intent": "'pi_past_' || n", "store_id": "trip.store_id", "status": "'delivered'",
+            "id": f"{order} + n", "public_id": f"'o_past_' || {order} + n", "order_id": f"'past-' || {order} + n",
+            "stripe_payment_intent": f"'pi_past_' || {order} + n", "store_id": "trip.store_id", "status": "'delivered'",
             "created_at": "trip.confirmed_at", "confirmed_at": "trip.confirmed_at", "ready_at": "trip.ready_at",
             "picked_up_at": "trip.picked_up_at", "delivered_at": "trip.ended_at", "minimum_prep_minutes": "NULL",
         }  # fmt: skip
         of_delivery = {
-            "id": f"{pattern.pk} + n", "public_id": "gen_random_uuid()", "order_id": f"{first} + n",
-            "external_id": "'past-' || n", "status": "'delivered'", "distance_m": "trip.distance_m",
+            "id": f"{delivery} + n", "public_id": "gen_random_uuid()", "order_id": f"{order} + n",
+            "external_id": f"'past-' || {order} + n", "status": "'delivered'", "distance_m": "trip.distance_m",
             "created_at": "trip.confirmed_at", "picked_up_at": "trip.picked_up_at", "ended_at": "trip.ended_at",
             "reached_store_at": "trip.reached_store_at", "reached_door_at": "trip.reached_door_at",
         }  # fmt: skip
@@ -120,6 +119,6 @@ def _copy(model: type[Model], pk: int, own: dict[str, str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM trip, {table} pattern"
-            " WHERE pattern.id = %s",
+            " WHERE pattern.id = %s ORDER BY n",
             [pk],
         )
