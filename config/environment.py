@@ -288,9 +288,10 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("TRACKING_TILES_CREDIT", "text", "", "Whom the map thanks for its tiles."),
     ],
     "Travel (a simulated city may be faster)": [
-        Variable("TRAVEL_SPEED_M_PER_MIN", "amount", 320.0, "How fast riders get on, for ETAs and dispatch."),
-        Variable("SERVICE_MINUTES", "amount", 4.0, "At the store and at the door, for ETAs."),
+        Variable("TRAVEL_SPEED_M_PER_MIN", "amount", 320.0, "How fast riders get on, until it is learned (D7)."),
+        Variable("SERVICE_MINUTES", "amount", 4.0, "At the store and at the door, until it is learned."),
         Variable("PLAUSIBLE_SPEED_M_PER_S", "amount", 50.0, "Faster jumps between positions are flagged as spoofing."),
+        Variable("LEARN_WEEKS", "count", 8, "Speeds and times are learned every night from so many weeks (D7)."),
         Variable("DISPATCH_LEAD_SECONDS", "amount", 600.0, "How long before an order is ready a rider is looked for."),
     ],
 }

@@ -11,13 +11,13 @@ import uuid
 from collections.abc import Callable, Collection
 from functools import partial
 
-from deliveries import eta, lateness
+from deliveries import eta, pace
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, OfferStatus
 from deliveries.models import Delivery, Offer, Rating
 from foundation import clock
 from notifications.facts import Facts, NoMore
 from notifications.models import Message
-from orders import moves
+from orders import moves, promises
 from orders.acknowledgement import WAITING
 from orders.lifecycle import LIVE as OPEN
 from orders.lifecycle import CarriageState, PaymentState
@@ -77,15 +77,15 @@ def _on_the_way(order: Order, message: Message) -> Facts:
     if order.carriage not in ON_THE_WAY:
         return NoMore(f"the order is {order.status} by now")
     at = clock.now()
-    return {"etaMinutes": eta.minutes_left(lateness.expected_at(order, _delivery(order), at), now=at)}
+    return {"etaMinutes": eta.minutes_left(pace.arrival(order, _delivery(order), now=at), now=at)}
 
 
 def _delayed(order: Order, message: Message) -> Facts:
     if order.status not in OPEN:
         return NoMore(f"the order is {order.status} by now")
     at = clock.now()
-    arrival_at = lateness.expected_at(order, _delivery(order), at)
-    if not lateness.is_behind(order, arrival_at):
+    arrival_at = pace.arrival(order, _delivery(order), now=at)
+    if not promises.is_behind(order, arrival_at):
         return NoMore("it is on time again")
     return {"etaMinutes": eta.minutes_left(arrival_at, now=at)}
 
@@ -150,7 +150,7 @@ def _behind_schedule(order: Order, message: Message) -> Facts:
     delivery = _carries(order, message)
     if delivery is None or delivery.status not in CARRIED:
         return NoMore("it is not theirs any more")
-    behind = lateness.is_behind(order, lateness.expected_at(order, delivery, clock.now()))
+    behind = promises.is_behind(order, pace.arrival(order, delivery, now=clock.now()))
     return AS_WRITTEN if behind else NoMore("it is on time again")
 
 

@@ -53,6 +53,8 @@ PERIODIC: list[Periodic] = [
     Periodic("ask about silent courier jobs", "config.poll_couriers", every_s=30, expires_s=30),
     Periodic("pay the stores", "config.pay_stores", cron="0 2 * * *"),
     Periodic("watch the courier invoices", "config.watch_courier_invoices", cron="30 2 * * *"),
+    Periodic("learn how long kitchens take", "config.learn_kitchens", cron="15 3 * * *"),
+    Periodic("learn how fast we get on", "config.learn_paces", cron="30 3 * * *"),
     Periodic("prove the books", "config.prove_books", cron="0 3 * * *"),
     Periodic("forget old rows", "config.forget_old_rows", cron="0 4 * * *"),
 ]

@@ -268,6 +268,7 @@ TRAVEL_SPEED_M_PER_MIN = read("TRAVEL_SPEED_M_PER_MIN")
 SERVICE_MINUTES = read("SERVICE_MINUTES")
 PLAUSIBLE_SPEED_M_PER_S = read("PLAUSIBLE_SPEED_M_PER_S")
 DISPATCH_LEAD_SECONDS = read("DISPATCH_LEAD_SECONDS")  # look for a rider this long before ready
+LEARN_WEEKS = read("LEARN_WEEKS")
 
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"

@@ -4,8 +4,9 @@ from celery import shared_task
 from django.conf import settings
 
 from config import monitoring, retention
-from deliveries import lateness, requesting
+from deliveries import lateness, pace, requesting
 from foundation import clock
+from orders import kitchens
 from payouts import books, invoices, payouts
 from riders import availability
 
@@ -31,6 +32,18 @@ def poll_couriers() -> None:
 def watch_promises() -> None:
     """SPEC D7: who will be late is told, once."""
     lateness.sweep()
+
+
+@shared_task(name="config.learn_kitchens", ignore_result=True)
+def learn_kitchens() -> None:
+    """SPEC D7: how long stores take, from our own last weeks."""
+    kitchens.learn()
+
+
+@shared_task(name="config.learn_paces", ignore_result=True)
+def learn_paces() -> None:
+    """SPEC D7: how fast orders get from door to door, from our own last weeks."""
+    pace.learn()
 
 
 @shared_task(name="config.pay_stores", ignore_result=True)

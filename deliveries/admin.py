@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from deliveries import by_ops, courier_admin, couriers, fraud, page_admin, stopping
+from deliveries import by_ops, courier_admin, couriers, fraud, pace_admin, page_admin, stopping
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import Decision, Delivery, FraudFlag, Offer
 from foundation import money
@@ -23,7 +23,7 @@ from foundation.errors import Conflict
 from foundation.models import User
 from riders import riders
 
-__all__ = ["page_admin"]  # its pages register themselves
+__all__ = ["pace_admin", "page_admin"]  # their pages register themselves
 
 STOP_CHOICES = [
     (stopping.KEEP, "Keep it: the courier carries it after all"),

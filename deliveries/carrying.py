@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from deliveries import courier_calls, courier_ends, eta, locking, offers, searching, stopping, tracks
+from deliveries import courier_calls, courier_ends, eta, locking, offers, pace, searching, stopping, tracks
 from deliveries.lifecycle import DELIVERY, LIVE, DeliveryStatus
 from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery
 from foundation import clock, events
@@ -181,7 +181,9 @@ def pick_up(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, 
 
     What was handed over was ready, whether the store has said so or not: nobody goes hungry for a forgotten button.
     """
-    _move(delivery, DeliveryStatus.PICKED_UP, picked_up_at=clock.now(), pickup_position=position)
+    reached_at = tracks.first_near(delivery, order.store.point)
+    times = {"picked_up_at": clock.now(), "reached_store_at": reached_at}
+    _move(delivery, DeliveryStatus.PICKED_UP, pickup_position=position, **times)
     _record(order, delivery, "delivery.picked_up", by=by)
     moves.advance(order, preparation=PreparationState.READY, by=by, why="handed to the rider")
     carriage.picked_up(order, delivery.attempt, by=by, eta_minutes=_eta_minutes(order, delivery))
@@ -196,15 +198,15 @@ def leave(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, An
 
 def _eta_minutes(order: Order, delivery: Delivery) -> int:
     now = clock.now()
-    seen = tracks.latest(delivery)
-    return eta.minutes_left(eta.arrival(order, delivery, now=now, position=seen.point if seen else None), now=now)
+    return eta.minutes_left(pace.arrival(order, delivery, now=now), now=now)
 
 
 # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def deliver(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, Any] | None = None) -> None:
     """Handed over (SPEC R6): the rider has earned it and has a place free, the customer is told and asked for a review,
     tracks are cleared."""
-    _end(order, delivery, DeliveryStatus.DELIVERED, by=by, dropoff_position=position)
+    reached_at = tracks.first_near(delivery, order.point, since=delivery.picked_up_at)
+    _end(order, delivery, DeliveryStatus.DELIVERED, by=by, dropoff_position=position, reached_door_at=reached_at)
     carriage.delivered(order, delivery.attempt, by=by)
     if delivery.rider_id is not None:
         referrals.delivered(delivery.rider_id, by=by)

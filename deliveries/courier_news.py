@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.db import connection, transaction
 
-from deliveries import courier_calls, courier_ends, courier_facts, eta, locking, tracks
+from deliveries import courier_calls, courier_ends, courier_facts, eta, locking, pace, tracks
 from deliveries.couriers.base import Company
 from deliveries.evidence import ENDS, CourierNews, Stage
 from deliveries.lifecycle import LIVE, DeliveryStatus
@@ -255,7 +255,7 @@ def _tell_progress(order: Order, delivery: Delivery, new: set[str], facts: couri
 
 def _eta_minutes(order: Order, delivery: Delivery) -> int:
     now = clock.now()
-    return eta.minutes_left(eta.arrival(order, delivery, now=now), now=now)
+    return eta.minutes_left(pace.arrival(order, delivery, now=now), now=now)
 
 
 def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dict[str, str], by: Cause) -> None:

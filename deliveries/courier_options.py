@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from deliveries import breakers, couriers, eta
+from deliveries import breakers, couriers, pace
 from deliveries.choosing import Carriage, Carriers, Option, QuoteState
 from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery
 from foundation.work import OPEN
@@ -25,7 +25,7 @@ def carriage(order: Order, delivery: Delivery, now: datetime) -> Carriage:
         max_fee_minor=store.max_courier_fee_minor,
         max_minutes=store.max_courier_minutes,
         in_house_fee_minor=delivery.fee_minor,
-        in_house_arrival_at=eta.arrival(order, delivery, now=now),
+        in_house_arrival_at=pace.arrival(order, delivery, now=now),
         currency=order.currency,
     )
 

@@ -1,19 +1,34 @@
-"""When an order will be at its door: ready, fetched, carried (SPEC D7 in its simplest sound form).
+"""When an order will be at its door: ready, fetched, carried (SPEC D7).
 
-Straight lines at TRAVEL_SPEED_M_PER_MIN, SERVICE_MINUTES at the store and at the door. Pure: `now` and positions
-come in.
+Ways are straight lines and speeds are straight-line metres per minute: how far streets wind, and what else a rider
+carries, is in the speed that was learned (deliveries/pace.py). Pure: the time, the outlook and positions come in.
 """
 
 import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
-
-from deliveries.lifecycle import DeliveryStatus
+from deliveries.lifecycle import CARRIED, DeliveryStatus
 from deliveries.models import IN_HOUSE, Delivery
 from foundation.geo import Point, haversine_m
-from orders import deadlines
 from orders.models import Order
+from riders.positions import Seen
+
+ON_THE_WAY = (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is expected of one order: when it is ready, and how things go at its store at this hour.
+
+    `at_store_min`: from arriving there (or from ready, if that is later) to having picked up; `at_door_min`: from
+    arriving to having handed over.
+    """
+
+    ready_at: datetime
+    travel_m_per_min: float
+    at_store_min: float
+    at_door_min: float
 
 
 def distance_m(order: Order) -> int | None:
@@ -22,16 +37,25 @@ def distance_m(order: Order) -> int | None:
     return None if store is None or customer is None else round(haversine_m(store, customer))
 
 
-def arrival(order: Order, delivery: Delivery | None, *, now: datetime, position: Point | None = None) -> datetime:
-    """When the customer should have it. `position` is the carrier's, if it is known."""
+def arrival(
+    order: Order, delivery: Delivery | None, outlook: Outlook, *, now: datetime, seen: Seen | None = None
+) -> datetime:
+    """When the customer should have it. `seen`: where its carrier was last, if that is known.
+
+    A carrier who was not heard of since is taken to have gone on: nobody stands still because a phone is silent.
+    """
     if delivery is not None and delivery.courier != IN_HOUSE and delivery.arrival_at and delivery.arrival_at > now:
         return delivery.arrival_at  # the courier's own estimate: it knows its drivers
     store, customer = order.store.point, order.point
-    status = delivery.status if delivery else DeliveryStatus.SEARCHING
-    if status in (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT):
-        return now + _travel(position or store, customer) + _service()
-    fetched = now + _travel(position, store) + _service()
-    return max(fetched, deadlines.expected_ready_at(order)) + _travel(store, customer) + _service()
+    at_door = timedelta(minutes=outlook.at_door_min)
+    if delivery is not None and delivery.status in ON_THE_WAY:
+        since, start = _last_known(delivery, seen, now)
+        return max(now, since + _travel(start or store, customer, outlook)) + at_door
+    reached = now
+    if delivery is not None and delivery.status in CARRIED and seen is not None:
+        reached = max(now, seen.recorded_at + _travel(seen.point, store, outlook))
+    fetched = max(reached, outlook.ready_at) + timedelta(minutes=outlook.at_store_min)
+    return fetched + _travel(store, customer, outlook) + at_door
 
 
 def minutes_left(arrival_at: datetime, *, now: datetime) -> int:
@@ -39,11 +63,15 @@ def minutes_left(arrival_at: datetime, *, now: datetime) -> int:
     return max(1, math.ceil((arrival_at - now).total_seconds() / 60))
 
 
-def _travel(start: Point | None, end: Point | None) -> timedelta:
+def _last_known(delivery: Delivery, seen: Seen | None, now: datetime) -> tuple[datetime, Point | None]:
+    """Since when it is on its way from where. Seen before the pickup: it was at the store then."""
+    picked_up_at = delivery.picked_up_at
+    if seen is None or (picked_up_at is not None and seen.recorded_at < picked_up_at):
+        return min(picked_up_at or now, now), None
+    return min(seen.recorded_at, now), seen.point
+
+
+def _travel(start: Point | None, end: Point | None, outlook: Outlook) -> timedelta:
     if start is None or end is None:
         return timedelta(0)
-    return timedelta(minutes=haversine_m(start, end) / settings.TRAVEL_SPEED_M_PER_MIN)
-
-
-def _service() -> timedelta:
-    return timedelta(minutes=settings.SERVICE_MINUTES)
+    return timedelta(minutes=haversine_m(start, end) / outlook.travel_m_per_min)

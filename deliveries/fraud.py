@@ -19,7 +19,6 @@ from deliveries.position_checks import CONFIRMATIONS, Finding, place_of
 from foundation import clock, events
 from foundation.errors import Invalid
 from foundation.events import Cause
-from foundation.geo import Point
 from foundation.models import User
 from notifications import incidents
 from notifications.models import Severity
@@ -28,7 +27,7 @@ from orders.models import Order
 from riders import riders
 from riders import rows as riders_rows
 from riders.models import Rider
-from riders.positions import PointResult
+from riders.positions import PointResult, Seen
 
 log = structlog.get_logger(__name__)
 KEPT_SIGHTINGS = 20
@@ -57,33 +56,36 @@ class Suspicion:
 
 
 def fake_confirmation(
-    order: Order, delivery: Delivery, rider: Rider, target: str, position: Point, finding: Finding
+    order: Order, delivery: Delivery, rider: Rider, target: str, claim: Seen, finding: Finding
 ) -> FraudFlag:
-    """A confirmation from too far away. More than MAX_FAKE_ATTEMPTS of a rider suspend them until ops decides.
+    """A confirmation from too far away, or from where nothing but the request itself speaks for it. More than
+    MAX_FAKE_ATTEMPTS of a rider suspend them until ops decides.
 
     Order and delivery are locked; the caller lets this commit although it refuses the request. The very same request
     within seconds is a phone that got no answer: it is refused again, and counts once.
     """
     kind, place = CONFIRMATIONS[target].flag, place_of(order, target)
-    at = {"latitude": position.lat, "longitude": position.lng}
+    at = {"latitude": claim.point.lat, "longitude": claim.point.lng}
     repeated = _just_seen(delivery, kind, at)
     if repeated is not None:
         return repeated
-    distance_m = round(finding.distance_m or 0)
     figures = {
         "position": at,
         "place": {"latitude": place.lat, "longitude": place.lng} if place else None,
-        "distance_m": distance_m,
-        "allowed_m": finding.allowed_m,
+        **finding.as_json(),
         "delivery_status": str(delivery.status),
     }
     suspicion = Suspicion(kind, rider, clock.now(), figures)
     flag = raise_flag(suspicion, delivery=delivery, order=order)
     attempts = riders.count_fake_attempt(rider.pk)
-    log.warning("fake_confirmation", rider=rider.pk, order=order.public_id, kind=flag.kind, distance_m=distance_m)
+    log.warning("fake_confirmation", rider=rider.pk, order=order.public_id, kind=flag.kind, **_told(finding))
     if attempts > settings.MAX_FAKE_ATTEMPTS:
         riders.suspend(rider.pk, f"{attempts} confirmations from the wrong place", by=Cause("system", "fraud"))
     return flag
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    return {"rule": str(finding.rule), "nearness": str(finding.nearness), "distance_m": round(finding.distance_m or 0)}
 
 
 def _just_seen(delivery: Delivery, kind: FraudKind, position: dict[str, float]) -> FraudFlag | None:

@@ -1,87 +1,126 @@
 """Whether what was promised will be kept (SPEC D7): a sweep over the orders under way, the most urgent first.
 
-For each it works out when it will arrive, from what is left to do. Expected later than promised: the customer and the
-rider are told, each once. Past the promise: ops has one incident for all of them together, as long as there are any.
+For each it works out when it will arrive, from what is left to do, and writes that down; whoever watches an order whose
+expectation changed is given a hint. Expected later than promised: the customer and the rider are told, each once for a
+promise. Past the promise: ops has one incident for all of them together, as long as there are any.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Count
 
-from deliveries import eta, tracks
+from deliveries import announcing, eta, pace, tracks
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
 from notifications import incidents, messages
-from notifications.models import Severity
+from notifications.models import Incident, IncidentStatus, Severity
 from orders import promises
 from orders.models import Order
 
-MOST = 1_000
-GRACE = timedelta(minutes=2)  # estimates are not better than this
-ON_THE_WAY = (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT)
+MOST = 20_000
+AT_ONCE = 500
+COUNTED_TO = 1_000
+NEWS = "delivery:eta"
 ORDERS_LATE = "orders_late"
+ENDED_BADLY = (DeliveryStatus.FAILED, DeliveryStatus.RETURNED)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One order under way, the delivery that is about it now, and when it will arrive."""
+
+    order: Order
+    delivery: Delivery | None
+    arrival_at: datetime
+
+    @property
+    def behind(self) -> bool:
+        return promises.is_behind(self.order, self.arrival_at)
 
 
 def sweep() -> int:
     """Look at every order under way. Returns how many are expected late."""
     now = clock.database_now()
-    orders = list(promises.under_way(MOST))
-    deliveries = _live_deliveries(orders)
-    behind = sum(_look(order, deliveries.get(order.pk), now) for order in orders)
+    behind, hints = 0, list[announcing.Hint]()
+    for orders in _in_parts(promises.under_way(MOST)):
+        expected = _expected(orders, now)
+        news = promises.expect({one.order.pk: one.arrival_at for one in expected})
+        hints += [_hint(one.order) for one in expected if one.order.pk in news]
+        behind += _warn([one for one in expected if one.behind], now)
+    if hints:
+        announcing.publish(hints)
     _report(now)
     return behind
 
 
-def _live_deliveries(orders: Sequence[Order]) -> dict[int, Delivery]:
-    live = Delivery.objects.filter(order__in=orders, status__in=LIVE).select_related("rider")
-    return {delivery.order_id: delivery for delivery in live}
+def _in_parts(order_ids: Sequence[int]) -> Iterator[list[Order]]:
+    for start in range(0, len(order_ids), AT_ONCE):
+        part = order_ids[start : start + AT_ONCE]
+        yield list(Order.objects.filter(pk__in=part).select_related("store", "customer"))
 
 
-def _look(order: Order, delivery: Delivery | None, now: datetime) -> bool:
-    arrival_at = expected_at(order, delivery, now)
-    promises.expect(order, arrival_at)
-    if not is_behind(order, arrival_at):
-        return False
+def _expected(orders: Sequence[Order], now: datetime) -> list[Expected]:
+    live = Delivery.objects.filter(order__in=[order.pk for order in orders], status__in=LIVE).select_related("rider")
+    deliveries = {delivery.order_id: delivery for delivery in live}
+    seen = tracks.latest_of([delivery.pk for delivery in deliveries.values() if delivery.status in CARRIED])
+    outlooks = pace.outlooks(orders, now=now)
+    found = []
+    for order in orders:
+        delivery = deliveries.get(order.pk)
+        last = seen.get(delivery.pk) if delivery else None
+        found.append(Expected(order, delivery, eta.arrival(order, delivery, outlooks[order.pk], now=now, seen=last)))
+    return found
+
+
+def _hint(order: Order) -> announcing.Hint:
+    """An expectation has no version: who hears of it reads the order again."""
+    return {"topic": announcing.order_topic(order.public_id), "version": None, "name": NEWS}
+
+
+# ── telling, once ────────────────────────────────────────────────────────────────────────────────────────────────
+def _warn(behind: Sequence[Expected], now: datetime) -> int:
+    """The dedupe keys of the messages make it once, however often expectations cross the promise."""
+    if not behind:
+        return 0
+    failed = Delivery.objects.filter(order__in=[one.order.pk for one in behind], status__in=ENDED_BADLY)
+    failures = dict(failed.order_by().values_list("order_id").annotate(Count("id")))
     with transaction.atomic():
-        promises.warn(order, eta.minutes_left(arrival_at, now=now))
-        _urge(order, delivery)
-    return True
-
-
-def expected_at(order: Order, delivery: Delivery | None, now: datetime) -> datetime:
-    """When it will arrive, with its live delivery (None: there is none), from where the carrier is if that is known."""
-    seen = tracks.latest(delivery) if delivery is not None and delivery.status in ON_THE_WAY else None
-    return eta.arrival(order, delivery, now=now, position=seen.point if seen else None)
-
-
-def is_behind(order: Order, arrival_at: datetime) -> bool:
-    return order.promised_at is not None and arrival_at > order.promised_at + GRACE
+        for one in behind:
+            minutes = eta.minutes_left(one.arrival_at, now=now)
+            promises.warn(one.order, minutes, failures=failures.get(one.order.pk, 0))
+            _urge(one.order, one.delivery)
+    return len(behind)
 
 
 def _urge(order: Order, delivery: Delivery | None) -> None:
-    if delivery is None or delivery.rider is None or delivery.status not in CARRIED:
+    if delivery is None or delivery.rider is None or delivery.status not in CARRIED or order.promised_at is None:
         return
     messages.send(
         delivery.rider.recipient_id,
         "delivery.behind_schedule",
         {"orderId": order.public_id, "store": order.store.name},
-        dedupe=f"delivery:{delivery.pk}",
+        dedupe=f"delivery:{delivery.pk}:{order.promised_at:{promises.TO_THE_SECOND}}",
         order_ref=order.public_id,
     )
 
 
 def _report(now: datetime) -> None:
-    """Any number of late orders is one incident, and none of them is none."""
-    late = promises.late(now, MOST)
+    """Any number of late orders is one incident, and none of them is none. It counts up when the number changes."""
+    late = promises.late(now)[:COUNTED_TO].count()
     if not late:
         incidents.resolve_key(ORDERS_LATE, "everything is on time again")
+        return
+    standing = Incident.objects.filter(dedupe_key=ORDERS_LATE).exclude(status=IncidentStatus.RESOLVED).first()
+    if standing is not None and standing.detail == {"late": late}:
         return
     incidents.open(
         ORDERS_LATE,
         severity=Severity.WARNING,
-        title=f"{late}{'+' if late >= MOST else ''} orders are later than promised",
+        title=f"{late}{'+' if late >= COUNTED_TO else ''} orders are later than promised",
         dedupe=ORDERS_LATE,
         detail={"late": late},
     )

@@ -1,5 +1,5 @@
-"""Tables of the road: Delivery, Decision, Offer, CourierQuote, CourierCall, Breaker, Track, FraudFlag, TrackingLink,
-Rating.
+"""Tables of the road: Delivery, Decision, Offer, CourierQuote, CourierCall, Breaker, Track, Pace, FraudFlag,
+TrackingLink, Rating.
 
 Distances are metres, fees minor units of the order's currency.
 """
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, FlagStatus, OfferStatus
 from foundation.models import User
 from foundation.work import OPEN, WorkItem
-from orders.models import Order
+from orders.models import Order, Store
 from riders.models import Rider
 
 IN_HOUSE = "in_house"
@@ -47,8 +47,10 @@ class Delivery(WorkItem):
     pickup_position = models.JSONField(null=True, blank=True)
     dropoff_position = models.JSONField(null=True, blank=True)
     assigned_at = models.DateTimeField(null=True, blank=True)
+    reached_store_at = models.DateTimeField(null=True, blank=True, help_text="Seen there first, by the tracks.")
     picked_up_at = models.DateTimeField(null=True, blank=True)
     in_transit_at = models.DateTimeField(null=True, blank=True)
+    reached_door_at = models.DateTimeField(null=True, blank=True, help_text="Seen there first, by the tracks.")
     ended_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -285,6 +287,28 @@ class Track(models.Model):
 
     def __str__(self) -> str:
         return f"track point {self.pk}"
+
+
+class Pace(models.Model):
+    """How fast things go (deliveries/pace.py), replaced every night. None: all stores, or any hour of the day
+    (orders/slots.py); `configured_m_per_min` is the setting of that night."""
+
+    store = models.ForeignKey(Store, null=True, on_delete=models.PROTECT, related_name="+")
+    slot = models.PositiveSmallIntegerField(null=True)
+    travel_m_per_min = models.FloatField(help_text="In a straight line.")
+    at_store_min = models.FloatField()
+    at_door_min = models.FloatField()
+    trips = models.PositiveIntegerField(help_text="That the speed was learned from.")
+    store_stops = models.PositiveIntegerField()
+    door_stops = models.PositiveIntegerField()
+    configured_m_per_min = models.FloatField()
+    learned_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["store", "slot"], nulls_distinct=False, name="pace_once")]
+
+    def __str__(self) -> str:
+        return f"{self.travel_m_per_min:.0f} m/min"
 
 
 class FraudKind(models.TextChoices):

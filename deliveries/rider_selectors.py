@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from deliveries import access, eta, tracks
+from deliveries import access, pace
 from deliveries.lifecycle import CARRIED, RIDER_WORDS, DeliveryStatus, OfferStatus
 from deliveries.models import Delivery, Offer
 from foundation import clock
@@ -59,8 +59,7 @@ class Task:
 
     @property
     def arrival_at(self) -> datetime:
-        seen = None if self.offer else tracks.latest(self.delivery)
-        return eta.arrival(self.order, self.delivery, now=clock.now(), position=seen.point if seen else None)
+        return pace.arrival(self.order, self.delivery, now=clock.now())
 
     @property
     def timeline(self) -> list[dict[str, Any]]:

@@ -4,22 +4,22 @@ The riders' API and the tracking API both come through here, so that both check 
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import structlog
 from django.db import transaction
 
-from deliveries import access, carrying, fraud, location, position_checks
+from deliveries import access, carrying, fraud, location, position_checks, tracks
 from deliveries.lifecycle import CARRIED, DELIVERY, RIDER_WORDS, DeliveryStatus
 from deliveries.models import Delivery
 from deliveries.position_checks import CONFIRMATIONS, Finding, Nearness
 from foundation import clock, events
 from foundation.errors import Conflict, IllegalMove, Invalid, Problem
 from foundation.events import Cause
-from foundation.geo import Point
 from foundation.models import Event
 from orders import rows
-from orders.models import Order
+from orders.models import Order, Store
 from riders import positions
 from riders.models import Rider
 from riders.positions import PointVerdict, Seen
@@ -32,15 +32,16 @@ STEPS: dict[str, Callable[..., None]] = {
 }
 
 
-def take(order_id: int, rider: Rider, target: DeliveryStatus, position: Point | None, *, by: Cause) -> Delivery:
-    """The rider says that `target` is reached. Returns the delivery as it then is.
+def take(order_id: int, rider: Rider, target: DeliveryStatus, claim: Seen | None, *, by: Cause) -> Delivery:
+    """The rider says that `target` is reached, and where that is (`claim`). Returns the delivery as it then is.
 
     Saying again what already is so changes nothing and succeeds: the first answer may have been lost on the way.
     Raises Forbidden (somebody else's), IllegalMove (not the next step), Conflict (the order was called off), and
     Problem with the contract's FAKE_…_DETECTED codes, whose flag outlives the refusal.
     """
-    if position is not None:
-        _look_at(order_id, rider, position)
+    asked_at = clock.database_now()
+    if claim is not None:
+        _look_at(order_id, rider, claim)
     with transaction.atomic():
         order = rows.lock(order_id)
         delivery = carrying.lock_of_rider(order, rider)
@@ -49,10 +50,10 @@ def take(order_id: int, rider: Rider, target: DeliveryStatus, position: Point | 
         if _is_so_already(delivery, target):
             return delivery
         _require_next(order, delivery, target)
-        refusal = _refusal(order, delivery, rider, target, position)
+        finding = _found(order, delivery, target, claim, asked_at)
+        refusal = _refusal(order, delivery, rider, target, claim, finding)
         if refusal is None:
-            finding = position_checks.check(order, target, position)
-            STEPS[target](order, delivery, by=by, position=_kept(position, finding))
+            STEPS[target](order, delivery, by=by, position=_kept(claim, finding))
     if refusal is not None:  # only now: the flag has been committed
         raise refusal
     return delivery
@@ -82,16 +83,26 @@ def _require_next(order: Order, delivery: Delivery, target: DeliveryStatus) -> N
         raise Conflict("This order was cancelled", code="ORDER_CANCELLED")
 
 
+def _found(order: Order, delivery: Delivery, target: str, claim: Seen | None, asked_at: datetime) -> Finding:
+    """What the position says by the store's rule. What we saw of the rider counts as far as it came before the request:
+    who asks does not bear himself out."""
+    place, rule = position_checks.place_of(order, target), Store.Positions(order.store.position_policy)
+    finding = position_checks.measure(place, claim, rule, now=asked_at)
+    if finding.nearness != Nearness.UNCERTAIN or place is None or target not in CONFIRMATIONS:
+        return finding
+    sightings = tracks.received(delivery, since=asked_at - position_checks.LATELY, before=asked_at)
+    return position_checks.weigh(finding, place, sightings, now=asked_at)
+
+
 def _refusal(
-    order: Order, delivery: Delivery, rider: Rider, target: DeliveryStatus, position: Point | None
+    order: Order, delivery: Delivery, rider: Rider, target: DeliveryStatus, claim: Seen | None, finding: Finding
 ) -> Problem | None:
     """Why this confirmation cannot stand (and the flag is raised), or None."""
     confirmation = CONFIRMATIONS.get(target)
     if confirmation is None:
         return None
-    finding = position_checks.check(order, target, position)
-    if position is not None and finding.nearness == Nearness.FAR:
-        fraud.fake_confirmation(order, delivery, rider, target, position, finding)
+    if claim is not None and finding.refused:
+        fraud.fake_confirmation(order, delivery, rider, target, claim, finding)
         return Problem(confirmation.message, code=confirmation.code)
     if finding.nearness == Nearness.NEAR:
         return None
@@ -101,25 +112,21 @@ def _refusal(
     return None
 
 
-def _look_at(order_id: int, rider: Rider, position: Point) -> None:
+def _look_at(order_id: int, rider: Rider, claim: Seen) -> None:
     """The position is a sighting like any other: it moves the rider's spot, or shows an impossible jump.
 
     Before the step's own transaction, since the spot is locked after everything else. One on a confirmation that is
     then refused is as good as any: it says where the rider is.
     """
-    now = clock.now()
-    [result] = positions.seen(rider.pk, [Seen(position, now)], now=now)
+    [result] = positions.seen(rider.pk, [claim], now=clock.now())
     if result.verdict == PointVerdict.IMPOSSIBLE:
         carried = Delivery.objects.filter(order=order_id, rider=rider, status__in=CARRIED).only("pk").first()
         if carried is not None:
             fraud.jump(rider, result, order_id=order_id, delivery_id=carried.pk)
 
 
-def _kept(position: Point | None, finding: Finding) -> dict[str, Any]:
+def _kept(claim: Seen | None, finding: Finding) -> dict[str, Any]:
     """What stands in `pickup_position` and `dropoff_position`."""
-    kept: dict[str, Any] = {"nearness": str(finding.nearness)}
-    if position is not None:
-        kept |= {"latitude": position.lat, "longitude": position.lng}
-    if finding.distance_m is not None:
-        kept["distance_m"] = round(finding.distance_m)
-    return kept
+    if claim is None:
+        return finding.as_json()
+    return {**finding.as_json(), "latitude": claim.point.lat, "longitude": claim.point.lng}

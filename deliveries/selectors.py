@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from deliveries import eta, links, tracks
+from deliveries import links, pace, tracks
 from deliveries.lifecycle import CARRIED, DeliveryStatus
 from deliveries.models import IN_HOUSE, Delivery
 from foundation import clock
@@ -117,7 +117,7 @@ class Tracking:
         order = self.order
         if order.status not in LIVE or order.status == OrderStatus.PENDING:
             return None
-        return eta.arrival(order, self.delivery, now=self.now, position=self.seen.point if self.seen else None)
+        return pace.arrival(order, self.delivery, now=self.now, seen=self.seen)
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, FlagStatus
 from deliveries.models import Delivery, FraudFlag, Track
-from foundation.geo import Point
+from deliveries.position_checks import Sighting
+from foundation.geo import Point, haversine_m
 from riders.positions import Seen
 
 # FOR SHARE waits for whoever is just ending one of these deliveries, and then does not find it any more: no point is
@@ -71,6 +73,16 @@ def keep(points: Mapping[int, Sequence[Seen]], *, wait: bool = True) -> tuple[li
     return fetched, {row[0] for row in rows if not row[6]}
 
 
+_LATEST = """
+    SELECT d.id, t.latitude, t.longitude, t.recorded_at, t.accuracy_m
+    FROM deliveries_delivery d CROSS JOIN LATERAL (
+        SELECT * FROM deliveries_track
+        WHERE delivery_id = d.id AND rider_id IS NOT DISTINCT FROM d.rider_id ORDER BY recorded_at DESC LIMIT 1
+    ) t
+    WHERE d.id = ANY(%s)
+"""
+
+
 def latest(delivery: Delivery) -> Seen | None:
     """Where the one who carries it now was last."""
     row = (
@@ -80,6 +92,33 @@ def latest(delivery: Delivery) -> Seen | None:
         .first()
     )
     return None if row is None else Seen(Point(row[0], row[1]), row[2], row[3])
+
+
+def latest_of(delivery_ids: Sequence[int]) -> dict[int, Seen]:
+    """The same for many deliveries in one query, by the delivery's id; those that were not seen are not there."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LATEST, [list(delivery_ids)])
+        return {row[0]: Seen(Point(row[1], row[2]), row[3], row[4]) for row in cursor.fetchall()}
+
+
+def received(delivery: Delivery, *, since: datetime, before: datetime) -> list[Sighting]:
+    """What reached us between these times of where its carrier was, by our clock."""
+    rows = Track.objects.filter(
+        delivery=delivery, rider=delivery.rider_id, received_at__gte=since, received_at__lt=before
+    ).values_list("latitude", "longitude", "recorded_at", "accuracy_m", "received_at")
+    return [Sighting(Seen(Point(lat, lng), at, accuracy_m), arrived) for lat, lng, at, accuracy_m, arrived in rows]
+
+
+def first_near(delivery: Delivery, place: Point | None, *, since: datetime | None = None) -> datetime | None:
+    """When the one who carries it was first seen within the geofence of `place`; None: never, as far as we know."""
+    if place is None:
+        return None
+    points = Track.objects.filter(delivery=delivery, rider=delivery.rider_id).order_by("recorded_at")
+    if since is not None:
+        points = points.filter(recorded_at__gte=since)
+    rows = points.values_list("latitude", "longitude", "recorded_at")
+    near = (at for lat, lng, at in rows if haversine_m(Point(lat, lng), place) <= settings.GEOFENCE_M)
+    return next(near, None)
 
 
 def clear(delivery: Delivery) -> int:

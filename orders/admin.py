@@ -3,6 +3,7 @@
 The list of orders is filtered and ordered by indexed columns only, and its search box takes exact ids.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,11 +21,12 @@ from foundation import clock, money
 from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
 from foundation.errors import IllegalMove, Invalid
 from foundation.work import WorkItem, WorkState
-from orders import cancelling, lines, moves, refunds, rows, selectors, stores, substitutions, verdicts
+from orders import cancelling, lines, moves, promises, refunds, rows, selectors, stores, substitutions, verdicts
 from orders.lifecycle import LIVE, OrderStatus, Preference
 from orders.models import (
     Customer,
     IntentCancellation,
+    KitchenPace,
     Order,
     Payment,
     PosRelay,
@@ -35,6 +37,7 @@ from orders.models import (
 )
 from orders.substitutions import Decision as Answer
 
+PROGRESS = "progress"
 AGES = {"1h": ("Last hour", 1), "24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 24 * 7)}
 BY_HAND = (
     OrderStatus.STORE_NOTIFIED,
@@ -50,7 +53,8 @@ NOTES = {lines.State.REPLACED: " (replaced)", lines.State.LEFT_OUT: " (left out)
 
 
 class AgeFilter(SimpleListFilter):
-    """By the index on created_at. Nobody asks: the last 24 hours; a search looks everywhere."""
+    """By the index on created_at. Nobody asks: the last 24 hours, or all that is under way (few, however old); a search
+    looks everywhere."""
 
     title = "age"
     parameter_name = "age"
@@ -59,37 +63,54 @@ class AgeFilter(SimpleListFilter):
         return [*((key, label) for key, (label, _) in AGES.items()), ("all", "All")]
 
     def choices(self, changelist: Any) -> Any:
-        chosen = self.value() or "24h"
+        chosen = self.value() or _usual_age(changelist.params)
         for key, label in self.lookup_choices:
             query = changelist.get_query_string({self.parameter_name: key})
             yield {"selected": key == chosen, "query_string": query, "display": label}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        key = self.value() or "24h"
+        key = self.value() or _usual_age(request.GET)
         if key not in AGES or request.GET.get("q"):
             return queryset
         return queryset.filter(created_at__gte=clock.now() - timedelta(hours=AGES[key][1]))
 
 
+def _usual_age(asked: Mapping[str, Any]) -> str:
+    return "all" if asked.get(PROGRESS) else "24h"
+
+
 class ProgressFilter(SimpleListFilter):
-    """What is under way, and what of it is later than promised; both by the index on the status."""
+    """What is under way, and what of it is later than promised or will be; by partial indexes over what is live, and
+    shown by what was promised first (OrderAdmin.get_ordering)."""
 
     title = "progress"
-    parameter_name = "progress"
+    parameter_name = PROGRESS
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Under way"), ("late", "Late")]
+        return [("open", "Under way"), ("at_risk", "At risk or late"), ("late", "Late")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() is None:
-            return queryset
-        under_way = queryset.filter(status__in=LIVE)
-        return under_way.filter(promised_at__lt=clock.now()) if self.value() == "late" else under_way
+        if self.value() == "at_risk":
+            return queryset & promises.at_risk(clock.now())
+        if self.value() == "late":
+            return queryset & promises.late(clock.now())
+        return queryset.filter(status__in=LIVE) if self.value() == "open" else queryset
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    list_display = ("order_id", "status", "store", "shown_total", "shown_refunded", "created_at", "public_id")
+    list_display = (
+        "order_id",
+        "status",
+        "store",
+        "promised",
+        "expected",
+        "behind",
+        "shown_total",
+        "shown_refunded",
+        "created_at",
+        "public_id",
+    )
     list_filter = (AgeFilter, ProgressFilter, "status")
     list_select_related = ("store",)
     ordering = ("-created_at",)
@@ -106,6 +127,24 @@ class OrderAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Order], bool]:
         text = search_term.strip()
         return (queryset.filter(selectors.matching(text)) if text else queryset), False
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Of what is under way the longest due stands first."""
+        return ("promised_at",) if request.GET.get(PROGRESS) else ("-created_at",)
+
+    @admin.display(description="promised")
+    def promised(self, order: Order) -> str:
+        return f"{order.promised_at:%H:%M}" if order.promised_at else "–"
+
+    @admin.display(description="expected")
+    def expected(self, order: Order) -> str:
+        return f"{order.eta_at:%H:%M}" if order.eta_at and order.status in LIVE else "–"
+
+    @admin.display(description="behind")
+    def behind(self, order: Order) -> str:
+        """How many minutes later than promised it is, or is expected to be."""
+        minutes = promises.minutes_behind(order, clock.now())
+        return f"{minutes} min" if minutes > 0 else ""
 
     @admin.display(description="total")
     def shown_total(self, order: Order) -> str:
@@ -214,12 +253,12 @@ def _minor(amount: Decimal, currency: str) -> int:
 
 @admin.register(Store)
 class StoreAdmin(ReadOnlyAdmin):
-    list_display = ("name", "slug", "is_available", "pos_kind", "currency", "commission_bps", "preparation_minutes")
+    list_display = ("name", "slug", "is_available", "pos_kind", "currency", "position_policy", "preparation_minutes")
     list_filter = ("is_available", "pos_kind")
     ordering = ("-id",)
     search_fields = ("slug__exact", "name__startswith")
     exclude = ("pos_callback_token",)  # a credential
-    actions = ("open_store", "close_store")
+    actions = ("open_store", "close_store", "judge_positions")
     has_availability_permission = may("orders.change_store")
 
     @reasoned_action("Take orders again", permission="availability")
@@ -229,6 +268,17 @@ class StoreAdmin(ReadOnlyAdmin):
     @reasoned_action("Take no more orders", permission="availability")
     def close_store(self, store: Store, decision: Decision) -> str:
         return _set_available(store, False, decision)
+
+    @reasoned_action(
+        "Say how positions at pickup and drop-off are judged",
+        permission="availability",
+        fields={"policy": lambda: forms.ChoiceField(choices=Store.Positions.choices, widget=forms.RadioSelect)},
+    )
+    def judge_positions(self, store: Store, decision: Decision) -> str:
+        policy = Store.Positions(decision.fields["policy"])
+        if not stores.set_position_policy(store, policy, decision.by, why=decision.reason):
+            raise IllegalMove("nothing to change")
+        return f"judges positions: {policy}"
 
 
 def _set_available(store: Store, available: bool, decision: Decision) -> str:
@@ -296,3 +346,13 @@ class PosRelayAdmin(WorkAdmin):
 @admin.register(IntentCancellation)
 class IntentCancellationAdmin(WorkAdmin):
     list_display = ("order", "state", "retry_count", "due_at", "error_message")
+
+
+@admin.register(KitchenPace)
+class KitchenPaceAdmin(ReadOnlyAdmin):
+    """What was learned last night; `slot` is the hour of the store's day, from 24 on at the weekend."""
+
+    list_display = ("store", "slot", "minutes", "orders", "configured_minutes", "learned_at")
+    list_select_related = ("store",)
+    ordering = ("-id",)
+    search_fields = ("store__slug__exact",)

@@ -6,7 +6,7 @@ The jobs are looked at in orders/reactions.py and read what is true then; nobody
 from datetime import datetime, timedelta
 
 from foundation import events, jobs
-from orders import telling
+from orders import kitchens, telling
 from orders.lifecycle import PREPARATION, PreparationState
 from orders.models import Order
 
@@ -60,12 +60,12 @@ def _told_at(order: Order) -> datetime:
     return order.notified_at or order.created_at
 
 
-def expected_ready_at(order: Order) -> datetime:
-    """When the food is, or should be, ready: the store's word for this order, else its usual time."""
+def expected_ready_at(order: Order, usual_minutes: float | None = None) -> datetime:
+    """When the food is, or should be, ready: the store's word for this order, else its usual time at that hour
+    (orders/kitchens.py), which who asks about many orders looks up for all of them."""
     if order.ready_at:
         return order.ready_at
-    minutes = order.minimum_prep_minutes
+    minutes: float | None = order.minimum_prep_minutes
     if minutes is None:
-        minutes = order.store.preparation_minutes
-    since = order.confirmed_at or order.notified_at or order.paid_at or order.created_at
-    return since + timedelta(minutes=minutes)
+        minutes = kitchens.usual_minutes([order])[order.pk] if usual_minutes is None else usual_minutes
+    return kitchens.begun_at(order) + timedelta(minutes=minutes)

@@ -78,6 +78,20 @@ def set_available(store: Store, available: bool, by: Cause, why: str = "") -> bo
     return True
 
 
+def set_position_policy(store: Store, policy: Store.Positions, by: Cause, why: str = "") -> bool:
+    """How positions at its pickups and drop-offs are judged from now on. Returns whether that changed anything."""
+    with transaction.atomic():
+        row = Store.objects.select_for_update(no_key=True, of=("self",)).get(pk=store.pk)
+        if row.position_policy == policy:
+            return False
+        before, row.position_policy = row.position_policy, policy
+        store.position_policy = policy
+        row.save(update_fields=["position_policy"])
+        data = {"from": str(before), "to": str(policy), "why": why}
+        events.record("store.position_policy_changed", row, by=by, data=data)
+    return True
+
+
 def is_open(store: Store, at: datetime) -> bool:
     """By its hours, in its own time zone, past midnight too; without hours a store is always open."""
     hours: Hours = store.opening_hours

@@ -3,7 +3,7 @@
 They go through the rooms' own verbs wherever there is one, so that what they build could exist.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -27,6 +27,7 @@ from orders.placing import Item
 from orders.pos import petpooja
 from riders import availability, capacity, riders
 from riders.models import Rider
+from riders.positions import Seen
 
 TEST = Cause("system", "test")
 CENTRE = Point(12.9716, 77.5946)  # Bengaluru
@@ -36,6 +37,11 @@ _numbers = count(1)
 def near(point: Point = CENTRE, *, north_m: float = 0.0, east_m: float = 0.0) -> Point:
     """The point so many metres to the north and east (good to a metre over a city)."""
     return Point(point.lat + north_m / 111_195, point.lng + east_m / (111_195 * 0.9745))
+
+
+def says_at(point: Point, *, accuracy_m: float | None = None, ago_s: float = 0.0) -> Seen:
+    """A phone's word that its rider is (or was, `ago_s` ago) there."""
+    return Seen(point, clock.now() - timedelta(seconds=ago_s), accuracy_m)
 
 
 # ── riders ───────────────────────────────────────────────────────────────────────────────────────────────────────

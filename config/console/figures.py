@@ -16,6 +16,7 @@ from foundation import money
 from foundation.lanes import all_lanes
 from foundation.work import WorkState
 from notifications.models import Incident, IncidentStatus
+from orders import promises
 from orders.lifecycle import LIVE, OrderStatus
 from orders.models import Order
 from payouts.lifecycle import PayoutStatus
@@ -56,7 +57,7 @@ def listed(model: str, **filters: Any) -> str:
 
 
 def figures(now: datetime) -> list[Figure]:
-    late = bounded(Order.objects.filter(status__in=LIVE, promised_at__lt=now))
+    late, at_risk = bounded(promises.late(now)), bounded(promises.at_risk(now))
     flags = bounded(FraudFlag.objects.filter(status=FlagStatus.OPEN))
     failed = bounded(Delivery.objects.filter(status=DeliveryStatus.FAILED, created_at__gte=today(now)))
     incidents = bounded(Incident.objects.exclude(status=IncidentStatus.RESOLVED))
@@ -70,9 +71,10 @@ def figures(now: datetime) -> list[Figure]:
         _count(
             "On the road or in the kitchen",
             bounded(Order.objects.filter(status__in=LIVE)),
-            listed("orders_order", progress="open", age="all"),
+            listed("orders_order", progress="open"),
         ),
-        _count("Late", late, listed("orders_order", progress="late", age="all"), alarm=late > 0),
+        _count("Late", late, listed("orders_order", progress="late"), alarm=late > 0),
+        _count("At risk or late", at_risk, listed("orders_order", progress="at_risk"), warn=at_risk > 0),
         _count("Riders online", bounded(RiderSpot.objects.all()), listed("riders_rider", is_online__exact=1)),
         _count(
             "Open fraud flags", flags, listed("deliveries_fraudflag", status__exact=FlagStatus.OPEN), warn=flags > 0
@@ -130,7 +132,7 @@ def state(now: datetime) -> dict[str, Any]:
     by_status = dict(live.order_by().values_list("status").annotate(orders=Count("id")))
     return {
         "open": {status: by_status[status] for status in LIVE_IN_ORDER if status in by_status},
-        "late": bounded(live.filter(promised_at__lt=now)),
+        "late": bounded(promises.late(now)),
         "backlog": sum(monitoring.backlog().values()),
     }
 

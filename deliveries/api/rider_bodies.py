@@ -5,9 +5,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from deliveries.api.claims import ClaimSerializer
 from deliveries.lifecycle import RIDER_WORDS, DeliveryStatus
 from foundation.api.fields import Moment, Number, Text
-from riders.api.fields import PositionSerializer, latitude, longitude
+from riders.api.fields import latitude, longitude
 
 WORDS = sorted(RIDER_WORDS.values())
 MAX_REASON = 200
@@ -117,8 +118,11 @@ STEPS = {RIDER_WORDS[status]: status for status in _STEPS}
 STEP_WORDS = list(STEPS)
 
 
-class RiderStepWished(PositionSerializer):
+class RiderStepWished(ClaimSerializer):
+    time_field = "recordedAt"
+
     status = serializers.ChoiceField(choices=STEP_WORDS)
+    recordedAt = Moment(source="recorded_at", required=False, allow_null=True, help_text="When the phone took it.")
 
 
 class OfferRejection(serializers.Serializer):

@@ -88,11 +88,13 @@ class StatusView(RiderView):
     def patch(self, request: Request, order_id: str) -> Response:
         """Take the next step: ASSIGNED → PICKED_UP → OUT_FOR_DELIVERY → DELIVERED.
 
-        Pickup and delivery are confirmed within 100 m of the place; farther away they are refused and flagged. The
-        status that already is may be sent again (the first answer may have been lost): it changes nothing.
+        Pickup and delivery are confirmed within 100 m of the place; farther away they are refused and flagged. What
+        `accuracy` says matters where the store's policy allows for drift; a position of minutes ago is no position of
+        now (400). The status that already is may be sent again (the first answer may have been lost): it changes
+        nothing.
         """
         wish = read(RiderStepWished, request.data)
         order = rows.find(None, order_id)
-        rider_steps.take(order.pk, self.rider, STEPS[wish["status"]], wish["position"], by=self.by)
+        rider_steps.take(order.pk, self.rider, STEPS[wish["status"]], wish["claim"], by=self.by)
         data = RiderStep(rider_selectors.task_of(self.rider, order_id)).data
         return answer(f"Order status updated to {wish['status']}", data)

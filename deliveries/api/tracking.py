@@ -111,8 +111,9 @@ class OrderView(TrackingView):
     )
     def get(self, request: Request, order_id: str) -> Response:
         """The order as it stands, its history, who carries it and, while it is on its way, where. Has an ETag."""
-        shown = OrderTracking(Tracking(self.order(order_id), self.user)).data
-        return etags.answer(request, shown, no_news=("eta",))
+        order = self.order(order_id)
+        shown = OrderTracking(Tracking(order, self.user)).data
+        return etags.answer(request, shown, instead={"eta": clock.wire(order.eta_at)})
 
 
 class StatusView(TrackingView):
@@ -129,17 +130,17 @@ class StatusView(TrackingView):
         wish = read(StatusBody, request.data)
         order, target = self.order(order_id), STATUSES[wish["status"]]
         if self.user.role == Role.RIDER:
-            self._ride(order, target, wish["position"])
+            self._ride(order, target, wish["claim"])
         elif target == OrderStatus.DELIVERY_FAILED and self.user.role in OPS_ROLES:
             by_ops.fail(order.pk, wish["reason"], by=self.by)
         else:
             store_steps.take(order.pk, target, by=self.by, role=Role(self.user.role), reason=wish["reason"])
         return self.answer(order)
 
-    def _ride(self, order: Order, target: OrderStatus, position: geo.Point | None) -> None:
+    def _ride(self, order: Order, target: OrderStatus, claim: Seen | None) -> None:
         if target not in RIDER_STATUSES:
             raise Forbidden(f"A rider may not set an order to {target.upper()}")
-        rider_steps.take(order.pk, riders_rows.of(self.user), RIDER_STATUSES[target], position, by=self.by)
+        rider_steps.take(order.pk, riders_rows.of(self.user), RIDER_STATUSES[target], claim, by=self.by)
 
 
 class AcknowledgeView(TrackingView):
@@ -230,7 +231,7 @@ class DeliveredView(TrackingView):
         order = self.order(order_id)
         if self.user.role == Role.RIDER:
             rider = riders_rows.of(self.user)
-            rider_steps.take(order.pk, rider, DeliveryStatus.DELIVERED, body["position"], by=self.by)
+            rider_steps.take(order.pk, rider, DeliveryStatus.DELIVERED, body["claim"], by=self.by)
         else:
             by_ops.deliver(order.pk, body["reason"], by=self.by)
         return self.answer(order)

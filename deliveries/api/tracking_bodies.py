@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from deliveries.api.claims import ClaimSerializer
 from deliveries.ratings import LONGEST_COMMENT, MOST_STARS
 from foundation.api.fields import Amount, Flag, Moment, Number, Text, Whole
 from orders.lifecycle import TRACKING_WORDS, OrderStatus, PaymentState, Preference, SubstitutionStatus
@@ -13,7 +14,7 @@ from orders.lines import State
 from orders.models import Substitution
 from orders.placing import Buyer, Item, Placement
 from orders.substitutions import LONGEST_REASON, Decision, Proposal
-from riders.api.fields import PositionSerializer, latitude, longitude
+from riders.api.fields import latitude, longitude
 
 WORDS = sorted(set(TRACKING_WORDS.values()))
 STATUSES = {word: OrderStatus(status) for status, word in TRACKING_WORDS.items() if word != "SUBMITTED"}
@@ -209,8 +210,16 @@ class PlacementBody(Serializer):
         )
 
 
-class StatusBody(PositionSerializer):
-    """`lat` and `lng` are the rider's, where the status is confirmed on the spot."""
+class RiderClaim(ClaimSerializer):
+    """Where the rider is who confirms on the spot."""
+
+    time_field = "recorded_at"
+
+    recorded_at = Moment(required=False, allow_null=True, help_text="When the phone took the position.")
+
+
+class StatusBody(RiderClaim):
+    """`lat`, `lng`, `accuracy` and `recorded_at` are the rider's, where the status is confirmed on the spot."""
 
     status = serializers.ChoiceField(choices=SETTABLE)
     reason = Text(max_length=300, required=False, allow_blank=True, default="")
@@ -304,7 +313,7 @@ class RatingShown(Serializer):
     created_at = Moment()
 
 
-class DeliveredBody(PositionSerializer):
+class DeliveredBody(RiderClaim):
     """`reason` is required of ops, who were not there."""
 
     reason = Text(max_length=300, required=False, allow_blank=True, default="")

@@ -123,7 +123,8 @@ class Outside:
         plan = {
             "accept_after_s": accept_after_s,
             "ready_after_s": ready_after_s,
-            "prep_minutes": int(ready_after_s / 60),  # what the kitchen says it takes, in everybody's minutes
+            # What the kitchen says it takes, in everybody's minutes; 0 would say nothing, and its usual 15 would count.
+            "prep_minutes": max(1, round(ready_after_s / 60)),
             "outcome": outcome,
         }
         await call(self.http, "PUT", f"/_control/petpooja/orders/{order_ref}", json=plan)

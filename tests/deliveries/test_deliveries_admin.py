@@ -158,7 +158,7 @@ def test_why_not_ravi_can_be_read():
 
 
 # spec: A3, A5
-@pytest.mark.parametrize("name", ["delivery", "offer", "decision", "fraudflag"])
+@pytest.mark.parametrize("name", ["delivery", "offer", "decision", "fraudflag", "pace"])
 def test_pages_are_read_only_and_ask_few_questions(name: str):
     for _ in range(3):
         flagged()

@@ -1,17 +1,38 @@
 """Promised and expected (SPEC D7): who will be late is told once, ops has one incident for all."""
 
+import json
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+import redis
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from deliveries import lateness
+from deliveries import announcing, by_ops, lateness, location
 from deliveries.lifecycle import DeliveryStatus
 from foundation import clock
 from notifications.models import Incident, IncidentStatus, Message
 from orders.models import Order
-from tests.builders import assigned, moved, paid_order, searching
+from riders import availability
+from riders.models import RiderSpot
+from riders.positions import Seen
+from tests.builders import TEST, assigned, moved, near, paid_order, rider, searching
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def hints(broker: redis.Redis, settings) -> Iterator[Callable[[], list]]:
+    """What live watchers were told since one last asked, a list per message."""
+    with broker.pubsub() as listener:
+        listener.subscribe(announcing.channel(settings.LIVE_URL))
+        assert listener.get_message(timeout=5)["type"] == "subscribe"
+
+        def heard() -> list:
+            return [json.loads(message["data"]) for message in iter(lambda: listener.get_message(timeout=0.5), None)]
+
+        yield heard
 
 
 def promise(order_id: int, minutes: float) -> None:
@@ -64,6 +85,112 @@ def test_any_number_of_late_orders_is_one_incident_until_none_is_left():
     lateness.sweep()
     incident.refresh_from_db()
     assert incident.status == IncidentStatus.RESOLVED
+
+
+# spec: D7
+def test_the_incident_counts_up_when_the_number_changes_and_not_with_every_look():
+    promise(assigned().order_id, -5)
+    for _ in range(3):
+        lateness.sweep()
+    assert Incident.objects.get(kind=lateness.ORDERS_LATE).count == 1
+    promise(assigned().order_id, -5)
+    lateness.sweep()
+    incident = Incident.objects.get(kind=lateness.ORDERS_LATE)
+    assert (incident.count, incident.title) == (2, "2 orders are later than promised")
+
+
+# spec: D7
+def test_an_expectation_that_crosses_the_promise_again_and_again_is_told_once(settings):
+    delivery = assigned()
+    promise(delivery.order_id, 30)
+    for speed in (20.0, 320.0, 20.0, 320.0, 20.0):
+        settings.TRAVEL_SPEED_M_PER_MIN = speed
+        lateness.sweep()
+    assert told("delivery.delayed") == told("delivery.behind_schedule") == 1
+
+
+# spec: D7
+def test_a_new_promise_is_a_new_fact():
+    delivery = assigned()
+    for minutes in (1, 1.5):
+        promise(delivery.order_id, minutes)
+        lateness.sweep()
+        lateness.sweep()
+    assert told("delivery.delayed") == told("delivery.behind_schedule") == 2
+
+
+# spec: D7
+def test_after_a_failed_delivery_customer_and_the_new_rider_are_told_anew():
+    delivery = assigned()
+    promise(delivery.order_id, 1)
+    lateness.sweep()
+    by_ops.fail(delivery.order_id, "nobody answered", by=TEST)
+    assert lateness.sweep() == 0  # nothing is under way
+    availability.set_online(delivery.rider.pk, False, None, by=TEST)
+    again = by_ops.try_again(delivery.order_id, by=TEST)
+    lateness.sweep()
+    assert (told("delivery.delayed"), told("delivery.behind_schedule")) == (2, 1)
+    assigned(rider(), again)
+    lateness.sweep()
+    lateness.sweep()
+    assert (told("delivery.delayed"), told("delivery.behind_schedule")) == (2, 2)
+
+
+# spec: D7
+def test_a_rider_who_takes_over_what_is_behind_is_told_and_the_customer_not_again():
+    delivery = assigned()
+    promise(delivery.order_id, 1)
+    lateness.sweep()
+    by_ops.take_away(delivery.order_id, "a flat tyre", by=TEST)
+    assigned(rider(), delivery)
+    lateness.sweep()
+    assert (told("delivery.delayed"), told("delivery.behind_schedule")) == (1, 2)
+
+
+# spec: D7, T2
+def test_every_move_is_in_the_expectation_by_the_next_look_and_watchers_hear_of_it(hints: Callable[[], list]):
+    """Also of an order that was promised for no time at all."""
+    delivery = searching()
+
+    def look() -> float:
+        lateness.sweep()
+        placed = Order.objects.get(pk=delivery.order_id)
+        return (placed.eta_at - clock.now()).total_seconds() / 60
+
+    of_search = look()
+    assert of_search == pytest.approx(4 + 2_000 / 320 + 4, abs=0.2)
+    carried = assigned(rider(at=near(north_m=-2_900)), delivery)
+    location.report(carried.rider, [Seen(near(north_m=-2_900), clock.now())])
+    assert look() == pytest.approx(of_search + 2_900 / 320, abs=0.2)
+    moved(carried, DeliveryStatus.PICKED_UP)
+    assert look() == pytest.approx(2_000 / 320 + 4, abs=0.2)
+    RiderSpot.objects.update(seen_at=clock.now() - timedelta(minutes=5))
+    location.report(carried.rider, [Seen(near(north_m=1_500), clock.now() + timedelta(seconds=2))])
+    assert look() == pytest.approx(500 / 320 + 4, abs=0.2)
+    topic = f"order:{carried.order.public_id}"
+    assert hints() == [[{"topic": topic, "version": None, "name": "delivery:eta"}]] * 4
+    look()
+    assert hints() == []  # an expectation that stands is no news
+
+
+# spec: D7, T2
+def test_all_news_of_one_look_are_one_message(hints: Callable[[], list]):
+    topics = {f"order:{assigned().order.public_id}" for _ in range(3)}
+    lateness.sweep()
+    [news] = hints()
+    assert {hint["topic"] for hint in news} == topics
+
+
+# spec: D7
+def test_one_look_takes_few_statements_however_many_orders(django_assert_max_num_queries):
+    for _ in range(3):
+        assigned()
+    with CaptureQueriesContext(connection) as few:
+        lateness.sweep()
+    for _ in range(5):
+        assigned()
+    with django_assert_max_num_queries(len(few)):
+        lateness.sweep()
 
 
 def test_what_the_store_has_not_acknowledged_is_not_judged():

@@ -19,7 +19,7 @@ from orders.models import Store
 from riders.lifecycle import Standing
 from riders.models import RiderSpot
 from riders.positions import Seen
-from tests.builders import CENTRE, assigned, moved, near, rider, searching, user
+from tests.builders import CENTRE, assigned, moved, near, rider, says_at, searching, user
 from tests.calling import Reply, call
 
 pytestmark = pytest.mark.django_db
@@ -53,15 +53,17 @@ def accepted_long_ago() -> Delivery:
 def test_a_hundred_metres_are_near_and_more_are_far(metres: float, nearness: str):
     place = Point(0.0, 77.5)
     east = Point(0.0, 77.5 + metres / 111_195.08)
-    finding = position_checks.measure(place, east, 100)
+    finding = position_checks.measure(place, says_at(east), Store.Positions.HARD, now=clock.now())
     assert finding.nearness == nearness
     assert finding.distance_m == pytest.approx(metres, rel=1e-4, abs=0.01)
 
 
 # spec: R4
 def test_what_cannot_be_measured_is_said():
-    assert position_checks.measure(CENTRE, None, 100).nearness == Nearness.MISSING
-    assert position_checks.measure(None, CENTRE, 100).nearness == Nearness.UNMEASURABLE
+    for rule in Store.Positions:
+        now = clock.now()
+        assert position_checks.measure(CENTRE, None, rule, now=now).nearness == Nearness.MISSING
+        assert position_checks.measure(None, says_at(CENTRE), rule, now=now).nearness == Nearness.UNMEASURABLE
 
 
 # spec: R4

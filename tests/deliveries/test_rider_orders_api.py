@@ -232,6 +232,7 @@ def test_a_delivery_from_the_store_to_the_door():
     delivery.refresh_from_db()
     assert delivery.pickup_position == {
         "nearness": "near", "latitude": CENTRE.lat, "longitude": CENTRE.lng, "distance_m": 0,
+        "rule": "hard", "allowed_m": 100, "accuracy_m": None, "age_s": 0,
     }  # fmt: skip
     [told] = messages("delivery.on_the_way")
     assert told["orderId"] == order.order_id

@@ -9,15 +9,16 @@ import pytest
 from rest_framework_simplejwt.tokens import AccessToken
 from websockets.exceptions import InvalidStatus
 
-from deliveries import announcing, location
+from deliveries import announcing, lateness, location
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
 from foundation.models import Event, Role, User
 from orders.models import Order
+from riders.models import RiderSpot
 from riders.positions import Seen
 from tests.builders import acknowledged, assigned, moved, near, paid_order, ready, rider, signed_in, staff_of, user
-from tests.calling import token_of
+from tests.calling import call, token_of
 from tests.deliveries.sockets_process import Sockets, closed_with, read, read_until, run, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,6 +71,29 @@ def test_positions_come_with_their_hint(hearing: Sockets):
         assert read(socket) == announcing.location_hint(delivery.order.public_id, *seen.point, seen.recorded_at)
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"]["latitude"] == near(north_m=40).lat
+
+
+# spec: T2, D7
+def test_an_expectation_that_changes_is_hinted_at_and_read_anew(hearing: Sockets):
+    delivery = assigned()
+    lateness.sweep()
+    while announcing.LANE.drain_once():
+        pass
+    somebody = signed_in(delivery.order.customer)
+    address = f"/orders/tracking/{delivery.order.public_id}"
+    with hearing.watch(somebody, delivery.order) as socket:
+        read(socket)
+        before = call(somebody, "get", address)
+        # The rider proves to be far from the store.
+        RiderSpot.objects.update(seen_at=clock.now() - timedelta(minutes=5))
+        location.report(delivery.rider, [Seen(near(north_m=-5_000), clock.now())])
+        lateness.sweep()
+        assert read_until(socket, "delivery:eta")[-1] == {
+            "topic": f"order:{delivery.order.public_id}", "version": None, "name": "delivery:eta",
+        }  # fmt: skip
+    now = call(somebody, "get", address, if_none_match=before.headers["ETag"])
+    assert (now.status, now.body["eta"] > before.body["eta"]) == (200, True)
+    assert call(somebody, "get", address, if_none_match=now.headers["ETag"]).status == 304
 
 
 # spec: T2, S1

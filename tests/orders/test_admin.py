@@ -1,6 +1,7 @@
 """The console's pages: read-only, actions by role with a reason on a confirm page, lists that never count all."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -9,9 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from deliveries.lifecycle import DeliveryStatus
+from foundation import clock
 from foundation.models import Event, Role, User
 from foundation.work import WorkState
 from notifications.models import Message
+from orders import promises
 from orders.lifecycle import OrderStatus
 from orders.models import Order, PosRelay, Refund, Store
 from orders.placing import Item
@@ -213,6 +217,68 @@ def test_the_list_counts_at_most_so_many_rows_and_shows_the_last_day(lead) -> No
     assert f">{old.order_id}<" in lead.get(reverse(LIST) + "?age=all").content.decode()
 
 
+def shown(page: str, *orders: Order) -> list[str]:
+    """Those of the orders that the page lists, in its order."""
+    places = {order.order_id: page.find(f">{order.order_id}<") for order in orders}
+    return sorted((name for name, place in places.items() if place >= 0), key=lambda name: places[name])
+
+
+# spec: D7, A1
+def test_late_orders_stand_first_with_how_late_they_are(lead) -> None:
+    now = clock.now()
+    ages = {"fine": (60, 50), "at_risk": (5, 20), "late": (-10, 3), "very late": (-40, None), "no promise": (None, 90)}
+    orders = {}
+    for name, (promised, expected) in ages.items():
+        placed = orders[name] = builders.acknowledged(builders.paid_order())
+        times = {"promised_at": promised, "eta_at": expected}
+        times = {column: now + timedelta(minutes=minutes) for column, minutes in times.items() if minutes is not None}
+        Order.objects.filter(pk=placed.pk).update(created_at=now - timedelta(days=3), **times)
+    over = builders.moved(builders.assigned(), DeliveryStatus.DELIVERED).order
+    unpaid = builders.order(promised_at=now - timedelta(hours=1))
+    Order.objects.filter(pk=over.pk).update(promised_at=now - timedelta(hours=1))
+    url, everything = reverse(LIST), (*orders.values(), over, unpaid)
+
+    def listed(progress: str) -> list[str]:
+        found = shown(lead.get(url, {"progress": progress}).content.decode(), *everything)
+        return [name for wanted in found for name, placed in orders.items() if placed.order_id == wanted]
+
+    assert listed("late") == ["very late", "late"]
+    assert listed("at_risk") == ["very late", "late", "at_risk"]
+    assert listed("open")[:4] == ["very late", "late", "at_risk", "fine"]
+    page = lead.get(url, {"progress": "at_risk"}).content.decode()
+    assert [minutes for minutes in ("40 min", "13 min", "10 min", "15 min") if f">{minutes}<" in page] == [
+        "40 min", "13 min", "15 min",
+    ]  # fmt: skip
+    home = lead.get(reverse("admin:home")).content.decode()
+    assert f"{url}?progress=at_risk" in home
+    assert f"{url}?progress=late" in home
+
+
+# spec: D7, A5
+@pytest.mark.parametrize("find", [promises.late, promises.at_risk])
+def test_what_is_late_is_found_by_the_index_on_the_promises_that_live(find) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        plan = find(clock.now()).order_by("promised_at", "-pk")[:50].explain()
+    assert "order_promised" in plan, plan
+
+
+# spec: R4
+def test_ops_say_how_a_store_judges_positions(lead) -> None:
+    store, url = builders.store(), reverse("admin:orders_store_changelist")
+    assert store.position_policy == "hard"
+    assert "judges positions: tolerant" in act(lead, url, "judge_positions", store, policy="tolerant")
+    store.refresh_from_db()
+    assert store.position_policy == "tolerant"
+    changed = Event.objects.get(name="store.position_policy_changed")
+    assert changed.data == {"from": "hard", "to": "tolerant", "why": "customer called"}
+    assert "nothing to change" in act(lead, url, "judge_positions", store, policy="tolerant")
+    agent = signed_in(Role.OPS_AGENT)[0]
+    act(agent, url, "judge_positions", store, policy="hard")
+    store.refresh_from_db()
+    assert store.position_policy == "tolerant"
+
+
 # spec: A5
 @pytest.mark.parametrize("name", ["public_id", "order_id", "stripe_payment_intent"])
 def test_the_search_finds_exact_ids_of_any_age(lead, name) -> None:
@@ -224,7 +290,7 @@ def test_the_search_finds_exact_ids_of_any_age(lead, name) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["store", "storestaff", "customer", "payment", "refund", "posrelay", "intentcancellation"]
+    "model", ["store", "storestaff", "customer", "payment", "refund", "posrelay", "intentcancellation", "kitchenpace"]
 )
 def test_every_list_and_page_opens(lead, model) -> None:
     order = builders.paid_order(of=builders.petpooja_store(pos_callback_token="s3cret-token"))

@@ -20,7 +20,7 @@ from orders.lifecycle import OrderStatus
 from orders.models import Order
 from riders.models import Rider, RiderSpot
 from riders.positions import Seen
-from tests.builders import CENTRE, TEST, assigned, moved, near, paid_order, ready, rider, searching
+from tests.builders import CENTRE, TEST, assigned, moved, near, paid_order, ready, rider, says_at, searching
 from tests.races.crowd import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ def test_a_delivery_confirmed_eight_times_at_once_is_delivered_once():
     delivery = moved(assigned(), DeliveryStatus.IN_TRANSIT)
 
     def confirm() -> str:
-        reached = rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.DELIVERED, DOOR, by=TEST)
+        reached = rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.DELIVERED, says_at(DOOR), by=TEST)
         return str(reached.status)
 
     assert together([confirm] * 8) == ["delivered"] * 8
@@ -54,7 +54,7 @@ def test_fakes_sent_at_once_are_all_counted():
 
     def cheat(metres: int) -> object:
         at = near(north_m=metres)
-        return rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, at, by=TEST)
+        return rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, says_at(at), by=TEST)
 
     refused = together([partial(cheat, metres) for metres in (400, 410, 420, 430, 440)])
     assert [problem.code for problem in refused if isinstance(problem, Problem)] == ["FAKE_PICKUP_DETECTED"] * 5
@@ -72,7 +72,9 @@ def test_cancelling_against_picking_up_has_one_outcome():
         delivery = assigned(one, searching())
 
         def fetch(delivery: Delivery = delivery) -> object:
-            return rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, CENTRE, by=TEST)
+            return rider_steps.take(
+                delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, says_at(CENTRE), by=TEST
+            )
 
         def cancel(delivery: Delivery = delivery) -> object:
             return cancelling.by_person(delivery.order_id, by=TEST, reason="changed mind")

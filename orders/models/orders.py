@@ -1,15 +1,7 @@
-"""Tables of the orders room: Store, StoreStaff, Customer, Order, OrderItem, Substitution, Payment, Refund,
-IntentCancellation, PosRelay.
+"""What is bought, by whom, and what becomes of its items."""
 
-Amounts are integers in minor units of the order's currency; positions are WGS 84 degrees; ids towards the outside are
-`public_id` (ours, unguessable) and `order_id` (the storefront's).
-"""
-
-import re
-import secrets
 from typing import ClassVar
 
-from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -28,93 +20,8 @@ from orders.lifecycle import (
     PreparationState,
     SubstitutionStatus,
 )
-
-EXTERNAL_ID_SHAPE = re.compile(r"^[A-Za-z0-9_-]{1,64}\Z")
-EXTERNAL_ID = RegexValidator(EXTERNAL_ID_SHAPE.pattern, "must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
-
-
-def new_public_id() -> str:
-    return "o_" + secrets.token_urlsafe(16).replace("-", "x").replace("_", "y")
-
-
-class Store(models.Model):
-    """A place that prepares orders, with its policies. `opening_hours`: {"mon": [["09:00", "22:00"], …], …} in its
-    time zone; empty means always open. An interval whose end is not after its start runs past midnight."""
-
-    class Pos(models.TextChoices):
-        TABLET = "tablet"
-        PETPOOJA = "petpooja"
-
-    class Carriers(models.TextChoices):
-        IN_HOUSE_FIRST = "in_house_first", "Own riders first"
-        CHEAPEST = "cheapest", "The cheapest"
-        FASTEST = "fastest", "The fastest"
-        PREFERRED = "preferred", "In the order of the list"
-
-    slug = models.SlugField(max_length=60, unique=True)
-    name = models.CharField(max_length=120)
-    address = models.CharField(max_length=300, blank=True, default="")
-    latitude = models.FloatField(null=True, blank=True)
-    longitude = models.FloatField(null=True, blank=True)
-    time_zone = models.CharField(max_length=40, default="UTC")
-    opening_hours = models.JSONField(default=dict, blank=True)
-    is_available = models.BooleanField(default=True)
-    currency = models.CharField(max_length=3, default="USD")
-    country = models.CharField(max_length=2, default="US")
-    pos_kind = models.CharField(max_length=12, choices=Pos.choices, default=Pos.TABLET)
-    pos_rest_id = models.CharField(max_length=60, blank=True, default="", help_text="restID at the POS.")
-    pos_callback_token = models.CharField(
-        max_length=80, blank=True, default="", help_text="If set, callbacks must carry it (query or Authorization)."
-    )
-    recipient = models.OneToOneField(Recipient, on_delete=models.PROTECT, related_name="+")
-    commission_bps = models.PositiveIntegerField(default=1500, help_text="Our share of the items, 1/100 of a percent.")
-    preparation_minutes = models.PositiveIntegerField(default=15)
-    acknowledge_s = models.PositiveIntegerField(default=300)
-    cancel_unacknowledged_s = models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        help_text="Cancel and refund this long after notifying, if nobody acknowledged; empty: never.",
-    )
-    substitution_decide_s = models.PositiveIntegerField(
-        default=300, help_text="How long customers have to answer when a replacement is suggested."
-    )
-    refund_delay_s = models.PositiveIntegerField(default=0, help_text="After a failed delivery.")
-    cancellation_fee_minor = models.PositiveIntegerField(
-        default=0, help_text="Kept when cancelled after acknowledging."
-    )
-    gps_required = models.BooleanField(null=True, blank=True, help_text="Empty: as configured (GPS_REQUIRED).")
-    carried_by = models.CharField(
-        max_length=16, choices=Carriers.choices, default=Carriers.IN_HOUSE_FIRST, help_text="How carriers are chosen."
-    )
-    preferred_carriers = models.JSONField(
-        default=list, blank=True, help_text="For 'preferred': names in order, say cooco, in_house, uber."
-    )
-    max_courier_fee_minor = models.PositiveIntegerField(
-        null=True, blank=True, help_text="A courier company that wants more is not asked; empty: any fee."
-    )
-    max_courier_minutes = models.PositiveIntegerField(
-        null=True, blank=True, help_text="A courier company that takes longer is not asked; empty: any time."
-    )
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def point(self) -> Point | None:
-        return None if self.latitude is None or self.longitude is None else Point(self.latitude, self.longitude)
-
-
-class StoreStaff(models.Model):
-    """Which store a store_staff user works for."""
-
-    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="+")
-    store = models.ForeignKey(Store, on_delete=models.PROTECT, related_name="+")
-
-    class Meta:
-        verbose_name_plural = "store staff"
-
-    def __str__(self) -> str:
-        return f"{self.user} at {self.store}"
+from orders.models.ids import EXTERNAL_ID, new_public_id, new_substitution_id
+from orders.models.stores import Store
 
 
 class Customer(models.Model):
@@ -260,10 +167,6 @@ class OrderItem(models.Model):
         return f"{self.quantity} × {self.name}"
 
 
-def new_substitution_id() -> str:
-    return "s_" + new_public_id().removeprefix("o_")
-
-
 class Substitution(models.Model):
     """What the store proposes for an item that it has not got (SPEC O6). Without a `name` there is no replacement: the
     item is not available and is left out. `price_minor` is for one piece of the replacement."""
@@ -312,60 +215,6 @@ class Substitution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.name} instead" if self.name else "left out"
-
-
-class Payment(models.Model):
-    """Money that arrived: one row per PaymentIntent that succeeded (SPEC P1). `refunded_minor` is cumulative (P4)."""
-
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
-    stripe_payment_intent = models.CharField(max_length=80, unique=True)
-    stripe_charge = models.CharField(max_length=80, blank=True, default="")
-    amount_minor = models.PositiveBigIntegerField()
-    currency = models.CharField(max_length=3)
-    refunded_minor = models.PositiveBigIntegerField(default=0)
-    paid_at = models.DateTimeField()
-
-    class Meta:
-        indexes = [models.Index(fields=["order"], name="payment_of_order")]
-
-    def __str__(self) -> str:
-        return self.stripe_payment_intent
-
-
-class Refund(WorkItem):
-    """Money to give back: its own queue (SPEC O7, O8). `reference` names the reason once: a second request for the
-    same reason is the same refund. At Stripe it carries `public_id` in its metadata, and its idempotency key is made of
-    `public_id` and `key_number`, which counts up when Stripe answered 500: it would replay that 500 for a day."""
-
-    public_id = models.CharField(max_length=40, unique=True, default=new_public_id, editable=False)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
-    stripe_payment_intent = models.CharField(max_length=80)
-    reference = models.CharField(max_length=60)
-    reason = models.CharField(max_length=300)
-    amount_minor = models.PositiveBigIntegerField()
-    currency = models.CharField(max_length=3)
-    store_part_minor = models.PositiveBigIntegerField(
-        null=True, blank=True, editable=False, help_text="How much of the store's share goes; empty: in proportion."
-    )
-    stripe_refund = models.CharField(max_length=80, blank=True, default="")
-    key_number = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta(WorkItem.Meta):
-        constraints = [models.UniqueConstraint(fields=["order", "reference"], name="refund_reason_once")]
-
-    def __str__(self) -> str:
-        return f"refund of {self.amount_minor} {self.currency} for order {self.order_id}"
-
-
-class IntentCancellation(WorkItem):
-    """An unpaid PaymentIntent of a cancelled order, to be cancelled at Stripe so that nobody can pay it any more."""
-
-    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(db_default=Now())
-
-    def __str__(self) -> str:
-        return f"cancel the payment intent of order {self.order_id}"
 
 
 class PosRelay(WorkItem):
