@@ -10,6 +10,7 @@ newest hint of each name only. A socket closes when its token expires (4401) and
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -69,10 +70,11 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
         watcher = Watcher(visitor.topic, visitor)
         HUB.add(watcher)  # before the snapshot: what happens meanwhile is then either in it or hinted at
         first = await _first_words(watcher, visitor)
-        await send({"type": "websocket.accept"})
-        await _say(send, first)
-        del first  # a socket is open for hours
-        await _tell(watcher, visitor, receive, send)
+        with suppress(OSError):  # the client is gone, and the server has noticed before us
+            await send({"type": "websocket.accept"})
+            await _say(send, first)
+            del first  # a socket is open for hours
+            await _tell(watcher, visitor, receive, send)
     except Problem as problem:
         log.info("socket_refused", path=scope["path"], status=problem.status, code=problem.code)
         await _refuse(scope, send, problem)
@@ -108,8 +110,6 @@ async def _tell(watcher: Watcher, visitor: Visitor, receive: Receive, send: Send
                 await _say(send, hint)
         if watcher.ended is not GONE:
             await send({"type": "websocket.close", "code": watcher.ended.code, "reason": watcher.ended.reason})
-    except OSError:  # the client is gone, and the server has noticed before us
-        return
     finally:
         expiry.cancel()
         leaving.cancel()

@@ -1,8 +1,11 @@
 """The client of the manual (docs/examples/follow.py) ends level whatever becomes of its connection (SPEC T2): it is cut
 off at random, and hints are lost at random, while orders move."""
 
+import json
 import random
 import socket as sockets_of_python
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +25,7 @@ from tests.builders import TEST, acknowledged, assigned, order, paid, ready, rid
 from tests.calling import call, token_of
 from tests.deliveries.sockets_process import Sockets, announce, wait_for
 from tests.deliveries.tracking_calls import step
+from tests.test_house import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATIENCE_S = 30.0
@@ -171,3 +175,17 @@ def test_who_may_not_see_it_any_more_stays_away(house: str):
         stores.employ(somebody, store())
         wait_for(lambda: follower.over, PATIENCE_S)
     assert len(follower.opened) == 1
+
+
+# spec: T2
+def test_the_manuals_command_prints_the_order(house: str):
+    placed = paid(order())
+    program = ROOT / "docs" / "examples" / "follow.py"
+    command = [sys.executable, "-u", str(program), house, f"orders/{placed.order_id}", token_of(placed.storefront)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        printed = ""
+        while not printed.endswith("\n}\n"):
+            printed += running.stdout.readline()
+        running.kill()
+    assert json.loads(printed)["public_id"] == placed.public_id

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import by_ops, store_orders
+from deliveries import store_orders
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Track
 from foundation import clock
@@ -22,7 +22,6 @@ from tests.builders import (
     acknowledged,
     assigned,
     customer,
-    moved,
     order,
     paid,
     paid_order,
@@ -34,6 +33,7 @@ from tests.builders import (
 )
 from tests.calling import call
 from tests.deliveries.sockets_process import Sockets, announce, read, said
+from tests.deliveries.tracking_calls import step
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -173,9 +173,10 @@ def test_who_asks_is_shown_what_the_socket_begins_with(hearing: Sockets):
     with hearing.watch_store(somebody, here) as socket:
         assert shown.body == read(socket)["data"]
     assert call(somebody, "get", address, if_none_match=shown.headers["ETag"]).status == 304
-    moved(delivery, DeliveryStatus.PICKED_UP)
+    step(delivery, DeliveryStatus.PICKED_UP)
     fresh = call(somebody, "get", address, if_none_match=shown.headers["ETag"])
     assert [line["current_status"] for line in fresh.body["orders"]] == ["DRIVER_PICKUP_COMPLETE"]
-    by_ops.deliver(delivery.order_id, "the customer called", by=TEST)
+    for to in (DeliveryStatus.IN_TRANSIT, DeliveryStatus.DELIVERED):
+        step(delivery, to)
     assert call(somebody, "get", address, if_none_match=fresh.headers["ETag"]).body["orders"] == []
     assert call(somebody, "get", "/api/v1/live/stores/nowhere").code == "STORE_NOT_FOUND"
