@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection
 from functools import partial
 
-from deliveries import eta, pace
+from deliveries import eta, pace, suggestions
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, OfferStatus
 from deliveries.models import Delivery, Offer, Rating
 from foundation import clock
@@ -19,8 +19,8 @@ from notifications.facts import Facts, NoMore
 from notifications.models import Message
 from orders import moves, promises
 from orders.acknowledgement import WAITING
+from orders.lifecycle import CARRIAGE, CarriageState, PaymentState
 from orders.lifecycle import LIVE as OPEN
-from orders.lifecycle import CarriageState, PaymentState
 from orders.models import Order, Store
 from payouts.models import ConnectAccount, PayeeKind
 from riders.lifecycle import Standing
@@ -96,6 +96,16 @@ def _delivered(order: Order, message: Message) -> Facts:
     return {"totalPaise": order.total_minor}
 
 
+def _asked(order: Order, message: Message) -> Facts:
+    until = suggestions.answer_until(order)
+    return NoMore("nothing waits for an answer by now") if until is None else {"until": until}
+
+
+def _item_decided(order: Order, message: Message) -> Facts:
+    """What was decided about an item stays so."""
+    return NoMore(f"the order is {order.status} by now") if order.preparation in moves.CALLED_OFF else AS_WRITTEN
+
+
 def _review(order: Order, message: Message) -> Facts:
     if order.carriage != CarriageState.DELIVERED:
         return NoMore(f"the order is {order.status} by now")
@@ -168,6 +178,11 @@ def _waits_for_store(order: Order, message: Message) -> Facts:
     return AS_WRITTEN if order.status in WAITING else NoMore(f"the order is {order.status} by now")
 
 
+def _to_put_in(order: Order, message: Message) -> Facts:
+    fetched = CARRIAGE.reached(order.carriage, CarriageState.PICKED_UP)
+    return NoMore(f"the order is {order.status} by now") if fetched else _item_decided(order, message)
+
+
 def _connected(connected: bool, message: Message) -> Facts:
     store = Store.objects.filter(recipient=message.recipient_id).first()
     account = store and ConnectAccount.objects.filter(payee_kind=PayeeKind.STORE, payee_id=store.pk).first()
@@ -179,6 +194,9 @@ def _connected(connected: bool, message: Message) -> Facts:
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────
 TABLE: dict[str, Look] = {
     "order.payment_failed": _about_order(_payment_failed),
+    "order.substitutions_proposed": _about_order(_asked),
+    "order.item_replaced": _about_order(_item_decided),
+    "order.item_left_out": _about_order(_item_decided),
     "order.delayed": _about_order(_delayed),
     "delivery.assigned": _about_order(_assigned),
     "delivery.on_the_way": _about_order(_on_the_way),
@@ -194,6 +212,8 @@ TABLE: dict[str, Look] = {
     "rider.suspended": _suspended,
     "store.order_placed": _about_order(_waits_for_store),
     "store.acknowledge_reminder": _about_order(_waits_for_store),
+    "store.item_replaced": _about_order(_to_put_in),
+    "store.item_left_out": _about_order(_to_put_in),
     "store.delivery_failed": _about_order(partial(_carriage_is, NOT_BROUGHT)),
     "store.connected": partial(_connected, True),
     "store.reconnect": partial(_connected, False),

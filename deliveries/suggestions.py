@@ -1,5 +1,6 @@
 """Asking the customer about what the store suggests (SPEC O6): a message that leads to the page of the order."""
 
+from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -8,7 +9,7 @@ from deliveries import links
 from foundation import clock
 from foundation.events import Cause
 from orders import telling, verdicts
-from orders.models import Order
+from orders.models import Order, Substitution
 
 log = structlog.get_logger(__name__)
 EVENT = "order.substitutions_proposed"
@@ -18,13 +19,27 @@ BY = Cause("system", "job:deliveries.ask_customer")
 def ask(order_id: int) -> None:
     """Once for the proposals that may be answered now; what is proposed later is asked about again."""
     order = Order.objects.select_related("store", "customer").get(pk=order_id)
-    now = clock.database_now()
-    waiting = [one for one in verdicts.undecided(order) if one.decide_by > now]
+    waiting = _waiting(order)
     if not waiting:
         return
     link = links.url_of(order, by=BY)
     if link is None:  # the time of its links is over: the deadline decides
         log.warning("nowhere_to_answer", order=order.public_id)
         return
+    telling.customer(order, EVENT, again=waiting[-1].public_id, until=_hour(order, waiting), link=link)
+
+
+def answer_until(order: Order) -> str | None:
+    """The hour of the next deadline, on the store's clock. None: nothing can be answered any more."""
+    waiting = _waiting(order)
+    return _hour(order, waiting) if waiting else None
+
+
+def _waiting(order: Order) -> list[Substitution]:
+    now = clock.database_now()
+    return [one for one in verdicts.undecided(order) if one.decide_by > now]
+
+
+def _hour(order: Order, waiting: Iterable[Substitution]) -> str:
     until = min(one.decide_by for one in waiting).astimezone(ZoneInfo(order.store.time_zone))
-    telling.customer(order, EVENT, again=waiting[-1].public_id, until=f"{until:%H:%M}", link=link)
+    return f"{until:%H:%M}"

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from config import message_facts
 from config.message_facts import ALWAYS_TRUE, TABLE, now
-from deliveries import by_ops, carrying, lateness, offers, ratings
+from deliveries import by_ops, carrying, lateness, offers, ratings, suggestions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
@@ -19,20 +19,24 @@ from notifications.models import Message, Recipient
 from notifications.templates import CATALOGUE
 from orders import cancelling, rows, telling
 from orders.models import Order
+from orders.placing import Item
 from payouts.models import ConnectAccount, PayeeKind
 from riders import riders
 from tests.builders import (
     TEST,
     acknowledged,
     assigned,
+    basket,
     moved,
     offered,
     order,
     paid,
     paid_order,
+    ready,
     rider,
     searching,
     store,
+    suggested,
 )
 
 pytestmark = pytest.mark.django_db
@@ -150,6 +154,35 @@ def test_delivered_says_the_total_of_now_and_a_rating_is_asked_for_once():
     assert why_not(review) == ""
     ratings.rate(delivery.order_id, 5, by=TEST)
     assert why_not(review) == "they have rated it"
+
+
+# spec: O6
+def test_a_suggestion_is_asked_about_until_it_is_decided_with_the_deadline_of_now():
+    placed = basket(("Thali", 2, 20_000), ("Lassi", 1, 10_000), of=store(time_zone="UTC"))
+    (one,) = suggested(placed, (0, Item(name="Biryani", quantity=1, price_minor=25_000)))
+    suggestions.ask(placed.pk)
+    message = told("order.substitutions_proposed")
+    one.decide_by += timedelta(minutes=7)
+    one.save()
+    assert fresh(message) == {"until": f"{one.decide_by:%H:%M}"}
+    one.decide_by = clock.now() - timedelta(seconds=1)
+    one.save()
+    assert why_not(message) == "nothing waits for an answer by now"
+    ready(placed)
+    both = told("order.item_left_out"), told("store.item_left_out")
+    assert [why_not(one) for one in both] == ["", ""]
+    moved(assigned(rider(), searching(placed)), DeliveryStatus.PICKED_UP)
+    assert [why_not(one) for one in both] == ["", "the order is picked_up by now"]
+
+
+# spec: O6
+def test_what_was_decided_about_an_item_matters_while_the_order_does():
+    placed = basket(("Thali", 2, 20_000), ("Lassi", 1, 10_000))
+    suggested(placed, (0, None))
+    message = told("order.item_left_out")
+    assert why_not(message) == ""
+    cancelling.by_person(placed.pk, by=OPS, reason="changed my mind")
+    assert why_not(message) == "the order is cancelled by now"
 
 
 def test_a_failure_is_not_told_once_it_is_tried_again():
