@@ -154,10 +154,9 @@ class UnregisterTokenView(PreferenceView):
 
 
 class AcknowledgeView(PreferenceView):
-    permission_classes = (roles(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF),)
-
     @extend_schema(
         request=None,
+        parameters=[CUSTOMER_ID],
         responses=inline_serializer("Acknowledged", {"acknowledged": serializers.BooleanField()}),
         operation_id="notification_acknowledge",
         tags=TAGS,

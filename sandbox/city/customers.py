@@ -33,6 +33,7 @@ class Customers:
     ) -> None:
         self.cast, self.clock, self.storefront, self.outside, self.tally = cast, clock, storefront, outside, tally
         self.tablets, self.pages = tablets, pages
+        self._acknowledging: set[asyncio.Task[None]] = set()
         self.orders = {cast.order_id(order): order for order in cast.day.orders}
 
     async def live(self) -> None:
@@ -78,8 +79,24 @@ class Customers:
 
     async def _get_reachable(self, customer: dict[str, str]) -> None:
         wanted = reach.of(customer, self.cast.dice(f"reach-{customer['id']}"))
+        if wanted.device and wanted.looks_at_it:
+            self.tally.apps[wanted.device] = customer["id"]
         for problem in await reach.connect(customer, wanted, self.storefront, self.outside):
             self.tally.surprise(problem)
+
+    def pushed(self, device: str, data: dict[str, Any]) -> None:
+        """A push arrived; the app of a customer who looks at it says so."""
+        if customer_id := self.tally.apps.get(device):
+            task = asyncio.create_task(self._acknowledge(customer_id, str(data["messageId"])))
+            self._acknowledging.add(task)
+            task.add_done_callback(self._acknowledging.discard)
+
+    async def _acknowledge(self, customer_id: str, message_id: str) -> None:
+        """By the storefront's service, which knows its app's customers."""
+        path = f"/api/v1/notifications/{message_id}/ack?customer_id={customer_id}"
+        answer = await self.storefront.call("POST", path)
+        if not answer.ok:
+            self.tally.surprise(f"{customer_id} acknowledged {message_id}: {answer.status} {answer.body}")
 
     def _promise(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.clock.real_s(self.cast.day.target_min))

@@ -13,6 +13,7 @@ class Tally:
     ready_min: dict[str, float] = field(default_factory=dict)  # when the food stands on the counter
     paid: set[str] = field(default_factory=set)
     pages: dict[str, tuple[str, str]] = field(default_factory=dict)  # Handoff's id → its tracking page, its customer
+    apps: dict[str, str] = field(default_factory=dict)  # push token → the customer who looks at that phone
     under_way: dict[str, float] = field(default_factory=dict)  # Handoff's id → the minute when its rider should arrive
     watched: str = ""  # the one that is shown to whoever wants to see an order on its way
     delivered: set[str] = field(default_factory=set)  # Handoff's ids, as the riders handed over

@@ -15,10 +15,11 @@ READ, OFF, GONE = "read", "undelivered", "unregistered"
 
 @dataclass(frozen=True)
 class Reach:
-    """`device` is the push token of the customer's app ("": they have none). `fates`: provider -> what becomes of what
-    it brings them; what is not named is delivered."""
+    """`device` is the push token of the customer's app ("": they have none), which tells when they saw something.
+    `fates`: provider -> what becomes of what it brings them; what is not named is delivered."""
 
     device: str
+    looks_at_it: bool
     has_whatsapp: bool
     fates: dict[str, str]
 
@@ -34,7 +35,7 @@ def of(customer: dict[str, str], dice: random.Random) -> Reach:
     if is_off:
         fates["twilio"] = "unreachable"
     device = f"app-of-{customer['id']}" if has_app else ""
-    return Reach(f"{GONE}-{device}" if uninstalled and device else device, has_whatsapp, fates)
+    return Reach(f"{GONE}-{device}" if uninstalled and device else device, not is_off, has_whatsapp, fates)
 
 
 async def connect(customer: dict[str, str], reach: Reach, storefront: Phone, outside: Outside) -> list[str]:

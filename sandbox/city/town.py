@@ -84,7 +84,7 @@ async def run(cast: Cast, clock_of: Callable[[], CityClock], where: Addresses, s
         pages = Pages(cast, clock, storefront, handoff, tally)
         customers = Customers(cast, clock, storefront, outside, tally, tablets=tablets, pages=pages)
         over = asyncio.Event()
-        network = asyncio.create_task(_deliver_pushes(outside, riders, last_push))
+        network = asyncio.create_task(_deliver_pushes(outside, riders, customers, last_push))
         progress = asyncio.create_task(_tell(console, clock, tally, say))
         guide = asyncio.create_task(_show_the_way(outside, tally, where, say))
         outage = asyncio.create_task(_outage(outside, clock, cast, say))
@@ -122,12 +122,14 @@ def _give_overtime(riders: list[RiderApp]) -> None:
         rider.overtime = rider.courier.off_min >= latest - 60
 
 
-async def _deliver_pushes(outside: Outside, riders: dict[str, RiderApp], after: int) -> None:
+async def _deliver_pushes(outside: Outside, riders: dict[str, RiderApp], customers: Customers, after: int) -> None:
     while True:
         messages, after = await outside.pushes(after)
         for message in messages:
             if rider := riders.get(message["to"]):
                 rider.pushed(message["data"])
+            else:
+                customers.pushed(message["to"], message["data"])
 
 
 async def _until_nothing_is_open(console: Console) -> None:

@@ -91,7 +91,11 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", "notifications/push/register-token"): Endpoint({"token": "of-my-phone", "platform": "ios"}, PEOPLE),
     ("DELETE", "notifications/push/unregister-token"): Endpoint({"token": "of-my-phone"}, PEOPLE),
     ("POST", "api/v1/notifications/<str:message_id>/ack"): Endpoint(
-        may=each(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, own=404, other=404), reads=False
+        may={
+            **each(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, own=404, other=404),
+            Role.STOREFRONT: (400, 400),  # it has to say whose
+        },
+        reads=False,
     ),
     ("POST", "notifications/whatsapp/opt-in"): Endpoint({}, dict.fromkeys(PEOPLE, (400, 400))),  # nobody has a number
     ("POST", "notifications/whatsapp/opt-out"): Endpoint({}, PEOPLE),

@@ -146,6 +146,11 @@ def test_an_app_acknowledges_its_own_pushes_only(customer):
         assert call(user, "POST", of).status == 404
     for _ in range(2):
         assert call(customer.user, "POST", path).body == {"acknowledged": True}
+    front = customer.storefront
+    assert call(front, "POST", f"{path}?customer_id={customer.external_id}").body == {"acknowledged": True}
+    theirs = builders.customer(front)
+    assert call(front, "POST", f"{path}?customer_id={theirs.external_id}").status == 404
+    assert call(builders.customer().storefront, "POST", f"{path}?customer_id={customer.external_id}").status == 404
     message.refresh_from_db()
     assert message.receipt == "read"
 
