@@ -26,6 +26,7 @@ class StoreOrder(Serializer):
     public_id = serializers.CharField()
     current_status = StatusWord(source="status")
     version = serializers.IntegerField()
+    undecided_substitutions = serializers.IntegerField(help_text="Replacements that wait for the customer's word.")
     promised_at = Moment(allow_null=True)
     eta = Moment(source="eta_at", allow_null=True, help_text="As it was last worked out.")
     created_at = Moment()

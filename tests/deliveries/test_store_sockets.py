@@ -14,6 +14,7 @@ from foundation.models import Event, Role
 from orders import cancelling
 from orders.lifecycle import TRACKING_WORDS
 from orders.models import Order, Store
+from orders.placing import Item
 from payouts import connect
 from payouts.evidence import AccountUpdated
 from payouts.models import ConnectAccount, PayeeKind
@@ -25,10 +26,12 @@ from tests.builders import (
     order,
     paid,
     paid_order,
+    picking,
     ready,
     searching,
     staff_of,
     store,
+    suggested,
     user,
 )
 from tests.calling import call
@@ -162,6 +165,22 @@ def test_the_most_urgent_come_first_and_too_many_are_cut_off(monkeypatch: pytest
     newer = paid_order(of=here)
     found = store_orders.at_work(here, None)
     assert (list(found.orders), found.truncated) == ([first, later, newer], True)
+
+
+# spec: T2, O6
+def test_the_list_says_where_the_customer_has_to_decide(hearing: Sockets):
+    placed = picking(paid_order())
+    with hearing.watch_store(staff_of(placed.store), placed.store) as socket:
+        (line,) = read(socket)["data"]["orders"]
+        assert (line["current_status"], line["undecided_substitutions"]) == ("PICKING_IN_PROGRESS", 0)
+        suggested(placed, (0, Item(name="Curd", quantity=1, price_minor=5_000)))
+        (line,) = call(user(), "get", f"/api/v1/live/stores/{placed.store.slug}").body["orders"]
+        assert (line["current_status"], line["undecided_substitutions"]) == ("SUBSTITUTIONS_NEEDED", 1)
+        announce()
+        hints = [read(socket)]
+        while versions(hints, placed)[-1] < newest(placed):
+            hints.append(read(socket))
+        assert "order:status" in {hint["name"] for hint in hints}
 
 
 # spec: T2
