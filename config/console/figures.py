@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Count, QuerySet
 from django.urls import reverse
 
-from config import monitoring
+from config.watching import lanes
 from deliveries.lifecycle import DeliveryStatus, FlagStatus
 from deliveries.models import Delivery, FraudFlag
 from foundation import money
@@ -99,7 +99,7 @@ def _count(label: str, count: int, link: str, *, warn: bool = False, alarm: bool
 
 
 def _dead_letters() -> Figure:
-    dead = {lane.name: monitoring.dead(lane) for lane in all_lanes().values()}
+    dead = {lane.name: lanes.dead(lane) for lane in all_lanes().values()}
     worst = ", ".join(f"{name} {count}" for name, count in dead.items() if count)
     link = listed("webhooks_webhookevent", state__exact=WorkState.DEAD)
     return Figure("Dead letters", shown(sum(dead.values())), link, "alarm" if worst else "calm", worst)
@@ -133,7 +133,7 @@ def state(now: datetime) -> dict[str, Any]:
     return {
         "open": {status: by_status[status] for status in LIVE_IN_ORDER if status in by_status},
         "late": bounded(promises.late(now)),
-        "backlog": sum(monitoring.backlog().values()),
+        "backlog": sum(lanes.backlog().values()),
     }
 
 
