@@ -129,6 +129,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # What the roof hangs into the ground: the ground imports no room, so it is told by name.
 REACTIONS = "config.reactions.REACTIONS"
 LANES = "config.schedule.LANES"
+ADVICE = "config.alerts.ADVICE"
 ROLE_GRANTS = "config.access.ROLE_GRANTS"
 RECIPIENT_OF = "config.recipients.of_user"
 MESSAGE_FACTS = "config.message_facts.now"

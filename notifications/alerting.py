@@ -55,7 +55,7 @@ def _mail_at_once(untold: list[Incident], now: datetime) -> None:
     critical = [incident for incident in untold if incident.severity == Severity.CRITICAL]
     for incident in critical:
         ops_mail.opened(incident, now)
-    _done(critical, told_at=now, mailed_at=now)
+    _done(critical, told_at=now, mailed_at=now if settings.OPS_EMAIL else None)
 
 
 def _digest(untold: list[Incident], now: datetime) -> None:
@@ -87,6 +87,6 @@ def _remind(now: datetime) -> None:
         _done(waiting, mailed_at=now)
 
 
-def _done(rows: Iterable[Incident], **times: datetime) -> None:
+def _done(rows: Iterable[Incident], **times: datetime | None) -> None:
     if keys := [incident.pk for incident in rows]:
         Incident.objects.filter(pk__in=keys).update(**times)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from notifications import messages
 from notifications.models import Incident, Recipient
@@ -38,6 +39,12 @@ def digest(new: Sequence[Incident], now: datetime) -> None:
     _send(DIGEST, _listed(new), _moment(now))
 
 
+def advice(kind: str) -> str:
+    """What to do about it, as the roof lists it (settings.ADVICE); "" for a kind that it does not know."""
+    by_kind: dict[str, str] = import_string(settings.ADVICE)
+    return by_kind.get(kind, "")
+
+
 def ops() -> Recipient:
     """The recipient that stands for ops, at the address that is configured now."""
     known = Recipient.objects.filter(public_id=OPS)
@@ -65,6 +72,7 @@ def _params(incident: Incident) -> dict[str, object]:
         "subject": incident.subject or "–",
         "order": incident.order_ref or "–",
         "since": _clock(incident.first_at),
+        "advice": advice(incident.kind),
         "link": f"{_queue()}{incident.pk}/change/",
     }
 

@@ -303,7 +303,7 @@ _OPS = (
         {
             "en": Text(
                 "[{severity}] {title}",
-                "{title}\n\nSince: {since}\nKind: {kind}\nAbout: {subject}\nOrder: {order}\n\n{link}",
+                "{title}\n\n{advice}\n\nSince: {since}\nKind: {kind}\nAbout: {subject}\nOrder: {order}\n\n{link}",
             )
         },
         beyond_cap=True,

@@ -33,11 +33,15 @@ def watch() -> None:
     forged, refused = dict[str, list[Any]](), dict[str, list[Any]]()
     for row in _knocks(now):
         (forged if row[1] in SIGNATURES else refused).setdefault(row[0], []).append(row)
-    for kind, found in ((FORGED, forged), (REFUSED, refused)):
-        before = incidents.standing(kind)
-        troubles = [_trouble(kind, provider, rows, f"{kind}:{provider}" in before) for provider, rows in found.items()]
-        resolution = f"none for {settings.ALERT_WINDOW_MINUTES} minutes"
-        incidents.hold(kind, [trouble for trouble in troubles if trouble], resolution=resolution)
+    resolution = f"none for {settings.ALERT_WINDOW_MINUTES} minutes"
+    incidents.hold(FORGED, _troubles(FORGED, forged), resolution=resolution)
+    incidents.hold(REFUSED, _troubles(REFUSED, refused), resolution=resolution)
+
+
+def _troubles(kind: str, knocks: dict[str, list[Any]]) -> list[Trouble]:
+    before = incidents.standing(kind)
+    found = (_trouble(kind, name, rows, f"{kind}:{name}" in before) for name, rows in knocks.items())
+    return [trouble for trouble in found if trouble]
 
 
 def _knocks(now: datetime) -> list[tuple]:
