@@ -20,7 +20,7 @@ from foundation.errors import IllegalMove, Invalid
 from foundation.events import Cause
 from notifications import ops_mail
 from notifications.lifecycle import INCIDENT
-from notifications.models import STANDING, Incident, IncidentStatus, Severity
+from notifications.models import STANDING, STORM, Incident, IncidentStatus, Severity
 
 RESOLUTION_LENGTH = Incident._meta.get_field("resolution").max_length or 0
 KEY_LENGTH = Incident._meta.get_field("dedupe_key").max_length or 0
@@ -171,10 +171,12 @@ def write(row: Incident, status: IncidentStatus, by: Cause, resolution: str = ""
     )
     data = {"from": row.status, "to": status.value, "resolution": resolution}
     events.record(f"incident.{status.value}", row, by=by, data=data)
-    if status == IncidentStatus.RESOLVED:
+    if status != IncidentStatus.RESOLVED:
+        return
+    if row.kind == STORM:
         members_of(row).update(folded_into=None)
-        if row.mailed_at is not None:
-            ops_mail.resolved(row, resolution)
+    if row.mailed_at is not None:
+        ops_mail.resolved(row, resolution)
 
 
 def resolve_key(dedupe: str, resolution: str) -> bool:

@@ -324,7 +324,7 @@ class Incident(models.Model):
             ),
             models.Index(fields=["first_at"], condition=STANDING & models.Q(told_at=None), name="incident_untold"),
             models.Index(fields=["kind"], condition=STANDING, name="incident_standing"),
-            models.Index(fields=["kind", "-first_at"], name="incident_of_kind"),
+            models.Index(fields=["-first_at"], name="incident_recent"),
             models.Index(fields=["dedupe_key", "-id"], name="incident_of_key"),
             models.Index(fields=["subject"], condition=~models.Q(subject=""), name="incident_of_subject"),
             models.Index(fields=["order_ref"], condition=~models.Q(order_ref=""), name="incident_of_order"),

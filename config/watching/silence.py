@@ -5,12 +5,14 @@ intent, a refund, a courier's job or a message Stripe, the company or the post s
 calls, none younger than ALERT_SILENT_MINUTES, and not a word since the first of them: that is silence.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
 
+from deliveries import couriers
 from foundation import clock
 from notifications import incidents
 from notifications.incidents import Trouble
@@ -34,9 +36,6 @@ class Echo:
 
 ECHOES = (
     Echo("stripe", ("payment_intent.create", "refund.create", "transfer.create"), vital=True),
-    Echo("cooco", ("delivery.create",)),
-    Echo("uber", ("delivery.create",)),
-    Echo("doordash", ("delivery.create",)),
     Echo("sendgrid", ("email.send",)),
     Echo("twilio", ("sms.send",)),
     Echo("whatsapp", ("whatsapp.send",)),
@@ -54,9 +53,13 @@ _ASK = """
 """
 
 
+def echoes() -> Iterable[Echo]:
+    return (*ECHOES, *(Echo(name, ("delivery.create",)) for name in couriers.companies()))
+
+
 def watch() -> None:
     now = clock.database_now()
-    troubles = [trouble for echo in ECHOES if (trouble := _missed(echo, now))]
+    troubles = [trouble for echo in echoes() if (trouble := _missed(echo, now))]
     incidents.hold(SILENT, troubles, resolution="it is heard again, or nothing is awaited")
 
 

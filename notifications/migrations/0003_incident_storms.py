@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='incident',
-            index=models.Index(fields=['kind', '-first_at'], name='incident_of_kind'),
+            index=models.Index(fields=['-first_at'], name='incident_recent'),
         ),
         migrations.AddIndex(
             model_name='incident',

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config import alerts
+from config.alerts.alert import Alert
 from deliveries.models import FraudKind
 from notifications.models import STORM
 from tests.test_house import FLOORS, sources
@@ -68,7 +69,7 @@ def test_the_page_of_alerts_is_current():
 
 
 @pytest.mark.parametrize("alert", alerts.BY_KIND.values(), ids=lambda alert: alert.kind)
-def test_an_explanation_says_something(alert: alerts.Alert):
+def test_an_explanation_says_something(alert: Alert):
     assert alert.raised.endswith(".")
     assert alert.do.endswith((".", "?"))
     assert not alert.ends.endswith(".")

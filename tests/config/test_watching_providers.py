@@ -159,6 +159,15 @@ def test_silence_at_night_is_no_silence():
     assert standing() == {}
 
 
+# spec: C5
+def test_courier_companies_are_missed_as_well():
+    heard("cooco", minutes=50)
+    for _ in range(5):
+        called("cooco", "delivery.create", minutes=25)
+    silence.watch()
+    assert standing() == {"webhooks_silent:cooco": ("warning", 1)}
+
+
 def test_one_never_heard_of_is_missed_only_where_nothing_else_would_tell():
     for _ in range(5):
         called("whatsapp", "whatsapp.send", minutes=25)
@@ -191,4 +200,4 @@ def test_nobody_looks_from_outside_unless_it_is_wished(settings):
 def test_an_empty_house_is_calm_and_cheap():
     assert quiet_cost(doors.watch) <= 6
     assert quiet_cost(providers.watch) <= 7
-    assert quiet_cost(silence.watch) <= len(silence.ECHOES) + 2
+    assert quiet_cost(silence.watch) <= len(list(silence.echoes())) + 2
