@@ -59,7 +59,7 @@ class Lane:
 
     def count_failing(self, attempts: int, at_most: int) -> int:
         """Rows that are not finished after so many attempts, those of workers that died over them among them."""
-        return self.model._base_manager.filter(state__in=OPEN, retry_count__gte=attempts)[:at_most].count()
+        return self._rows().filter(state__in=OPEN, retry_count__gte=attempts)[:at_most].count()
 
     def count_due(self, before: datetime, at_most: int) -> int:
         """Rows that were due before then and are not finished."""

@@ -4,6 +4,13 @@ from config.alerts.alert import BOTH, CRITICAL, WARNING, Alert
 
 MONEY = [
     Alert(
+        "daily_cap",
+        BOTH,
+        "A channel has nearly, or wholly, spent what it may cost in a day. Critical: it is passed over by now.",
+        "Is somebody being flooded? Else raise MESSAGE_DAILY_CAPS. Messages take the next channel.",
+        "with the next day (UTC)",
+    ),
+    Alert(
         "books_disagree",
         CRITICAL,
         "The daily proof of the ledger failed.",

@@ -9,7 +9,7 @@ committed fails once, and that is nobody's fault.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
@@ -19,7 +19,7 @@ from deliveries import couriers
 from foundation import clock
 from foundation.models import OutboundCall
 from foundation.work import ALONE, OPEN, WorkState
-from notifications import incidents
+from notifications import incidents, spending
 from notifications.incidents import Trouble
 from notifications.models import STANDING, Incident, Severity
 from webhooks.models import WebhookEvent
@@ -65,6 +65,7 @@ def watch() -> None:
         resolution="hardly an error any more",
     )
     _let_in_again()
+    _affordable_again(now)
 
 
 def _allowed(was_reported: bool) -> int:
@@ -116,3 +117,10 @@ def _let_in_again() -> None:
         taken = OutboundCall.objects.filter(provider=provider, created_at__gt=refused.last_at, outcome="ok")
         if provider and taken.exists():
             incidents.resolve_key(refused.dedupe_key, f"{provider} takes messages again")
+
+
+def _affordable_again(now: datetime) -> None:
+    """What a channel may cost counts for a day: the next one begins anew."""
+    for key in incidents.standing(spending.CAP):
+        if not key.endswith(f":{now.astimezone(UTC).date()}"):
+            incidents.resolve_key(key, "another day has begun")

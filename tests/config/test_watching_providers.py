@@ -1,8 +1,11 @@
 """Refused webhooks, failing providers, missing webhooks, and whether we are reached. # spec: W6"""
 
+from datetime import timedelta
+
 import pytest
 
 from config.watching import doors, outside, providers, silence
+from foundation import clock
 from foundation.models import OutboundCall
 from notifications import incidents
 from notifications.models import Incident
@@ -133,6 +136,15 @@ def test_a_channel_that_refused_us_is_right_again_when_its_provider_takes_a_mess
     assert standing() == {}
 
 
+# spec: N2
+def test_that_a_channel_has_spent_its_day_is_over_with_the_day():
+    today = clock.database_now().date()
+    for day in (today, today - timedelta(days=1)):
+        incidents.open("daily_cap", severity="critical", title="spent", dedupe=f"daily_cap:sms:{day}")
+    providers.watch()
+    assert set(standing()) == {f"daily_cap:sms:{today}"}
+
+
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_provider_that_was_asked_and_says_nothing_has_fallen_silent():
     heard("sendgrid", minutes=50)
@@ -199,5 +211,5 @@ def test_nobody_looks_from_outside_unless_it_is_wished(settings):
 
 def test_an_empty_house_is_calm_and_cheap():
     assert quiet_cost(doors.watch) <= 6
-    assert quiet_cost(providers.watch) <= 7
+    assert quiet_cost(providers.watch) <= 8
     assert quiet_cost(silence.watch) <= len(list(silence.echoes())) + 2

@@ -1,17 +1,16 @@
 """Incidents: one open row per thing that is wrong, decided by people, mailed when it is critical."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
-from django.db.models import F
 
 from foundation.errors import IllegalMove, Invalid
 from foundation.events import Cause
 from foundation.models import Event, Role, User
-from notifications import alerting, incidents
+from notifications import incidents
 from notifications.models import Incident, IncidentStatus, Message
+from tests.notifications.talk import tell_ops
 
 
 @pytest.fixture
@@ -68,21 +67,17 @@ def test_a_storm_of_reports_is_one_incident_that_knows_how_many():
 # spec: N5
 def test_the_mail_about_critical_trouble_leads_to_it(lead, settings):
     settings.OPS_EMAIL = "ops@handoff.example"
-    tell_of(report, severity="critical", order_ref="order-7")
+    report(severity="critical", order_ref="order-7")
+    tell_ops()
     mail = Message.objects.get()
     assert (mail.event, mail.order_ref, mail.recipient.email) == ("ops.incident", "order-7", "ops@handoff.example")
     assert mail.params["link"].endswith(f"/admin/notifications/incident/{Incident.objects.get().pk}/change/")
 
     settings.OPS_EMAIL = "night-shift@handoff.example"
     incidents.resolve(Incident.objects.get(), decided_by(lead), "restarted")
-    tell_of(report, severity="critical")
+    report(severity="critical")
+    tell_ops()
     assert {message.recipient.email for message in Message.objects.all()} == {"night-shift@handoff.example"}
-
-
-def tell_of(reported: Callable[..., None], **changes) -> None:
-    reported(**changes)
-    Incident.objects.update(first_at=F("first_at") - alerting.GATHER)
-    assert alerting.tell()
 
 
 # spec: N5 A3 A5

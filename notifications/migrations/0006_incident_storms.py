@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0003_phone_calls'),
+        ('notifications', '0005_wording'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
