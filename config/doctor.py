@@ -12,8 +12,9 @@ from django.core.checks import run_checks
 from django.db import DatabaseError, connection
 from django_celery_beat.models import PeriodicTask
 
-from config import health, monitoring
+from config import health
 from config.schedule import PERIODIC
+from config.watching import lanes
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def _secret_key() -> str | None:
 
 def _database() -> str | None:
     try:
-        monitoring.database_answers()
+        health.database_answers()
     except DatabaseError as error:
         return f"PostgreSQL does not answer: {str(error).splitlines()[0]}"
     version: int = connection.pg_version  # type: ignore[attr-defined]
@@ -70,7 +71,7 @@ _OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
 def _worker() -> str | None:
     if _database() or not health.migrated():
         return None
-    late = {name: rows for name, rows in monitoring.backlog().items() if rows >= monitoring.COUNTED_TO}
+    late = {name: rows for name, rows in lanes.backlog().items() if rows >= lanes.COUNTED_TO}
     return f"work piles up in {', '.join(late)}" if late else None
 
 

@@ -245,7 +245,21 @@ GROUPS: dict[str, list[Variable]] = {
             {},
             "What may be spent by channel and UTC day, say sms=50; then that channel is passed over. Unnamed: no end.",
         ),
-        Variable("OPS_EMAIL", "text", "", "Where critical incidents are mailed to; empty: the console only."),
+        Variable("OPS_EMAIL", "text", "", "Where incidents are mailed to (docs/alerts.md); empty: the console only."),
+    ],
+    "Alerts": [
+        Variable("OPS_DIGEST_MINUTES", "count", 15, "Warnings are mailed together, at most so often."),
+        Variable("OPS_REMIND_MINUTES", "count", 30, "Critical incidents that nobody acknowledges are mailed again."),
+        Variable("ALERT_WINDOW_MINUTES", "count", 15, "Refused webhooks and failed calls are counted so far back."),
+        Variable("ALERT_SIGNATURE_FAILURES", "count", 5, "So many refused signatures of a provider raise an alert."),
+        Variable("ALERT_PROVIDER_ERRORS", "count", 5, "More errors of a provider than these raise an alert."),
+        Variable("ALERT_SILENT_MINUTES", "count", 20, "A webhook is missed that did not come within so long."),
+        Variable(
+            "SELF_CHECK",
+            "yes/no",
+            None,
+            "Whether a worker calls PUBLIC_URL/ready each minute; empty: where PUBLIC_URL is https.",
+        ),
     ],
     "Tokens": [
         Variable("ACCESS_TOKEN_MINUTES", "count", 15, "How long an access token lives."),

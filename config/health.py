@@ -5,7 +5,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from config import monitoring
+from config.watching import lanes
 
 _migrated = False
 
@@ -21,10 +21,10 @@ def ready(_request: HttpRequest) -> JsonResponse:
     """200 when the database answers and is migrated; 503 says what is missing. The broker is no condition: webhooks
     and APIs do not speak to it. `backlog` is for information: rows due now per lane."""
     try:
-        monitoring.database_answers()
+        database_answers()
         if not migrated():
             return JsonResponse({"status": "unready", "reason": "migrations are missing"}, status=503)
-        return JsonResponse({"status": "ready", "backlog": monitoring.backlog()})
+        return JsonResponse({"status": "ready", "backlog": lanes.backlog()})
     except DatabaseError as error:
         connection.close()
         return JsonResponse({"status": "unready", "reason": f"database: {type(error).__name__}"}, status=503)
@@ -37,3 +37,9 @@ def migrated() -> bool:
         executor = MigrationExecutor(connection)
         _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
     return _migrated
+
+
+def database_answers() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return bool(cursor.fetchone())

@@ -224,6 +224,7 @@ ALWAYS_TRUE = frozenset(
         "order.auto_rejected",
         "store.order_cancelled",
         "order.refunded",  # the money has left
+        *("ops.incident_resolved", "ops.reminder", "ops.digest"),
         "ops.incident",  # also of one that is right again: somebody shall know that it was
     }
 )

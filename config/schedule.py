@@ -48,6 +48,10 @@ PERIODIC: list[Periodic] = [
         for lane in LANES
     ),
     Periodic("watch the lanes", "config.watch_lanes", every_s=30, expires_s=30),
+    Periodic("watch the providers", "config.watch_providers", every_s=60, expires_s=60),
+    Periodic("watch for stuck work", "config.watch_stuck_work", every_s=60, expires_s=60),
+    Periodic("watch from outside", "config.watch_from_outside", every_s=60, expires_s=60),
+    Periodic("tell ops", "config.tell_ops", every_s=5, expires_s=5),
     Periodic("take silent riders offline", "config.retire_silent_riders", every_s=60, expires_s=60),
     Periodic("watch the promises", "config.watch_promises", every_s=15, expires_s=15),
     Periodic("ask about silent courier jobs", "config.poll_couriers", every_s=30, expires_s=30),

@@ -129,6 +129,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # What the roof hangs into the ground: the ground imports no room, so it is told by name.
 REACTIONS = "config.reactions.REACTIONS"
 LANES = "config.schedule.LANES"
+ADVICE = "config.alerts.ADVICE"
 ROLE_GRANTS = "config.access.ROLE_GRANTS"
 RECIPIENT_OF = "config.recipients.of_user"
 MESSAGE_FACTS = "config.message_facts.now"
@@ -248,6 +249,15 @@ MESSAGES_PER_EVENT_PER_HOUR = read("MESSAGES_PER_EVENT_PER_HOUR")
 MESSAGE_PRICES = read("MESSAGE_PRICES")  # in millionths
 MESSAGE_DAILY_CAPS = read("MESSAGE_DAILY_CAPS")
 OPS_EMAIL = read("OPS_EMAIL")
+OPS_DIGEST_MINUTES = read("OPS_DIGEST_MINUTES")
+OPS_REMIND_MINUTES = read("OPS_REMIND_MINUTES")
+ALERT_WINDOW_MINUTES = read("ALERT_WINDOW_MINUTES")
+ALERT_SIGNATURE_FAILURES = read("ALERT_SIGNATURE_FAILURES")
+ALERT_PROVIDER_ERRORS = read("ALERT_PROVIDER_ERRORS")
+ALERT_SILENT_MINUTES = read("ALERT_SILENT_MINUTES")
+SELF_CHECK = read("SELF_CHECK")
+if SELF_CHECK is None:
+    SELF_CHECK = BEHIND_TLS
 
 # ── the business ─────────────────────────────────────────────────────────────────────────────────────────────────
 OFFER_SECONDS = read("OFFER_SECONDS")  # SPEC D2

@@ -3,9 +3,12 @@
 from celery import shared_task
 from django.conf import settings
 
-from config import monitoring, retention
+from config import retention
+from config.watching import books as proofs
+from config.watching import doors, lanes, outside, providers, silence, stuck
 from deliveries import lateness, pace, requesting
 from foundation import clock
+from notifications import alerting
 from orders import kitchens
 from payouts import books, invoices, payouts
 from riders import availability
@@ -13,7 +16,32 @@ from riders import availability
 
 @shared_task(name="config.watch_lanes", ignore_result=True)
 def watch_lanes() -> None:
-    monitoring.watch_lanes()
+    lanes.watch()
+
+
+@shared_task(name="config.watch_providers", ignore_result=True)
+def watch_providers() -> None:
+    """SPEC W6: webhooks that were refused, providers that fail, webhooks that should have come."""
+    doors.watch()
+    providers.watch()
+    silence.watch()
+
+
+@shared_task(name="config.watch_stuck_work", ignore_result=True)
+def watch_stuck_work() -> None:
+    stuck.watch()
+
+
+@shared_task(name="config.watch_from_outside", ignore_result=True)
+def watch_from_outside() -> None:
+    """SPEC W6: whether our own address answers."""
+    outside.watch()
+
+
+@shared_task(name="config.tell_ops", ignore_result=True)
+def tell_ops() -> None:
+    """SPEC N5: who hears how of new incidents."""
+    alerting.tell()
 
 
 @shared_task(name="config.retire_silent_riders", ignore_result=True)
@@ -60,7 +88,7 @@ def watch_courier_invoices() -> None:
 
 @shared_task(name="config.prove_books", ignore_result=True)
 def prove_books() -> None:
-    monitoring.report_books(books.prove())
+    proofs.report(books.prove())
 
 
 @shared_task(name="config.forget_old_rows", ignore_result=True)

@@ -97,6 +97,9 @@ class Outbox(Lane):
     def count_dead(self, at_most: int) -> int:
         return 0
 
+    def count_failing(self, attempts: int, at_most: int) -> int:
+        return 0
+
     def count_due(self, before: datetime, at_most: int) -> int:
         return Event.objects.filter(announced=False, recorded_at__lte=before)[:at_most].count()
 

@@ -17,7 +17,7 @@ from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
 from notifications import incidents, messages
-from notifications.models import Incident, IncidentStatus, Severity
+from notifications.incidents import Trouble
 from orders import promises
 from orders.models import Order
 
@@ -109,18 +109,8 @@ def _urge(order: Order, delivery: Delivery | None) -> None:
 
 
 def _report(now: datetime) -> None:
-    """Any number of late orders is one incident, and none of them is none. It counts up when the number changes."""
+    """Any number of late orders is one incident, and none of them is none."""
     late = promises.late(now)[:COUNTED_TO].count()
-    if not late:
-        incidents.resolve_key(ORDERS_LATE, "everything is on time again")
-        return
-    standing = Incident.objects.filter(dedupe_key=ORDERS_LATE).exclude(status=IncidentStatus.RESOLVED).first()
-    if standing is not None and standing.detail == {"late": late}:
-        return
-    incidents.open(
-        ORDERS_LATE,
-        severity=Severity.WARNING,
-        title=f"{late}{'+' if late >= COUNTED_TO else ''} orders are later than promised",
-        dedupe=ORDERS_LATE,
-        detail={"late": late},
-    )
+    title = f"{late}{'+' if late >= COUNTED_TO else ''} orders are later than promised"
+    wrong = [Trouble(ORDERS_LATE, title, count=late)] if late else []
+    incidents.hold(ORDERS_LATE, wrong, resolution="everything is on time again")

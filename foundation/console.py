@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,6 +19,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -76,6 +78,29 @@ def table(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> SafeString:
         "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((c,) for c in row)),) for row in rows)
     )
     return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
+
+
+def linked(site: admin.AdminSite, subject: str) -> SafeString | str:
+    """A subject ("payout:12") as a link to its page in the console; as it is, where it has none."""
+    kind, _, number = subject.partition(":")
+    model = _of_kind(site, kind)
+    if model is None or not (number.isascii() and number.isdigit()):
+        return subject
+    url = reverse(f"{site.name}:{model._meta.app_label}_{kind}_change", args=[number])
+    return format_html('<a href="{}">{} {}</a>', url, model._meta.verbose_name, number)
+
+
+def found(site: admin.AdminSite, kind: str, text: str) -> SafeString | str:
+    """A link to the list of `kind` ("order"), searched for `text`."""
+    model = _of_kind(site, kind)
+    if model is None or not text:
+        return text
+    url = reverse(f"{site.name}:{model._meta.app_label}_{kind}_changelist")
+    return format_html('<a href="{}?{}">{}</a>', url, urlencode({"q": text}), text)
+
+
+def _of_kind(site: admin.AdminSite, kind: str) -> type[Model] | None:
+    return next((model for model in site._registry if model._meta.model_name == kind), None)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,10 @@ class Lane:
     def count_dead(self, at_most: int) -> int:
         return self._rows().filter(state=WorkState.DEAD)[:at_most].count()
 
+    def count_failing(self, attempts: int, at_most: int) -> int:
+        """Rows that are not finished after so many attempts, those of workers that died over them among them."""
+        return self._rows().filter(state__in=OPEN, retry_count__gte=attempts)[:at_most].count()
+
     def count_due(self, before: datetime, at_most: int) -> int:
         """Rows that were due before then and are not finished."""
         return self._rows().filter(state__in=OPEN, due_at__lte=before)[:at_most].count()

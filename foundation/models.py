@@ -108,6 +108,10 @@ class IdempotencyKey(models.Model):
         return self.key
 
 
+# What a failed call says about the provider, or about our account there; any other refusal is about what we asked.
+FAILED_CALL = models.Q(outcome__in=["transient", "unknown"]) | models.Q(outcome="permanent", status_code__in=[401, 403])
+
+
 class OutboundCall(models.Model):
     """Every outgoing call, masked (SPEC C8; the COOCO contract calls it external_delivery_logs).
 
@@ -131,6 +135,7 @@ class OutboundCall(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["provider", "created_at"], name="call_of_provider"),
+            models.Index(fields=["created_at"], condition=FAILED_CALL, name="call_failed"),
             models.Index(fields=["reference"], condition=~models.Q(reference=""), name="call_reference"),
         ]
 

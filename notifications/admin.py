@@ -1,25 +1,22 @@
-"""The console's pages of this room (SPEC A3): what ops must look at, what was said to whom, and whom we can reach.
+"""The console's pages of this room (SPEC A3): what was said to whom, and whom we can reach.
 
 Lists are ordered by primary key and filtered by indexed columns only; search boxes take exact ids.
 """
 
-from typing import Any
-
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action, table
 from foundation.errors import IllegalMove
-from notifications import addresses, incidents, recipients, spending
+from notifications import addresses, recipients, spending
 from notifications.editor.admin import WordingAdmin
+from notifications.incident_admin import IncidentAdmin
 from notifications.models import (
     Incident,
-    IncidentStatus,
     Message,
     PhoneCall,
     PushToken,
@@ -29,62 +26,16 @@ from notifications.models import (
     Wording,
 )
 
+admin.site.register(Incident, IncidentAdmin)
 admin.site.register(Wording, WordingAdmin)
 
-UNRESOLVED = "unresolved"
 TOKEN_SHOWN = 8
-
-
-class StandingFilter(SimpleListFilter):
-    """Nobody asks: what is not resolved, which is the queue (and a partial index)."""
-
-    title = "status"
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(UNRESOLVED, "Unresolved"), *((s.value, str(s.label)) for s in IncidentStatus), ("all", "All")]
-
-    def choices(self, changelist: Any) -> Any:
-        chosen = self.value() or UNRESOLVED
-        for key, label in self.lookup_choices:
-            query = changelist.get_query_string({self.parameter_name: key})
-            yield {"selected": key == chosen, "query_string": query, "display": label}
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = self.value() or UNRESOLVED
-        if chosen in IncidentStatus.values:
-            return queryset.filter(status=chosen)
-        if chosen == "all" or request.GET.get("q"):
-            return queryset
-        return queryset.exclude(status=IncidentStatus.RESOLVED)
 
 
 def _number(text: str) -> int:
     """A row's number as somebody types it; 0, which no row has, for anything that cannot be one."""
     digits = text.strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0
-
-
-@admin.register(Incident)
-class IncidentAdmin(ReadOnlyAdmin):
-    list_display = ("title", "severity", "status", "kind", "subject", "order_ref", "count", "first_at", "last_at")
-    list_filter = (StandingFilter, "severity")
-    list_select_related = ("decided_by",)
-    ordering = ("-last_at",)
-    search_fields = ("order_ref__exact", "subject__exact", "dedupe_key__exact")
-    search_help_text = "An exact order id, subject (order:42) or key"
-    actions = ("acknowledge", "resolve")
-    has_decide_permission = may("notifications.decide_incident")
-
-    @reasoned_action("Acknowledge", permission="decide")
-    def acknowledge(self, incident: Incident, decision: Decision) -> str:
-        incidents.acknowledge(incident, decision.by)
-        return "acknowledged"
-
-    @reasoned_action("Resolve", permission="decide")
-    def resolve(self, incident: Incident, decision: Decision) -> str:
-        incidents.resolve(incident, decision.by, decision.reason)
-        return "resolved"
 
 
 @admin.register(Message)

@@ -1,25 +1,66 @@
-"""What ops must look at (SPEC N5): one open row per thing that is wrong, however often it is reported."""
+"""What ops must look at (SPEC N5): one open row per thing that is wrong, however often it is reported.
+
+Facts are reported once each (`open`); what a sweep looks at again and again is held (`hold`): open exactly while it is
+wrong. Who hears of it, and how, is settled a moment later, when it is known how many there are
+(notifications/alerting.py).
+"""
 
 import json
-import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from foundation import events
-from foundation.errors import Invalid
+from foundation.errors import IllegalMove, Invalid
 from foundation.events import Cause
-from notifications import messages
+from notifications import ops_mail
 from notifications.lifecycle import INCIDENT
-from notifications.models import Incident, IncidentStatus, Recipient, Severity
+from notifications.models import STANDING, STORM, Incident, IncidentStatus, Severity
 
-OPS = uuid.uuid5(uuid.NAMESPACE_URL, "handoff:ops")  # the public id of the one recipient that stands for ops
 RESOLUTION_LENGTH = Incident._meta.get_field("resolution").max_length or 0
+KEY_LENGTH = Incident._meta.get_field("dedupe_key").max_length or 0
+TITLE_LENGTH = Incident._meta.get_field("title").max_length or 0
+PATIENCE_S = 900  # what a person resolved is not held against them at once: figures need a while to follow
+
+# `figure` is null for what is reported each time it happens. What is held changes only when there is news of it, and is
+# not opened again while the word of a person that it is over is young.
+_OPEN = """
+    INSERT INTO notifications_incident AS i
+        (kind, severity, status, dedupe_key, title, detail, subject, order_ref, resolution, count)
+    SELECT %(kind)s, %(severity)s, 'open', %(key)s, %(title)s, %(detail)s::jsonb, %(subject)s, %(order_ref)s, '',
+           coalesce(%(figure)s::int, 1)
+    WHERE %(figure)s::int IS NULL OR NOT EXISTS (
+        SELECT FROM notifications_incident r
+        WHERE r.dedupe_key = %(key)s AND r.status = 'resolved' AND r.decided_by_id IS NOT NULL
+          AND r.decided_at > clock_timestamp() - make_interval(secs => %(patience_s)s))
+    ON CONFLICT (dedupe_key) WHERE status IN ('open', 'acknowledged')
+    DO UPDATE SET count = coalesce(%(figure)s::int, i.count + 1), last_at = clock_timestamp(),
+        title = excluded.title, detail = excluded.detail, subject = excluded.subject, order_ref = excluded.order_ref,
+        severity = CASE WHEN excluded.rank < i.rank THEN excluded.severity ELSE i.severity END,
+        told_at = CASE WHEN excluded.rank < i.rank THEN NULL ELSE i.told_at END
+    WHERE %(figure)s::int IS NULL OR i.title <> excluded.title OR i.count <> %(figure)s::int OR excluded.rank < i.rank
+"""
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Something that is wrong at the moment, as a sweep found it. `count`: how many there are of it."""
+
+    dedupe: str
+    title: str
+    severity: str = Severity.WARNING
+    count: int = 1
+    subject: str = ""
+    order_ref: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+# ── reporting ────────────────────────────────────────────────────────────────────────────────────────────────────
 def open(  # noqa: A001 - `incidents.open(...)` is what one says
     kind: str,
     *,
@@ -32,86 +73,110 @@ def open(  # noqa: A001 - `incidents.open(...)` is what one says
 ) -> None:
     """Report that something is wrong: opens an incident, or counts up the one that is open under `dedupe`.
 
-    The latest words stand; the severity never sinks. A critical one is also mailed to ops (setting OPS_EMAIL), once.
+    The latest words stand; the severity never sinks. One statement in the caller's transaction.
     """
-    Severity(severity)
+    _report(kind, Trouble(dedupe, title, severity, subject=subject, order_ref=order_ref, detail=detail or {}), None)
+
+
+def hold(kind: str, troubles: Iterable[Trouble], *, resolution: str = "right again") -> None:
+    """Keep exactly these open of all incidents of this kind: the rest of them is right again.
+
+    Level-triggered, for a sweep that finds all that is wrong at once. Two of them at the same time open one each.
+    """
+    found = list(troubles)
+    for trouble in found:
+        _report(kind, trouble, trouble.count)
+    wrong = {trouble.dedupe[:KEY_LENGTH] for trouble in found}
+    for key in standing(kind) - wrong:
+        resolve_key(key, resolution)
+
+
+def standing(kind: str) -> set[str]:
+    """The keys of what is open of this kind."""
+    return set(Incident.objects.filter(STANDING, kind=kind).values_list("dedupe_key", flat=True))
+
+
+def _report(kind: str, trouble: Trouble, figure: int | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            INSERT INTO notifications_incident AS i
-                (kind, severity, status, dedupe_key, title, detail, subject, order_ref, resolution)
-            VALUES (%s, %s, 'open', %s, %s, %s::jsonb, %s, %s, '')
-            ON CONFLICT (dedupe_key) WHERE status IN ('open', 'acknowledged')
-            DO UPDATE SET count = i.count + 1, last_at = clock_timestamp(), title = excluded.title,
-                detail = excluded.detail,
-                severity = CASE
-                    WHEN 'critical' IN (i.severity, excluded.severity) THEN 'critical'
-                    WHEN 'warning' IN (i.severity, excluded.severity) THEN 'warning'
-                    ELSE 'info' END
-            RETURNING i.id, i.severity
-            """,
-            [
-                kind,
-                str(severity),
-                dedupe[:160],
-                title[:200],
-                json.dumps(detail or {}, cls=DjangoJSONEncoder),
-                subject,
-                order_ref,
-            ],
+            _OPEN,
+            {
+                "kind": kind,
+                "severity": str(Severity(trouble.severity)),
+                "key": trouble.dedupe[:KEY_LENGTH],
+                "title": trouble.title[:TITLE_LENGTH],
+                "detail": json.dumps(trouble.detail, cls=DjangoJSONEncoder),
+                "subject": trouble.subject,
+                "order_ref": trouble.order_ref,
+                "figure": figure,
+                "patience_s": PATIENCE_S,
+            },
         )
-        pk, stands = cursor.fetchone()
-    if stands == Severity.CRITICAL and settings.OPS_EMAIL:
-        _mail(pk, kind=kind, title=title, subject=subject, order_ref=order_ref)
 
 
-def _mail(pk: int, *, kind: str, title: str, subject: str, order_ref: str) -> None:
-    params = {
-        "severity": Severity.CRITICAL.value,
-        "title": title,
-        "kind": kind,
-        "subject": subject or "–",
-        "order": order_ref or "–",
-        "link": f"{settings.PUBLIC_URL}/admin/notifications/incident/{pk}/change/",
-    }
-    messages.send(_ops().pk, "ops.incident", params, dedupe=f"incident:{pk}", order_ref=order_ref)
+# ── deciding ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def acknowledge(incident: Incident, by: Cause, *, members: bool = False) -> int:
+    """Somebody (`by`: "user:<id>") looks into it; with `members` also into what is folded into it.
 
-
-def _ops() -> Recipient:
-    """The recipient that stands for ops, at the address that is configured now."""
-    known = Recipient.objects.filter(public_id=OPS)
-    if not known.exists():
-        Recipient.objects.bulk_create([Recipient(public_id=OPS, name="Ops")], ignore_conflicts=True)
-    known.exclude(email=settings.OPS_EMAIL).update(email=settings.OPS_EMAIL)
-    return known.get()
-
-
-def acknowledge(incident: Incident, by: Cause) -> None:
-    """Somebody (`by`: "user:<id>") looks into it. Raises IllegalMove unless it is open."""
+    Returns how many were acknowledged. Raises IllegalMove unless it is open.
+    """
+    done = _members(incident, IncidentStatus.ACKNOWLEDGED, by) if members else 0
     _decide(incident, IncidentStatus.ACKNOWLEDGED, by)
+    return done + 1
 
 
-def resolve(incident: Incident, by: Cause, resolution: str) -> None:
-    """It is over, and `resolution` says how. Raises IllegalMove when it was resolved before, Invalid without words."""
+def resolve(incident: Incident, by: Cause, resolution: str, *, members: bool = False) -> int:
+    """It is over, and `resolution` says how; with `members` also of what is folded into it, which else stands alone.
+
+    Returns how many were resolved. Raises IllegalMove when it was resolved before, Invalid without words.
+    """
     if not resolution.strip():
         raise Invalid("say how it was resolved", field="resolution")
-    _decide(incident, IncidentStatus.RESOLVED, by, resolution.strip()[:RESOLUTION_LENGTH])
+    words = resolution.strip()[:RESOLUTION_LENGTH]
+    done = _members(incident, IncidentStatus.RESOLVED, by, words) if members else 0
+    _decide(incident, IncidentStatus.RESOLVED, by, words)
+    return done + 1
+
+
+def members_of(incident: Incident) -> QuerySet[Incident]:
+    """What is folded into it and not resolved."""
+    return Incident.objects.filter(STANDING, folded_into=incident)
+
+
+def _members(incident: Incident, status: IncidentStatus, by: Cause, resolution: str = "") -> int:
+    """Each in a transaction of its own, so that no two rows are locked at once; the one they are folded into is last,
+    so that a crash leaves it standing."""
+    done = 0
+    for member in members_of(incident).order_by("pk"):
+        try:
+            _decide(member, status, by, resolution)
+        except IllegalMove:  # somebody was faster
+            continue
+        done += 1
+    return done
 
 
 def _decide(incident: Incident, status: IncidentStatus, by: Cause, resolution: str = "") -> None:
     with transaction.atomic():
         row = Incident.objects.select_for_update(no_key=True, of=("self",)).get(pk=incident.pk)
         INCIDENT.require(row.status, status, what="incident")
-        _write(row, status, by, resolution)
+        write(row, status, by, resolution)
 
 
-def _write(row: Incident, status: IncidentStatus, by: Cause, resolution: str) -> None:
+def write(row: Incident, status: IncidentStatus, by: Cause, resolution: str = "") -> None:
+    """The locked row is `status` from now on; nobody asks whether it may."""
     kind, _, pk = by.actor.partition(":")
     Incident.objects.filter(pk=row.pk).update(
         status=status, decided_by=pk if kind == "user" else None, decided_at=Now(), resolution=resolution
     )
     data = {"from": row.status, "to": status.value, "resolution": resolution}
     events.record(f"incident.{status.value}", row, by=by, data=data)
+    if status != IncidentStatus.RESOLVED:
+        return
+    if row.kind == STORM:
+        members_of(row).update(folded_into=None)
+    if row.mailed_at is not None:
+        ops_mail.resolved(row, resolution)
 
 
 def resolve_key(dedupe: str, resolution: str) -> bool:
@@ -119,11 +184,10 @@ def resolve_key(dedupe: str, resolution: str) -> bool:
     with transaction.atomic():
         row = (
             Incident.objects.select_for_update(no_key=True, of=("self",))
-            .filter(dedupe_key=dedupe[:160])
-            .exclude(status=IncidentStatus.RESOLVED)
+            .filter(STANDING, dedupe_key=dedupe[:KEY_LENGTH])
             .first()
         )
         if row is None:
             return False
-        _write(row, IncidentStatus.RESOLVED, Cause("system"), resolution[:RESOLUTION_LENGTH])
+        write(row, IncidentStatus.RESOLVED, Cause("system"), resolution[:RESOLUTION_LENGTH])
         return True

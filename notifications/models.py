@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
+from django.db.models import Case, Value, When
 from django.db.models.functions import Now
 
 from foundation.models import User
@@ -274,11 +275,29 @@ class IncidentStatus(models.TextChoices):
     RESOLVED = "resolved"
 
 
+STANDING = models.Q(status__in=[IncidentStatus.OPEN, IncidentStatus.ACKNOWLEDGED])
+STORM = "storm"  # the kind of an incident that stands for many (notifications/storms.py)
+
+
 class Incident(models.Model):
-    """Something ops must look at: alert, ticket or difference (SPEC N5). One open row per `dedupe_key`, counted up."""
+    """Something ops must look at: alert, ticket or difference (SPEC N5). One open row per `dedupe_key`.
+
+    `count`: how often it was reported, or, of what a sweep holds, how many there are. `folded_into` is the one that
+    stands for it and its like. `told_at`: when it was settled how ops hears of it (None: that is to come, see
+    notifications/alerting.py); `mailed_at`: when a mail about it alone, or a reminder of it, last left.
+    """
 
     kind = models.CharField(max_length=60)
     severity = models.CharField(max_length=10, choices=Severity.choices)
+    rank = models.GeneratedField(
+        expression=Case(
+            When(severity=Severity.CRITICAL, then=Value(0)),
+            When(severity=Severity.WARNING, then=Value(1)),
+            default=Value(2),
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
     status = models.CharField(max_length=12, choices=IncidentStatus.choices, default=IncidentStatus.OPEN)
     dedupe_key = models.CharField(max_length=160)
     title = models.CharField(max_length=200)
@@ -288,23 +307,32 @@ class Incident(models.Model):
     count = models.PositiveIntegerField(default=1, db_default=1)
     first_at = models.DateTimeField(db_default=Now())
     last_at = models.DateTimeField(db_default=Now())
+    folded_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    told_at = models.DateTimeField(null=True, blank=True, editable=False)
+    mailed_at = models.DateTimeField(null=True, blank=True, editable=False)
     decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     resolution = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["dedupe_key"],
-                condition=models.Q(status__in=[IncidentStatus.OPEN, IncidentStatus.ACKNOWLEDGED]),
-                name="incident_open_once",
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["dedupe_key"], condition=STANDING, name="incident_open_once")]
         indexes = [
             models.Index(
-                fields=["-last_at"], condition=~models.Q(status=IncidentStatus.RESOLVED), name="incident_open"
+                fields=["rank", "-last_at"], condition=STANDING & models.Q(folded_into=None), name="incident_queue"
             ),
+            models.Index(fields=["first_at"], condition=STANDING & models.Q(told_at=None), name="incident_untold"),
+            models.Index(fields=["kind"], condition=STANDING, name="incident_standing"),
+            models.Index(fields=["-first_at"], name="incident_recent"),
+            models.Index(fields=["dedupe_key", "-id"], name="incident_of_key"),
+            models.Index(fields=["subject"], condition=~models.Q(subject=""), name="incident_of_subject"),
             models.Index(fields=["order_ref"], condition=~models.Q(order_ref=""), name="incident_of_order"),
+            models.Index(
+                fields=["folded_into", "-last_at"],
+                condition=models.Q(folded_into__isnull=False),
+                name="incident_folded",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -196,7 +196,7 @@ def _hand_over(message: Message, template: Template, rung: Rung, letter: Letter,
         if not isinstance(error, Unknown):
             spending.give_back(reserved)
         if isinstance(error, Permanent) and error.code in CREDENTIALS_REFUSED:
-            _report_refused_credentials(channel, error)
+            _report_refused_credentials(channel, letter, error)
         over = isinstance(error, Permanent) or (isinstance(error, Unknown) and not channel.resend_unknown)
         if not over and (is_last or message.retry_count < PATIENCE):
             _keep(message, under_way="")
@@ -235,11 +235,11 @@ def _keep(message: Message, *, under_way: str) -> None:
         raise LostLease(f"message {message.pk} belongs to another worker")
 
 
-def _report_refused_credentials(channel: Channel, error: Permanent) -> None:
+def _report_refused_credentials(channel: Channel, letter: Letter, error: Permanent) -> None:
     incidents.open(
         "channel_refused_us",
         severity=Severity.CRITICAL,
         title=f"The provider of {channel.name} refuses our credentials",
         dedupe=f"channel:{channel.name}:credentials",
-        detail={"answer": str(error)[:300], "settings": list(channel.needs)},
+        detail={"answer": str(error)[:300], "settings": list(channel.needs), "call": letter.reference},
     )

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from notifications import incidents
 from notifications.models import Severity, Spending
 
-CAP_REACHED = "daily cap reached"
+CAP_REACHED, CAP = "daily cap reached", "daily_cap"
 NEAR = 0.8  # of the cap: ops is told that it will be reached
 MICROS = 1_000_000
 
@@ -88,10 +88,10 @@ def _tell(channel: str, once: str, severity: Severity, title: str) -> None:
             return
         row = today.get()
         incidents.open(
-            "daily_cap",
+            CAP,
             severity=severity,
             title=title,
-            dedupe=f"daily_cap:{channel}:{day}",
+            dedupe=f"{CAP}:{channel}:{day}",
             subject=f"spending:{row.pk}",
             detail={
                 "channel": channel,

@@ -300,7 +300,44 @@ _OPS = (
     Template(
         "ops.incident",
         EMAIL_ONLY,
-        {"en": Text("[{severity}] {title}", "{title}\n\nKind: {kind}\nAbout: {subject}\nOrder: {order}\n\n{link}")},
+        {
+            "en": Text(
+                "[{severity}] {title}",
+                "{title}\n\n{advice}\n\nSince: {since}\nKind: {kind}\nAbout: {subject}\nOrder: {order}\n\n{link}",
+            )
+        },
+        beyond_cap=True,
+        essential=("link",),
+    ),
+    Template(
+        "ops.incident_resolved",
+        EMAIL_ONLY,
+        {
+            "en": Text(
+                "[resolved] {title}",
+                "Over: {title}\n\n{resolution}\n\nIt began {since}.\nKind: {kind}\nAbout: {subject}\nOrder: {order}"
+                "\n\n{link}",
+            )
+        },
+        beyond_cap=True,
+        essential=("link",),
+    ),
+    Template(
+        "ops.reminder",
+        EMAIL_ONLY,
+        {
+            "en": Text(
+                "[critical] Nobody looks into it: {count}",
+                "Nobody has acknowledged these within {minutes} minutes:\n\n{list}\n\n{link}",
+            )
+        },
+        beyond_cap=True,
+        essential=("link",),
+    ),
+    Template(
+        "ops.digest",
+        EMAIL_ONLY,
+        {"en": Text("[warning] New incidents: {count}", "New since the last digest:\n\n{list}\n\n{link}")},
         beyond_cap=True,
         essential=("link",),
     ),

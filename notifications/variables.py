@@ -39,6 +39,12 @@ VARIABLES: Mapping[str, Variable] = {
     "kind": Variable("orders_waiting", "The kind of incident"),
     "subject": Variable("order:42", "The row it is about"),
     "order": Variable("9f2c1b7e", "The order it is about"),
+    "since": Variable("20 Nov 10:00 UTC", "When it began"),
+    "advice": Variable("Look at what waits, and call the store.", "What to do about it, as the console says it"),
+    "resolution": Variable("the store answers again", "How it ended"),
+    "count": Variable(3, "How many there are"),
+    "minutes": Variable(30, "For how many minutes nobody has acknowledged them"),
+    "list": Variable("20 Nov 10:00 UTC [critical] Orders wait longer than 10 minutes", "Incidents, one in a line"),
     "link": Variable("https://handoff.example/admin/notifications/incident/7/change/", "Where to look at it"),
 }
 

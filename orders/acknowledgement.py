@@ -28,6 +28,7 @@ def notify_store(order: Order, *, by: Cause) -> None:
     if system and system.enabled():
         relays.save(order)
         deadlines.watch_relay(order)
+        incidents.resolve_key(_off_key(order.store), f"{order.store.pos_kind} is configured")
         return
     if system:
         _report_off(order.store)
@@ -40,9 +41,13 @@ def _report_off(store: Store) -> None:
         POS_IS_OFF,
         severity=Severity.WARNING,
         title=f"{store.name} uses {store.pos_kind}, which is not configured: it is told by message instead",
-        dedupe=f"{POS_IS_OFF}:{store.slug}",
-        subject=f"store:{store.pk}",
+        dedupe=_off_key(store),
+        subject=events.subject_of(store),
     )
+
+
+def _off_key(store: Store) -> str:
+    return f"{POS_IS_OFF}:{store.slug}"
 
 
 def acknowledge(order: Order, *, by: Cause, prep_minutes: int | None = None, why: str = "") -> None:

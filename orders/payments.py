@@ -15,7 +15,7 @@ from foundation import clock
 from foundation.errors import NotFound, Transient
 from foundation.events import Cause
 from foundation.evidence import Verdict
-from foundation.money import show
+from foundation.money import known, show
 from notifications import incidents
 from notifications.models import Severity
 from orders import acknowledgement, cancelling, moves, pos_status, refunds, rows, telling
@@ -102,7 +102,9 @@ def _book(order: Order, evidence: PaymentSucceeded | ChargeRefunded) -> Payment 
     amount_minor = evidence.amount_minor
     if (amount_minor, evidence.currency.upper()) != (order.authorised_minor, order.currency.upper()):
         expected = show(order.authorised_minor, order.currency)
-        title = f"Paid {amount_minor} {evidence.currency.upper()} (minor units) for an order of {expected}"
+        currency = evidence.currency.upper()
+        paid = show(amount_minor, currency) if known(currency) else f"{amount_minor} {currency}"
+        title = f"Order {order.order_id} of {expected} was paid with {paid}"
         _contradiction(order, MISMATCH, title, evidence)
         return None
     if Payment.objects.filter(order=order).exists():

@@ -64,6 +64,8 @@ def _apply(relay: PosRelay, number: str | None) -> str:
         moves.advance(order, preparation=PreparationState.NOTIFIED, by=_by(order))
         if order.preparation in moves.CALLED_OFF:
             relays.cancel(order)
+    else:
+        telling.ops_no_more(rows.lock(relay.order_id), NOT_STOPPED, "the POS has taken the cancellation")
     return WorkState.DONE
 
 

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from deliveries.models import Delivery
+from foundation import money
 from foundation.models import User
 from foundation.work import WorkItem
 from payouts.lifecycle import InvoiceStatus, LineVerdict, PayoutStatus
@@ -204,7 +205,7 @@ class Payout(WorkItem):
         ]
 
     def __str__(self) -> str:
-        return f"payout {self.period} of {self.amount_minor} {self.currency}"
+        return f"payout {self.period} of {money.show(self.amount_minor, self.currency)}"
 
     @property
     def idempotency_key(self) -> str:

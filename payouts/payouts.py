@@ -62,6 +62,7 @@ def run_stores(period: date, *, by: Cause | None = None) -> Run:
     """Freeze what every store is owed (SPEC M2), once per account and `period`."""
     due = LedgerAccount.objects.filter(payee_kind=PayeeKind.STORE, kind=AccountKind.PAYABLE).exclude(balance_minor=0)
     run = _run(due.order_by("pk").values_list("pk", flat=True), period.isoformat(), by or Cause("clock", "pay_stores"))
+    reports.run_incomplete(run.period, sum(one.reason == Skip.DATABASE for one in run.skipped))
     log.info("stores_paid", period=run.period, frozen=len(run.frozen), skipped=len(run.skipped))
     return run
 

@@ -3,8 +3,10 @@
 from foundation.events import subject_of
 from foundation.money import show
 from notifications import incidents
+from notifications.incidents import Trouble
 from notifications.models import Severity
-from payouts.models import LedgerAccount, Payout
+from payouts.lifecycle import PayoutStatus
+from payouts.models import BankPayout, LedgerAccount, Payout
 
 STUCK = "payout_stuck"  # attempts fail, more will come
 REVIEW = "payout_review"  # nobody knows whether it was sent: a person decides
@@ -15,7 +17,8 @@ CONTRADICTION = "payout_contradiction"  # its transfer is not what we asked for
 BOUNCED = "payout_bounced"  # the payee's bank sent it back to the Stripe balance
 SKIPPED = "payout_skipped"  # money is due, but the payee's account cannot take it
 WAITS = "payout_waits"  # the platform's balance is too small
-UNKNOWN_TRANSFER = "transfer_unknown"
+UNKNOWN_TRANSFER = "transfer_unknown"  # money left the platform, and not by a payout of ours
+INCOMPLETE = "payout_run_incomplete"
 
 
 def wrong(payout: Payout, kind: str, title: str, severity: Severity = Severity.WARNING) -> None:
@@ -25,6 +28,45 @@ def wrong(payout: Payout, kind: str, title: str, severity: Severity = Severity.W
 def right_again(payout: Payout, resolution: str, *kinds: str) -> None:
     for kind in kinds:
         incidents.resolve_key(_key(kind, payout), resolution)
+
+
+def made_good(payout: Payout) -> None:
+    """It went out: what earlier payouts of the account were refused is in it."""
+    refused = Payout.objects.filter(account=payout.account, status=PayoutStatus.FAILED, pk__lt=payout.pk)
+    for earlier in refused.order_by("pk"):
+        right_again(earlier, f"its money went out with {payout}", FAILED)
+
+
+def bounced(bank_payout: BankPayout) -> None:
+    """Unless a later one is known to have arrived: news comes in any order."""
+    later = BankPayout.objects.filter(
+        stripe_account=bank_payout.stripe_account, made_at__gt=bank_payout.made_at, status=BankPayout.Status.PAID
+    )
+    if later.exists():
+        return
+    incidents.open(
+        BOUNCED,
+        severity=Severity.WARNING,
+        title=f"The bank of {bank_payout.stripe_account} sent a payout back: {bank_payout.failure}",
+        dedupe=f"{BOUNCED}:{bank_payout.stripe_payout}",
+        subject=subject_of(bank_payout),
+    )
+
+
+def arrived(bank_payout: BankPayout) -> None:
+    """Stripe paid the balance out again, with what came back before."""
+    earlier = BankPayout.objects.filter(
+        stripe_account=bank_payout.stripe_account, made_at__lte=bank_payout.made_at, status=BankPayout.Status.FAILED
+    )
+    for payout in earlier.order_by("made_at"):
+        incidents.resolve_key(f"{BOUNCED}:{payout.stripe_payout}", "the money arrived with a later one")
+
+
+def run_incomplete(period: str, skipped: int) -> None:
+    """Accounts that the database did not let us pay; a later run pays them, or finds them as they are."""
+    title = f"The payout run of {period} left {skipped} accounts out: the database did not answer in time"
+    wrong = [Trouble(INCOMPLETE, title, count=skipped)] if skipped else []
+    incidents.hold(INCOMPLETE, wrong, resolution="a later run left nobody out")
 
 
 def skipped(account: LedgerAccount, reason: str) -> None:

@@ -37,7 +37,7 @@ def take_transfer(seen: TransferEvidence, by: Cause) -> Verdict:
         return settle(payout_id, seen, by)
     incidents.open(
         reports.UNKNOWN_TRANSFER,
-        severity=Severity.WARNING,
+        severity=Severity.CRITICAL,
         title=f"Stripe made a transfer that is no payout of ours: {seen.transfer_id}",
         dedupe=f"transfer:{seen.transfer_id}",
         detail={"destination": seen.destination, "amount_minor": seen.amount_minor, "currency": seen.currency},
@@ -67,6 +67,7 @@ def settle(payout_id: int, seen: TransferEvidence, by: Cause) -> Verdict:
         Payout.objects.filter(pk=payout.pk).update(state=WorkState.DONE, processed_at=Now())
     if applied:
         reports.right_again(payout, "its transfer is known", reports.STUCK, reports.REVIEW)
+        reports.made_good(payout)
     return Verdict.APPLIED if applied else Verdict.REPEATED
 
 
@@ -102,24 +103,22 @@ def take_bank_payout(seen: BankPayoutEvidence, by: Cause) -> Verdict:
     theirs = Q(stripe_account=seen.account_id) | Q(former_account=seen.account_id)
     if ConnectAccount.objects.filter(theirs).order_by("pk").select_for_update(no_key=True).first() is None:
         return Verdict.IGNORED
-    if not _keep(seen):
+    kept = _keep(seen)
+    if kept is None:
         return Verdict.REPEATED
     for payout_id, arrived in _mistaken(seen):
         payout = moves.lock(payout_id)
         why = "the bank payout arrived" if arrived else f"the bank sent it back: {seen.failure}"
         moves.move(payout, PayoutStatus.PAID if arrived else PayoutStatus.PROCESSING, by=by, why=why)
     if seen.status == BankPayout.Status.FAILED:
-        incidents.open(
-            reports.BOUNCED,
-            severity=Severity.WARNING,
-            title=f"The bank of {seen.account_id} sent a payout back: {seen.failure}",
-            dedupe=f"{reports.BOUNCED}:{seen.payout_id}",
-        )
+        reports.bounced(kept)
+    elif seen.status == BankPayout.Status.PAID:
+        reports.arrived(kept)
     return Verdict.APPLIED
 
 
-def _keep(seen: BankPayoutEvidence) -> bool:
-    """Write down how far it got; False: nothing new."""
+def _keep(seen: BankPayoutEvidence) -> BankPayout | None:
+    """Write down how far it got; None: nothing new."""
     BankPayout.objects.bulk_create(
         [
             BankPayout(
@@ -134,10 +133,10 @@ def _keep(seen: BankPayoutEvidence) -> bool:
     )
     row = BankPayout.objects.get(stripe_payout=seen.payout_id)
     if _FURTHER[seen.status] <= _FURTHER[BankPayout.Status(row.status)]:
-        return False
+        return None
     row.status, row.failure = seen.status, seen.failure[:300]
     row.save(update_fields=["status", "failure"])
-    return True
+    return row
 
 
 def _mistaken(seen: BankPayoutEvidence) -> list[tuple[int, bool]]:

@@ -1,5 +1,6 @@
 """The numbers of the ops home (SPEC A1): each a bounded, indexed query, each with the filtered list it leads to."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,13 +10,13 @@ from django.db import connection
 from django.db.models import Count, QuerySet
 from django.urls import reverse
 
-from config import monitoring
+from config.watching import lanes
 from deliveries.lifecycle import DeliveryStatus, FlagStatus
 from deliveries.models import Delivery, FraudFlag
 from foundation import money
 from foundation.lanes import all_lanes
 from foundation.work import WorkState
-from notifications.models import Incident, IncidentStatus
+from notifications.models import STANDING, Incident, Severity
 from orders import promises
 from orders.lifecycle import LIVE, OrderStatus
 from orders.models import Order
@@ -60,7 +61,6 @@ def figures(now: datetime) -> list[Figure]:
     late, at_risk = bounded(promises.late(now)), bounded(promises.at_risk(now))
     flags = bounded(FraudFlag.objects.filter(status=FlagStatus.OPEN))
     failed = bounded(Delivery.objects.filter(status=DeliveryStatus.FAILED, created_at__gte=today(now)))
-    incidents = bounded(Incident.objects.exclude(status=IncidentStatus.RESOLVED))
     review = bounded(Payout.objects.filter(status=PayoutStatus.REVIEW))
     return [
         _count(
@@ -86,7 +86,7 @@ def figures(now: datetime) -> list[Figure]:
             warn=failed > 0,
         ),
         _dead_letters(),
-        _count("Incidents", incidents, listed("notifications_incident"), warn=incidents > 0),
+        _incidents(),
         _count(
             "Payouts to review", review, listed("payouts_payout", status__exact=PayoutStatus.REVIEW), alarm=review > 0
         ),
@@ -98,8 +98,16 @@ def _count(label: str, count: int, link: str, *, warn: bool = False, alarm: bool
     return Figure(label, shown(count), link, "alarm" if alarm else "warn" if warn else "calm")
 
 
+def _incidents() -> Figure:
+    """What is not resolved, a storm counting as one."""
+    found = Counter(standing_incidents().values_list("severity", flat=True)[:COUNTED_TO])
+    note = ", ".join(f"{found[severity]} {severity}" for severity in reversed(Severity.values) if found[severity])
+    tone = "alarm" if found[Severity.CRITICAL] else "warn" if found[Severity.WARNING] else "calm"
+    return Figure("Incidents", shown(found.total()), listed("notifications_incident"), tone, note)
+
+
 def _dead_letters() -> Figure:
-    dead = {lane.name: monitoring.dead(lane) for lane in all_lanes().values()}
+    dead = {lane.name: lanes.dead(lane) for lane in all_lanes().values()}
     worst = ", ".join(f"{name} {count}" for name, count in dead.items() if count)
     link = listed("webhooks_webhookevent", state__exact=WorkState.DEAD)
     return Figure("Dead letters", shown(sum(dead.values())), link, "alarm" if worst else "calm", worst)
@@ -133,7 +141,7 @@ def state(now: datetime) -> dict[str, Any]:
     return {
         "open": {status: by_status[status] for status in LIVE_IN_ORDER if status in by_status},
         "late": bounded(promises.late(now)),
-        "backlog": sum(monitoring.backlog().values()),
+        "backlog": sum(lanes.backlog().values()),
     }
 
 
@@ -202,5 +210,6 @@ def webhook_health(now: datetime) -> Iterable[Health]:
     ]
 
 
-def newest_incidents() -> QuerySet[Incident]:
-    return Incident.objects.exclude(status=IncidentStatus.RESOLVED).order_by("-last_at")[:8]
+def standing_incidents() -> QuerySet[Incident]:
+    """The worst first, by the index of the queue."""
+    return Incident.objects.filter(STANDING, folded_into=None).order_by("rank", "-last_at")

@@ -48,6 +48,6 @@ def home_context() -> dict[str, Any]:
     return {
         "figures": figures.figures(now),
         "health": figures.webhook_health(now),
-        "incidents": figures.newest_incidents(),
+        "incidents": figures.standing_incidents()[:8],
         "looked_at": now,
     }

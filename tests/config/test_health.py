@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError
 
-from config import monitoring
+from config import health
 
 
 def test_health_touches_nothing(client):
@@ -23,7 +23,7 @@ def test_ready_says_when_the_database_is_gone(client, monkeypatch):
     def gone() -> bool:
         raise DatabaseError("connection refused")
 
-    monkeypatch.setattr(monitoring, "database_answers", gone)
+    monkeypatch.setattr(health, "database_answers", gone)
     answer = client.get("/ready")
     assert answer.status_code == 503
     assert answer.json()["reason"].startswith("database")

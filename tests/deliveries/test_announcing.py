@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from config import monitoring
+from config.watching import lanes
 from deliveries import announcing, location, selectors
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.live import Hub, Watcher
@@ -141,7 +141,7 @@ def test_an_outbox_that_falls_behind_is_noticed():
     assert announcing.LANE.count_dead(10) == 0
     assert announcing.LANE.count_due(clock.now() - timedelta(minutes=2), 10) == 0
     assert announcing.LANE.count_due(clock.now() + timedelta(minutes=2), 1000) == Event.objects.count()
-    assert monitoring.backlog()["live"] == Event.objects.count()
+    assert lanes.backlog()["live"] == Event.objects.count()
 
 
 # ── the hub ──────────────────────────────────────────────────────────────────────────────────────────────────────

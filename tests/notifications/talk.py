@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from django.db.models import F
 from django.db.models.functions import Now
 
 from foundation.work import WorkState
-from notifications import messages, recipients, tasks
-from notifications.models import Message, Recipient
+from notifications import alerting, messages, recipients, tasks
+from notifications.models import Incident, Message, Recipient
 
 PHONE, MAIL, TOKEN = "+918012345678", "asha@customers.example", "phone-of-asha-0001"
 PARAMS = {"orderId": "o-1", "totalPaise": 45_000, "etaMinutes": 15, "rider": "Ravi", "reason": "x"}
@@ -33,6 +34,12 @@ def say(
 def work() -> None:
     while sum(lane.drain_once() for lane in tasks.LANES):
         pass
+
+
+def tell_ops() -> None:
+    """What opened has gathered for long enough: ops hears of it now."""
+    Incident.objects.update(first_at=F("first_at") - alerting.GATHER)
+    assert alerting.tell()
 
 
 def make_due() -> None:

@@ -13,7 +13,7 @@ from foundation.work import WorkState
 from notifications import checks, lengths, spending, tasks
 from notifications.models import Incident, Message, Recipient, Spending
 from tests.notifications import talk
-from tests.notifications.talk import inbox, make_due, reasons, say, work
+from tests.notifications.talk import inbox, make_due, reasons, say, tell_ops, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HANDS = 32
@@ -69,6 +69,8 @@ def test_at_the_cap_the_channel_is_passed_over_and_ops_is_told_once(asha, sandbo
     incident = Incident.objects.get()
     assert incident.title == "Today's money for sms is spent: it is passed over"
     assert incident.detail["cap"] == "0.030001"
+    tell_ops()
+    work()
     mails = [to for channel, to in inbox(sandbox) if channel == "email"]
     assert mails.count("ops@handoff.example") == 1
 
@@ -152,6 +154,7 @@ def test_what_ops_must_hear_is_mailed_beyond_the_cap(sandbox, settings):
     settings.MESSAGE_PRICES, settings.MESSAGE_DAILY_CAPS = {"email": PENNY}, {"email": 0}
     settings.OPS_EMAIL = "ops@handoff.example"
     assert spending.reserve("email") is None
+    tell_ops()
     work()
     assert inbox(sandbox) == [("email", "ops@handoff.example")]
     assert Spending.objects.get().spent_micros == PENNY

@@ -11,6 +11,7 @@ from notifications.models import Incident, Message, PushToken, Recipient, Wordin
 from notifications.templates import CATALOGUE
 from notifications.texts import Text
 from tests.notifications.rewords import reword, writer
+from tests.notifications.talk import tell_ops
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANE = tasks.ORDINARY
@@ -149,6 +150,7 @@ def test_long_values_give_way_and_the_message_goes_out(asha, sandbox):
 def test_an_incident_with_the_longest_title_is_mailed(sandbox, settings):
     settings.OPS_EMAIL = "ops@handoff.example"
     incidents.open("probe", severity="critical", title="x" * 200, dedupe="probe")
+    tell_ops()
     while LANE.drain_once():
         pass
     message = Message.objects.get()

@@ -168,6 +168,9 @@ def test_a_store_whose_pos_is_turned_off_is_told_by_message_and_ops_hears_of_it(
     assert {order.status for order in orders} == {OrderStatus.STORE_NOTIFIED}
     assert Message.objects.filter(event="store.order_placed").count() == 2
     assert Incident.objects.get(kind=acknowledgement.POS_IS_OFF).count == 2
+    settings.PETPOOJA_API_BASE, settings.PETPOOJA_APP_KEY = "http://127.0.0.1:9", "key"
+    builders.paid_order(of=store)
+    assert Incident.objects.get(kind=acknowledgement.POS_IS_OFF).status == "resolved"
 
 
 def test_telling_the_store_twice_is_telling_it_once() -> None:

@@ -181,6 +181,7 @@ def test_a_refusal_gives_the_money_back_for_the_next_run(sandbox, one):
     sandbox.control("PUT", f"stripe/accounts/{one.destination}", stripe.ABLE)
     payouts.run_stores(TOMORROW)
     stripe.drain()
+    assert open_incidents() == set()
     assert stripe.sent(sandbox) == {one.destination: 1_234}
     assert books.prove().proved
 

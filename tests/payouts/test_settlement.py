@@ -90,6 +90,7 @@ def test_money_that_the_bank_sent_back_goes_with_the_next_one(sandbox, one):
         stripe.take(event)
     assert again(one).status == PayoutStatus.PAID
     assert again(one).account.balance_minor == 0  # the books move by transfers alone
+    assert Incident.objects.get(kind="payout_bounced").status == "resolved"
 
 
 def test_a_bank_payout_that_fails_after_it_was_paid(sandbox, one):
