@@ -68,11 +68,13 @@ _CUSTOMERS = (
         {
             "en": Text(
                 "The store suggests replacements",
-                "Something is missing from your order {orderId}. Please answer by {until}: {link}",
+                "Something is missing from your order {orderId}. Please answer at {link} by {until}, or we do as you"
+                " said when you ordered.",
             ),
             "hi": Text(
                 "स्टोर ने विकल्प सुझाए हैं",
-                "आपके ऑर्डर {orderId} में कुछ उपलब्ध नहीं है। कृपया {until} बजे तक यहाँ जवाब दें: {link}",
+                "आपके ऑर्डर {orderId} में कुछ उपलब्ध नहीं है। कृपया {link} पर {until} बजे तक जवाब दें, नहीं तो हम वही करेंगे जो आपने"
+                " ऑर्डर करते समय बताया था।",
             ),
         },
         useful_for_s=600,
@@ -88,6 +90,7 @@ _CUSTOMERS = (
             "hi": Text("सामान बदला गया", "ऑर्डर {orderId}: {item} की जगह आपको {replacement} मिलेगा।"),
         },
         data=_ORDER,
+        essential=("item", "replacement"),
     ),
     Template(
         "order.item_left_out",
@@ -97,6 +100,7 @@ _CUSTOMERS = (
             "hi": Text("सामान हटाया गया", "ऑर्डर {orderId}: {item} हटा दिया गया है, आपको इसका भुगतान नहीं करना है।"),
         },
         data=_ORDER,
+        essential=("item",),
     ),
     Template(
         "order.delayed",
@@ -263,6 +267,7 @@ _STORES = (
         {"en": Text("Replacement wanted", "Order {orderId}: please put in {replacement} instead of {item}.")},
         useful_for_s=HOUR_S,
         data=_ORDER,
+        essential=("orderId", "item", "replacement"),
     ),
     Template(
         "store.item_left_out",
@@ -270,6 +275,7 @@ _STORES = (
         {"en": Text("Leave it out", "Order {orderId}: please leave out {item}, without a replacement.")},
         useful_for_s=HOUR_S,
         data=_ORDER,
+        essential=("orderId", "item"),
     ),
     Template(
         "store.connected",

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deliveries import links, reactions
-from deliveries.announcing import hint_of
+from deliveries.announcing import hints_of
 from foundation.models import Event, Job, User
 from notifications.models import Message
 from orders import substitutions
@@ -236,5 +236,8 @@ def test_watchers_hear_of_proposals_and_decisions():
     decision = Decision(substitution_id=one.public_id, accepted=True)
     substitutions.decide(placed.pk, [decision], how=Substitution.How.API, by=TEST)
     events = Event.objects.filter(subject=f"order:{placed.pk}", name__startswith="order.substitution")
-    hints = [hint_of(e.name, e.subject, e.order_ref, e.version, e.data) for e in events.order_by("version")]
-    assert [hint["name"] for hint in hints if hint] == ["order:substitutions_proposed", "order:substitution_decided"]
+    names = ("order:substitutions_proposed", "order:substitution_decided")
+    for event, name in zip(events.order_by("version"), names, strict=True):
+        about = (event.name, event.subject, event.order_ref, event.version, event.data)
+        told = hints_of(*about, placed.store.slug, placed.storefront_id)
+        assert {hint["name"] for hint in told} == {name}
