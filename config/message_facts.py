@@ -59,6 +59,10 @@ def _payment_failed(order: Order, message: Message) -> Facts:
     return AS_WRITTEN if unpaid else NoMore(f"the order is {order.status} by now")
 
 
+def _under_way(order: Order, message: Message) -> Facts:
+    return AS_WRITTEN if order.status in OPEN else NoMore(f"the order is {order.status} by now")
+
+
 def _carriage_is(among: Collection[CarriageState], order: Order, message: Message) -> Facts:
     return AS_WRITTEN if order.carriage in among else NoMore(f"the order is {order.status} by now")
 
@@ -194,6 +198,7 @@ def _connected(connected: bool, message: Message) -> Facts:
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────
 TABLE: dict[str, Look] = {
     "order.payment_failed": _about_order(_payment_failed),
+    "order.placed": _about_order(_under_way),
     "order.substitutions_proposed": _about_order(_asked),
     "order.item_replaced": _about_order(_item_decided),
     "order.item_left_out": _about_order(_item_decided),

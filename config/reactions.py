@@ -5,7 +5,7 @@ a job in the event's own transaction. Handlers read what is true now; order, rep
 """
 
 REACTIONS: dict[str, list[str]] = {
-    "order.payment_confirmed": ["payouts.book_order"],
+    "order.payment_confirmed": ["payouts.book_order", "deliveries.invite_customer"],
     "order.refund_requested": ["payouts.book_order"],  # how much is still to come back, and for what
     "order.refunded": ["payouts.book_order"],
     "order.substitutions_proposed": ["deliveries.ask_customer"],

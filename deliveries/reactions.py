@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from deliveries import carrying, requesting, searching, suggestions
+from deliveries import carrying, invitations, requesting, searching, suggestions
 from foundation.events import Cause
 from orders import rows
 
@@ -16,6 +16,11 @@ def follow_order(order_id: int) -> None:
 def follow_rider(rider_id: int) -> None:
     """A rider came online or has a place free: whoever waits for one looks again."""
     searching.rider_came(rider_id)
+
+
+def invite_customer(order_id: int) -> None:
+    """The order is paid: the customer is told where to follow it."""
+    invitations.invite(order_id)
 
 
 def ask_customer(order_id: int) -> None:

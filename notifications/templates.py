@@ -23,6 +23,7 @@ EMAIL_FIRST = ("email", "sms")
 EMAIL_ONLY = ("email",)
 
 _ORDER = {"orderId": "orderId"}
+_PAGE = {"link": "https://handoff.example/track/xkq0vZ3fTq1dJwYb7n8sLr2mPa5uEc9h"}
 
 _CUSTOMERS = (
     Template(
@@ -33,6 +34,18 @@ _CUSTOMERS = (
             "hi": Text("भुगतान नहीं हुआ", "ऑर्डर {orderId} का भुगतान पूरा नहीं हुआ। कृपया फिर से कोशिश करें।"),
         },
         data=_ORDER,
+    ),
+    Template(
+        "order.placed",
+        PUSH_FIRST,
+        {
+            "en": Text("Order placed", "{store} has your order {orderId}. Follow it at {link} to your door."),
+            "hi": Text("ऑर्डर हो गया", "{store} को आपका ऑर्डर {orderId} मिल गया है। {link} पर देखें कि वह कहाँ तक पहुँचा।"),
+        },
+        useful_for_s=HOUR_S,
+        data={**_ORDER, "link": "link"},
+        essential=("link",),
+        samples=_PAGE,
     ),
     Template(
         "order.cancelled",
@@ -80,7 +93,7 @@ _CUSTOMERS = (
         useful_for_s=600,
         data={**_ORDER, "link": "link"},
         essential=("link", "until"),
-        samples={"link": "https://handoff.example/track/xkq0vZ3fTq1dJwYb7n8sLr2mPa5uEc9h"},
+        samples=_PAGE,
     ),
     Template(
         "order.item_replaced",

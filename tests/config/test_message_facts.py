@@ -8,7 +8,7 @@ from django.db import transaction
 
 from config import message_facts
 from config.message_facts import ALWAYS_TRUE, TABLE, now
-from deliveries import by_ops, carrying, lateness, offers, ratings, suggestions
+from deliveries import by_ops, carrying, invitations, lateness, offers, ratings, suggestions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
@@ -266,3 +266,12 @@ def test_a_store_hears_how_its_account_stands_now():
 
 def test_an_event_that_nobody_knows_yet_is_told_as_it_was_written():
     assert message_facts.now(Message(event="delivery.beamed")) == {}
+
+
+def test_where_to_follow_an_order_is_told_while_it_is_under_way():
+    placed = paid_order()
+    invitations.invite(placed.pk)
+    assert fresh(told("order.placed")) == {}
+    with transaction.atomic():
+        cancelling.cancel(rows.lock(placed.pk), by=TEST, reason="the customer called")
+    assert why_not(told("order.placed")) == "the order is cancelled by now"
