@@ -79,13 +79,15 @@ def test_without_javascript_the_answer_is_a_plain_form(browser: Browser, stage: 
     placed = dinner()
     look = visit(browser, stage, link_of(placed), **PHONE, java_script_enabled=False)
     look.page.select_option("#prefers", "accept")
-    look.page.click("text=Save this choice")
+    with look.page.expect_navigation():
+        look.page.click("text=Save this choice")
     placed.refresh_from_db()
     assert placed.substitution_preference == Preference.ACCEPT
     suggest(placed)
     look.page.reload()
     assert look.page.locator(".suggestions > li").count() == 2
-    look.page.locator(".suggestions > li", has_text="Curd rice").get_by_role("button", name="Leave it out").click()
+    with look.page.expect_navigation():
+        look.page.locator(".suggestions > li", has_text="Curd rice").get_by_role("button", name="Leave it out").click()
     assert look.page.url == link_of(placed)
     assert look.page.locator(".suggestions > li").count() == 1
     assert look.page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -256,11 +256,12 @@ def test_late_orders_stand_first_with_how_late_they_are(lead) -> None:
 
 # spec: D7, A5
 @pytest.mark.parametrize("find", [promises.late, promises.at_risk])
-def test_what_is_late_is_found_by_the_index_on_the_promises_that_live(find) -> None:
+def test_what_is_late_is_found_by_an_index_on_the_promises_that_live(find) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         plan = find(clock.now()).order_by("promised_at", "-pk")[:50].explain()
-    assert "order_promised" in plan, plan
+    # Both hold live orders only; which of the two serves better depends on how many there are.
+    assert "order_promised" in plan or "order_at_work" in plan, plan
 
 
 # spec: R4
