@@ -233,7 +233,8 @@ def test_without_javascript_the_page_is_whole_and_its_forms_work(browser: Browse
     assert look.page.locator("#map-part").is_hidden()
     look.page.check("input[name=contact_free]")
     look.page.fill("input[name=entrance]", "Gate B")
-    look.page.click("text=Save")
+    with look.page.expect_navigation():
+        look.page.click("text=Save")
     assert look.page.url == link_of(placed)
     placed.refresh_from_db()
     assert (placed.delivery_preferences["contact_free"], placed.delivery_preferences["entrance"]) == (True, "Gate B")
@@ -242,7 +243,8 @@ def test_without_javascript_the_page_is_whole_and_its_forms_work(browser: Browse
     look.page.reload()
     assert look.text("h1") == "Delivered"
     look.page.check("input[name=stars][value='4']")
-    look.page.click("text=Send")
+    with look.page.expect_navigation():
+        look.page.click("text=Send")
     assert "You gave 4 of 5 stars" in look.text("main")
     assert ratings.of(placed).stars == 4
     assert look.complaints == []
