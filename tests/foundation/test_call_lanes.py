@@ -13,6 +13,7 @@ from foundation.work import Exact, WorkState
 from tests.foundation.test_lanes import effect, effects, make_due, rows, states
 
 pytestmark = pytest.mark.django_db
+OURS = "test_call_lanes"
 
 
 def call_lane(call, given_up=None, **more) -> CallLane:
@@ -41,21 +42,21 @@ def test_calls_are_made_outside_transactions_and_side_by_side():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_threads_of_a_lane_hold_no_connections_between_batches():
+def test_the_threads_of_a_lane_hold_no_connections_between_batches(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PGAPPNAME", OURS)  # told apart from what other tests have running
     rows(*(f"row {n}" for n in range(8)))
     call_lane(lambda job: None).drain_once()
 
     deadline = time.monotonic() + 20
-    while held := others_connected():  # the server takes a moment to notice that a client has left
+    while held := connected():  # the server takes a moment to notice that a client has left
         assert time.monotonic() < deadline, f"{held} connections are still held"
         time.sleep(0.02)
 
 
-def others_connected() -> int:
+def connected() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()", [OURS]
         )
         return int(cursor.fetchone()[0])
 
