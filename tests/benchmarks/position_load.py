@@ -39,7 +39,8 @@ def user_of(rider: int) -> uuid.UUID:
 
 
 def token_of(rider: int, secret: str) -> str:
-    claims = {"token_type": "access", "exp": int(time.time()) + 3600, "jti": uuid.uuid4().hex}
+    digest = hashlib.md5(NO_PASSWORD.encode(), usedforsecurity=False).hexdigest().upper()
+    claims = {"token_type": "access", "exp": int(time.time()) + 3600, "jti": uuid.uuid4().hex, "hash_password": digest}
     return jwt.encode({**claims, "sub": str(user_of(rider)), "role": "rider"}, secret, algorithm="HS256")
 
 
@@ -52,6 +53,7 @@ def body_of(number: int, riders: int) -> bytes:
     return json.dumps(point).encode()
 
 
+NO_PASSWORD = "!"  # what the database holds of riders who never sign in
 _tokens: dict[int, str] = {}
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import psycopg
 
 from tests.benchmarks import servers
-from tests.benchmarks.position_load import CENTRE_LAT, CENTRE_LNG
+from tests.benchmarks.position_load import CENTRE_LAT, CENTRE_LNG, NO_PASSWORD
 
 FIRST_USER = 1_000_000
 _FILL = f"""
 WITH people AS (
     INSERT INTO foundation_user (id, public_id, username, password, first_name, last_name, email, role, is_superuser,
         is_staff, is_active, date_joined)
-    SELECT {FIRST_USER} + n, md5('rider-' || n)::uuid, 'bench-rider-' || n, '!', '', '', '', 'rider', false, false,
-        true, now()
+    SELECT {FIRST_USER} + n, md5('rider-' || n)::uuid, 'bench-rider-' || n, '{NO_PASSWORD}', '', '', '', 'rider', false,
+        false, true, now()
     FROM generate_series(1, %(riders)s) n
 )
 INSERT INTO riders_rider (id, public_id, user_id, recipient_id, name, phone, vehicle, standing, suspended_reason,
