@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
@@ -11,6 +12,7 @@ import redis
 
 from sandbox.machine.postgres import Postgres
 from sandbox.machine.valkey import Valkey
+from tests import databases
 from tests.services import fastest_folder
 
 
@@ -27,14 +29,18 @@ def broad_daylight(settings) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker) -> None:
-    """The test database may be emptied between tests; any other refuses to TRUNCATE its ledger (payouts/migrations)."""
+def django_db_setup(django_db_blocker, django_db_modify_db_settings) -> Iterator[None]:
+    """In place of pytest-django's: a copy of the run's template database (tests/databases.py)."""
     from django.db import connection
 
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        name = connection.ops.quote_name(connection.settings_dict["NAME"])
-        cursor.execute(f"ALTER DATABASE {name} SET payouts.ledger_may_be_emptied = 'on'")
-        connection.close()  # the setting counts for the connections opened from now on
+    databases.use_fast_emptying()
+    name = connection.settings_dict["TEST"]["NAME"] or f"test_{databases.base_name()}"
+    with ExitStack() as copy:
+        with django_db_blocker.unblock():
+            copy.enter_context(databases.copied_database(name))
+        yield
+        with django_db_blocker.unblock():
+            copy.close()
 
 
 @pytest.fixture

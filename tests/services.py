@@ -11,9 +11,11 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
 from sandbox.machine.services import Services
@@ -50,6 +52,13 @@ def take_database_name() -> None:
         os.environ["DATABASE_URL"] = urlunsplit(address._replace(path=f"/handoff_{name}"))
 
 
+def forget_template() -> None:
+    from tests.databases import drop_template  # Django may be imported by now
+
+    with suppress(psycopg.OperationalError):  # a named server may have gone meanwhile
+        drop_template()
+
+
 @pytest.hookimpl(wrapper=True)  # a wrapper runs before pytest-django, which reads the settings in the same hook
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
@@ -61,4 +70,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         os.environ.update(services.start())
     take_broker_number()
     take_database_name()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        early_config.add_cleanup(forget_template)  # before the servers end: cleanups run in reverse
     return (yield)
