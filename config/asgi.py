@@ -9,4 +9,4 @@ import django
 
 django.setup()
 
-from deliveries.sockets import application  # noqa: E402, F401  (needs the application registry)
+from deliveries.realtime.asgi import application  # noqa: E402, F401  (needs the application registry)

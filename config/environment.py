@@ -1,6 +1,6 @@
 """Every environment variable that Handoff reads, said once: name, kind, default, what it is for (SPEC S5).
 
-`config/settings.py` reads values through `read`; `docs/configuration.md` is made from this list
+`config/settings.py` reads values through `read_variable`; `docs/configuration.md` is made from this list
 (`python manage.py configuration > docs/configuration.md`), and a test holds the two together.
 """
 
@@ -18,24 +18,24 @@ from django.core.exceptions import ImproperlyConfigured
 MICROS = 1_000_000
 
 
-def _boolean(text: str) -> bool:
+def _parse_boolean(text: str) -> bool:
     known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if text.strip().lower() not in known:
         raise ValueError("is neither true nor false")
     return known[text.strip().lower()]
 
 
-def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
+def _positive_parser(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse_positive(text: str) -> Any:
         value = kind(text)
         if value <= 0:
             raise ValueError("is not greater than zero")
         return value
 
-    return parse
+    return parse_positive
 
 
-def _hours(text: str) -> tuple[time, time] | None:
+def _parse_hours(text: str) -> tuple[time, time] | None:
     """ "22:00-08:00" as two times of the day; "" is no hours at all."""
     if not text.strip():
         return None
@@ -46,17 +46,17 @@ def _hours(text: str) -> tuple[time, time] | None:
         raise ValueError("is not like 22:00-08:00") from error
 
 
-def _zone(text: str) -> str:
+def _parse_zone(text: str) -> str:
     try:
         return ZoneInfo(text.strip()).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError("is not a time zone") from error
 
 
-def _amounts(text: str) -> dict[str, int]:
+def _parse_amounts(text: str) -> dict[str, int]:
     """ "sms=0.0079,whatsapp=0.005" in millionths of the currency."""
     found = {}
-    for word in _words(text):
+    for word in _parse_list(text):
         name, _, amount = word.partition("=")
         try:
             micros = Decimal(amount.strip()) * MICROS
@@ -74,20 +74,20 @@ def _not_negative(text: str) -> int:
     return int(text)
 
 
-def _words(text: str) -> list[str]:
+def _parse_list(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
 KINDS: dict[str, Callable[[str], Any]] = {
     "text": str,
-    "yes/no": _boolean,
+    "yes/no": _parse_boolean,
     "number": _not_negative,
-    "count": _positive(int),
-    "amount": _positive(float),
-    "list": _words,
-    "hours": _hours,
-    "time zone": _zone,
-    "amounts": _amounts,
+    "count": _positive_parser(int),
+    "amount": _positive_parser(float),
+    "list": _parse_list,
+    "hours": _parse_hours,
+    "time zone": _parse_zone,
+    "amounts": _parse_amounts,
 }
 MAY_BE_EMPTY = ("text", "hours")  # for these, nothing is a value of its own
 
@@ -99,7 +99,7 @@ class Variable:
     default: Any
     about: str
 
-    def parse(self) -> Any:
+    def parse_value(self) -> Any:
         """The value from the environment. Raises ImproperlyConfigured naming the variable."""
         text = os.environ.get(self.name)
         if text is None or (text == "" and self.kind not in MAY_BE_EMPTY):
@@ -312,8 +312,8 @@ GROUPS: dict[str, list[Variable]] = {
 VARIABLES = {variable.name: variable for group in GROUPS.values() for variable in group}
 
 
-def read(name: str) -> Any:
-    return VARIABLES[name].parse()
+def read_variable(name: str) -> Any:
+    return VARIABLES[name].parse_value()
 
 
 def live_url_of(broker_url: str) -> str:
@@ -334,11 +334,11 @@ def as_markdown() -> str:
     ]
     for title, variables in GROUPS.items():
         lines += ["", f"## {title}", "", "| variable | kind | default | what it is for |", "|---|---|---|---|"]
-        lines += [f"| `{v.name}` | {v.kind} | {_shown(v.default)} | {v.about} |" for v in variables]
+        lines += [f"| `{v.name}` | {v.kind} | {_format_default(v.default)} | {v.about} |" for v in variables]
     return "\n".join(lines) + "\n"
 
 
-def _shown(default: Any) -> str:
+def _format_default(default: Any) -> str:
     if default in ("", None, [], {}):
         return "–"
     if isinstance(default, tuple):

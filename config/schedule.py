@@ -14,16 +14,16 @@ import payouts.tasks
 import riders.tasks
 import webhooks.tasks
 from foundation import jobs
-from foundation.lanes import Lane
+from foundation.work_queues import WorkQueue
 
-LANES: list[Lane] = [
-    jobs.LANE,
-    *webhooks.tasks.LANES,
-    *deliveries.tasks.LANES,
-    *riders.tasks.LANES,
-    *orders.tasks.LANES,
-    *notifications.tasks.LANES,
-    *payouts.tasks.LANES,
+WORK_QUEUES: list[WorkQueue] = [
+    jobs.QUEUE,
+    *webhooks.tasks.QUEUES,
+    *deliveries.tasks.QUEUES,
+    *riders.tasks.QUEUES,
+    *orders.tasks.QUEUES,
+    *notifications.tasks.QUEUES,
+    *payouts.tasks.QUEUES,
 ]
 
 
@@ -44,21 +44,21 @@ class Periodic:
 
 PERIODIC: list[Periodic] = [
     *(
-        Periodic(f"drain {lane.name}", "foundation.drain", every_s=1, kwargs={"lane": lane.name}, expires_s=1)
-        for lane in LANES
+        Periodic(f"drain {lane.name}", "foundation.drain_queue", every_s=1, kwargs={"lane": lane.name}, expires_s=1)
+        for lane in WORK_QUEUES
     ),
-    Periodic("watch the lanes", "config.watch_lanes", every_s=30, expires_s=30),
-    Periodic("watch the providers", "config.watch_providers", every_s=60, expires_s=60),
-    Periodic("watch for stuck work", "config.watch_stuck_work", every_s=60, expires_s=60),
-    Periodic("watch from outside", "config.watch_from_outside", every_s=60, expires_s=60),
-    Periodic("tell ops", "config.tell_ops", every_s=5, expires_s=5),
-    Periodic("take silent riders offline", "config.retire_silent_riders", every_s=60, expires_s=60),
-    Periodic("watch the promises", "config.watch_promises", every_s=15, expires_s=15),
-    Periodic("ask about silent courier jobs", "config.poll_couriers", every_s=30, expires_s=30),
-    Periodic("pay the stores", "config.pay_stores", cron="0 2 * * *"),
-    Periodic("watch the courier invoices", "config.watch_courier_invoices", cron="30 2 * * *"),
-    Periodic("learn how long kitchens take", "config.learn_kitchens", cron="15 3 * * *"),
-    Periodic("learn how fast we get on", "config.learn_paces", cron="30 3 * * *"),
-    Periodic("prove the books", "config.prove_books", cron="0 3 * * *"),
-    Periodic("forget old rows", "config.forget_old_rows", cron="0 4 * * *"),
+    Periodic("watch the lanes", "ops.watch_queues", every_s=30, expires_s=30),
+    Periodic("watch the providers", "ops.watch_providers", every_s=60, expires_s=60),
+    Periodic("watch for stuck work", "ops.watch_stuck_work", every_s=60, expires_s=60),
+    Periodic("watch from outside", "ops.watch_from_outside", every_s=60, expires_s=60),
+    Periodic("tell ops", "ops.tell_ops", every_s=5, expires_s=5),
+    Periodic("take silent riders offline", "ops.retire_silent_riders", every_s=60, expires_s=60),
+    Periodic("watch the promises", "ops.watch_promises", every_s=15, expires_s=15),
+    Periodic("ask about silent courier jobs", "ops.poll_couriers", every_s=30, expires_s=30),
+    Periodic("pay the stores", "ops.pay_stores", cron="0 2 * * *"),
+    Periodic("watch the courier invoices", "ops.watch_courier_invoices", cron="30 2 * * *"),
+    Periodic("learn how long kitchens take", "ops.learn_kitchens", cron="15 3 * * *"),
+    Periodic("learn how fast we get on", "ops.learn_paces", cron="30 3 * * *"),
+    Periodic("prove the books", "ops.prove_books", cron="0 3 * * *"),
+    Periodic("forget old rows", "ops.forget_old_rows", cron="0 4 * * *"),
 ]

@@ -7,7 +7,7 @@ from webhooks import registry
 _JSON = "application/json"
 
 
-def _answers(**descriptions: str) -> dict[str, Any]:
+def _json_answers(**descriptions: str) -> dict[str, Any]:
     """`_answers(s200="…", s400="…")`: JSON answers by status."""
     return {
         status[1:]: {"description": text, "content": {_JSON: {"schema": {"type": "object"}}}}
@@ -42,11 +42,11 @@ def _get(operation: str, summary: str, answers: dict[str, Any], tag: str = "prob
     }
 
 
-def _greeting() -> dict[str, Any]:
+def _greeting_path() -> dict[str, Any]:
     """WhatsApp's challenge: plain text, as Meta asks when the webhook is set up."""
     names = ("hub.mode", "hub.verify_token", "hub.challenge")
     text = {"description": "`hub.challenge`, as it came.", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    refused = _answers(s400="A parameter is missing.", s403="Not our token.", s503="Not configured.")
+    refused = _json_answers(s400="A parameter is missing.", s403="Not our token.", s503="Not configured.")
     greeting = _get(
         "webhooks_whatsapp_greeting", "Meta makes sure that we are there.", {"200": text, **refused}, "webhooks"
     )
@@ -62,21 +62,21 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 def add_plain_addresses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """drf-spectacular's postprocessing hook."""
-    refused = _answers(
+    refused = _json_answers(
         s200="Stored (or known already).",
         s400="The signature or the body is no good.",
         s413="1 MB or more.",
         s415="Not JSON.",
         s503="Not configured, or the database is away: try again.",
     )
-    for provider in registry.doors():
+    for provider in registry.webhook_providers():
         summary = f"Events of {provider}: signed, stored once, answered after the commit."
         result["paths"][f"/webhooks/{provider}"] = _post(f"webhooks_{provider}", summary, refused, [])
-    result["paths"]["/webhooks/whatsapp"] |= _greeting()
+    result["paths"]["/webhooks/whatsapp"] |= _greeting_path()
     result["paths"]["/pp_callback/{slug}/"] = _post(
         "pp_callback",
         "PetPooja tells what became of an order; answered in its contract's words.",
-        _answers(
+        _json_answers(
             s200="`{success: true, message, order_id, new_status}`",
             s400="Unknown status or malformed body: `{success: false, message, order_id}`",
             s401="The store's callback token is missing or wrong.",
@@ -85,11 +85,11 @@ def add_plain_addresses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         ),
         [_path_parameter("slug"), {"name": "token", "in": "query", "schema": {"type": "string"}}],
     )
-    result["paths"]["/health"] = _get("health", "The process is alive.", _answers(s200="`{status: ok}`"))
+    result["paths"]["/health"] = _get("health", "The process is alive.", _json_answers(s200="`{status: ok}`"))
     result["paths"]["/ready"] = _get(
         "ready",
         "The process may be sent traffic.",
-        _answers(s200="`{status: ready, backlog: {lane: rows due}}`", s503="What is missing."),
+        _json_answers(s200="`{status: ready, backlog: {lane: rows due}}`", s503="What is missing."),
     )
     result["paths"] = dict(sorted(result["paths"].items()))
     return result

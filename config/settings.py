@@ -11,25 +11,25 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-from config.environment import live_url_of, read
+from config.environment import live_url_of, read_variable
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
 HANDOFF_PROCESS = os.environ.get("HANDOFF_PROCESS", "command")  # web | sockets | worker | beat | command
-DEBUG = read("DEBUG")
-SECRET_KEY = read("SECRET_KEY")
+DEBUG = read_variable("DEBUG")
+SECRET_KEY = read_variable("SECRET_KEY")
 SECRET_KEY_GIVEN = bool(SECRET_KEY)
 if not SECRET_KEY_GIVEN:
     if HANDOFF_PROCESS != "command":
         raise ImproperlyConfigured("SECRET_KEY is not set: sessions and tokens would not survive this process")
     SECRET_KEY = get_random_secret_key()  # one command signs nothing that outlives it
-ALLOWED_HOSTS = read("ALLOWED_HOSTS")
-PUBLIC_URL = read("PUBLIC_URL").rstrip("/")
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL, *read("CSRF_TRUSTED_ORIGINS")]
+ALLOWED_HOSTS = read_variable("ALLOWED_HOSTS")
+PUBLIC_URL = read_variable("PUBLIC_URL").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL, *read_variable("CSRF_TRUSTED_ORIGINS")]
 BEHIND_TLS = PUBLIC_URL.startswith("https://")
-SOCKETS_ORIGINS = [*CSRF_TRUSTED_ORIGINS, *read("SOCKETS_ORIGINS")]
-SOCKETS_URL = read("SOCKETS_URL").rstrip("/") or PUBLIC_URL.replace("http", "ws", 1)
+SOCKETS_ORIGINS = [*CSRF_TRUSTED_ORIGINS, *read_variable("SOCKETS_ORIGINS")]
+SOCKETS_URL = read_variable("SOCKETS_URL").rstrip("/") or PUBLIC_URL.replace("http", "ws", 1)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -38,8 +38,9 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
-    "config.console.apps.ConsoleConfig",
+    "ops.console.apps.ConsoleConfig",
     "config.apps.ConfigConfig",
+    "ops.apps.OpsConfig",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
@@ -83,20 +84,20 @@ TEMPLATES = [
 ]
 
 # ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────
-DATABASES = {"default": environ.Env.db_url_config(read("DATABASE_URL"))}
+DATABASES = {"default": environ.Env.db_url_config(read_variable("DATABASE_URL"))}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["options"] = (
-    f"-c statement_timeout={read('STATEMENT_TIMEOUT_MS')}"
-    f" -c lock_timeout={read('LOCK_TIMEOUT_MS')}"
+    f"-c statement_timeout={read_variable('STATEMENT_TIMEOUT_MS')}"
+    f" -c lock_timeout={read_variable('LOCK_TIMEOUT_MS')}"
     " -c idle_in_transaction_session_timeout=30000"
 )
 if HANDOFF_PROCESS == "web":
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": read("DATABASE_POOL")}
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": read_variable("DATABASE_POOL")}
 
 # ── the broker and the live pushes ───────────────────────────────────────────────────────────────────────────────
-BROKER_URL = read("BROKER_URL")
-LIVE_URL = read("LIVE_URL") or live_url_of(BROKER_URL)
+BROKER_URL = read_variable("BROKER_URL")
+LIVE_URL = read_variable("LIVE_URL") or live_url_of(BROKER_URL)
 
 CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -107,7 +108,7 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_CONCURRENCY = read("WORKER_CONCURRENCY")
+CELERY_WORKER_CONCURRENCY = read_variable("WORKER_CONCURRENCY")
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -128,11 +129,12 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # What the roof hangs into the ground: the ground imports no room, so it is told by name.
 REACTIONS = "config.reactions.REACTIONS"
-LANES = "config.schedule.LANES"
-ADVICE = "config.alerts.ADVICE"
-ROLE_GRANTS = "config.access.ROLE_GRANTS"
-RECIPIENT_OF = "config.recipients.of_user"
-MESSAGE_FACTS = "config.message_facts.now"
+WORK_QUEUES = "config.schedule.WORK_QUEUES"
+PERIODIC = "config.schedule.PERIODIC"
+ADVICE = "ops.alerts.ADVICE"
+ROLE_GRANTS = "ops.role_permissions.ROLE_GRANTS"
+RECIPIENT_OF = "ops.recipients.recipient_of_user"
+MESSAGE_FACTS = "ops.message_freshness.current_params"
 
 # ── people ───────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "foundation.User"
@@ -154,7 +156,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["foundation.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "foundation.api.errors.handle",
+    "EXCEPTION_HANDLER": "foundation.api.errors.handle_exception",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # SPEC W7: 1 MB and over is refused
@@ -164,8 +166,8 @@ SIMPLE_JWT = {
     "UPDATE_LAST_LOGIN": False,
     "CHECK_REVOKE_TOKEN": True,  # a new password ends what was signed in with the old one
 }
-ACCESS_TOKEN_MINUTES = read("ACCESS_TOKEN_MINUTES")
-REFRESH_TOKEN_DAYS = read("REFRESH_TOKEN_DAYS")
+ACCESS_TOKEN_MINUTES = read_variable("ACCESS_TOKEN_MINUTES")
+REFRESH_TOKEN_DAYS = read_variable("REFRESH_TOKEN_DAYS")
 SPECTACULAR_SETTINGS = {
     "TITLE": "Handoff",
     "DESCRIPTION": "The back office of on-demand delivery: order tracking, riders, webhooks.",
@@ -177,10 +179,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/",
     "ENUM_NAME_OVERRIDES": {
-        "OrderTrackingStatus": "deliveries.api.tracking_bodies.WORDS",
-        "OrderStatusWished": "deliveries.api.tracking_bodies.SETTABLE",
-        "DeliveryStatus": "deliveries.api.rider_bodies.WORDS",
-        "DeliveryStatusWished": "deliveries.api.rider_bodies.STEP_WORDS",
+        "OrderTrackingStatus": "deliveries.api.tracking_serializers.WORDS",
+        "OrderStatusWished": "deliveries.api.tracking_serializers.SETTABLE",
+        "DeliveryStatus": "deliveries.api.rider_serializers.WORDS",
+        "DeliveryStatusWished": "deliveries.api.rider_serializers.STEP_WORDS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -189,103 +191,103 @@ SPECTACULAR_SETTINGS = {
 }
 
 # ── limits (SPEC S2) ─────────────────────────────────────────────────────────────────────────────────────────────
-TRUSTED_PROXIES = read("TRUSTED_PROXIES")
+TRUSTED_PROXIES = read_variable("TRUSTED_PROXIES")
 if TRUSTED_PROXIES is None:
     TRUSTED_PROXIES = int(BEHIND_TLS)  # TLS ends at a proxy
-WRONG_SIGN_INS_PER_NAME = read("WRONG_SIGN_INS_PER_NAME")
-WRONG_SIGN_INS_PER_ADDRESS = read("WRONG_SIGN_INS_PER_ADDRESS")
-TRACKING_LOOKS_PER_MINUTE = read("TRACKING_LOOKS_PER_MINUTE")
-TRACKING_FORMS_PER_HOUR = read("TRACKING_FORMS_PER_HOUR")
-USELESS_LINKS_PER_MINUTE = read("USELESS_LINKS_PER_MINUTE")
+WRONG_SIGN_INS_PER_NAME = read_variable("WRONG_SIGN_INS_PER_NAME")
+WRONG_SIGN_INS_PER_ADDRESS = read_variable("WRONG_SIGN_INS_PER_ADDRESS")
+TRACKING_LOOKS_PER_MINUTE = read_variable("TRACKING_LOOKS_PER_MINUTE")
+TRACKING_FORMS_PER_HOUR = read_variable("TRACKING_FORMS_PER_HOUR")
+USELESS_LINKS_PER_MINUTE = read_variable("USELESS_LINKS_PER_MINUTE")
 
 # ── providers: a missing key turns that provider off, visibly (SPEC S5) ──────────────────────────────────────────
-STRIPE_SECRET_KEY = read("STRIPE_SECRET_KEY")
-STRIPE_API_BASE = read("STRIPE_API_BASE")
-STRIPE_WEBHOOK_SECRETS = read("STRIPE_WEBHOOK_SECRET")
-STRIPE_CONNECT_WEBHOOK_SECRETS = read("STRIPE_CONNECT_WEBHOOK_SECRET")
-STRIPE_LIVEMODE = read("STRIPE_LIVEMODE")
+STRIPE_SECRET_KEY = read_variable("STRIPE_SECRET_KEY")
+STRIPE_API_BASE = read_variable("STRIPE_API_BASE")
+STRIPE_WEBHOOK_SECRETS = read_variable("STRIPE_WEBHOOK_SECRET")
+STRIPE_CONNECT_WEBHOOK_SECRETS = read_variable("STRIPE_CONNECT_WEBHOOK_SECRET")
+STRIPE_LIVEMODE = read_variable("STRIPE_LIVEMODE")
 if STRIPE_LIVEMODE is None:
     STRIPE_LIVEMODE = STRIPE_SECRET_KEY.startswith(("sk_live", "rk_live"))
-PETPOOJA_API_BASE = read("PETPOOJA_API_BASE")
-PETPOOJA_APP_KEY = read("PETPOOJA_APP_KEY")
-PETPOOJA_APP_SECRET = read("PETPOOJA_APP_SECRET")
-PETPOOJA_ACCESS_TOKEN = read("PETPOOJA_ACCESS_TOKEN")
-COOCO_API_KEY = read("COOCO_API_KEY")
-COOCO_API_BASE = read("COOCO_API_BASE")
-COOCO_WEBHOOK_SECRETS = read("COOCO_WEBHOOK_SECRET")
-UBER_CLIENT_ID = read("UBER_CLIENT_ID")
-UBER_CLIENT_SECRET = read("UBER_CLIENT_SECRET")
-UBER_CUSTOMER_ID = read("UBER_CUSTOMER_ID")
-UBER_API_BASE = read("UBER_API_BASE")
-UBER_AUTH_BASE = read("UBER_AUTH_BASE")
-UBER_WEBHOOK_SIGNING_KEYS = read("UBER_WEBHOOK_SIGNING_KEY")
-DOORDASH_DEVELOPER_ID = read("DOORDASH_DEVELOPER_ID")
-DOORDASH_KEY_ID = read("DOORDASH_KEY_ID")
-DOORDASH_SIGNING_SECRET = read("DOORDASH_SIGNING_SECRET")
-DOORDASH_API_BASE = read("DOORDASH_API_BASE")
-DOORDASH_WEBHOOK_AUTHORIZATIONS = read("DOORDASH_WEBHOOK_AUTHORIZATION")
-SENDGRID_API_KEY = read("SENDGRID_API_KEY")
-SENDGRID_API_BASE = read("SENDGRID_API_BASE")
-SENDGRID_FROM_EMAIL = read("SENDGRID_FROM_EMAIL")
-TWILIO_ACCOUNT_SID = read("TWILIO_ACCOUNT_SID")
-TWILIO_AUTH_TOKEN = read("TWILIO_AUTH_TOKEN")
-TWILIO_API_BASE = read("TWILIO_API_BASE")
-TWILIO_FROM_NUMBER = read("TWILIO_FROM_NUMBER")
-TWILIO_OLD_AUTH_TOKENS = read("TWILIO_OLD_AUTH_TOKEN")
-SENDGRID_WEBHOOK_PUBLIC_KEYS = read("SENDGRID_WEBHOOK_PUBLIC_KEY")
-WHATSAPP_ACCESS_TOKEN = read("WHATSAPP_ACCESS_TOKEN") or read("META_API_KEY")
-WHATSAPP_PHONE_NUMBER_ID = read("WHATSAPP_PHONE_NUMBER_ID")
-WHATSAPP_APP_SECRETS = read("WHATSAPP_APP_SECRET")
-WHATSAPP_VERIFY_TOKEN = read("WHATSAPP_VERIFY_TOKEN")
-WHATSAPP_API_BASE = read("WHATSAPP_API_BASE")
-WHATSAPP_API_VERSION = read("WHATSAPP_API_VERSION")
-FIREBASE_CREDENTIALS = read("FIREBASE_CREDENTIALS")
-FCM_API_BASE = read("FCM_API_BASE")
-PUSH_ACK_SECONDS = read("PUSH_ACK_SECONDS")
-QUIET_HOURS = read("QUIET_HOURS")
-DEFAULT_TIME_ZONE = read("DEFAULT_TIME_ZONE")
-MESSAGES_PER_PERSON_PER_HOUR = read("MESSAGES_PER_PERSON_PER_HOUR")
-MESSAGES_PER_EVENT_PER_HOUR = read("MESSAGES_PER_EVENT_PER_HOUR")
-MESSAGE_PRICES = read("MESSAGE_PRICES")  # in millionths
-MESSAGE_DAILY_CAPS = read("MESSAGE_DAILY_CAPS")
-OPS_EMAIL = read("OPS_EMAIL")
-OPS_DIGEST_MINUTES = read("OPS_DIGEST_MINUTES")
-OPS_REMIND_MINUTES = read("OPS_REMIND_MINUTES")
-ALERT_WINDOW_MINUTES = read("ALERT_WINDOW_MINUTES")
-ALERT_SIGNATURE_FAILURES = read("ALERT_SIGNATURE_FAILURES")
-ALERT_PROVIDER_ERRORS = read("ALERT_PROVIDER_ERRORS")
-ALERT_SILENT_MINUTES = read("ALERT_SILENT_MINUTES")
-SELF_CHECK = read("SELF_CHECK")
+PETPOOJA_API_BASE = read_variable("PETPOOJA_API_BASE")
+PETPOOJA_APP_KEY = read_variable("PETPOOJA_APP_KEY")
+PETPOOJA_APP_SECRET = read_variable("PETPOOJA_APP_SECRET")
+PETPOOJA_ACCESS_TOKEN = read_variable("PETPOOJA_ACCESS_TOKEN")
+COOCO_API_KEY = read_variable("COOCO_API_KEY")
+COOCO_API_BASE = read_variable("COOCO_API_BASE")
+COOCO_WEBHOOK_SECRETS = read_variable("COOCO_WEBHOOK_SECRET")
+UBER_CLIENT_ID = read_variable("UBER_CLIENT_ID")
+UBER_CLIENT_SECRET = read_variable("UBER_CLIENT_SECRET")
+UBER_CUSTOMER_ID = read_variable("UBER_CUSTOMER_ID")
+UBER_API_BASE = read_variable("UBER_API_BASE")
+UBER_AUTH_BASE = read_variable("UBER_AUTH_BASE")
+UBER_WEBHOOK_SIGNING_KEYS = read_variable("UBER_WEBHOOK_SIGNING_KEY")
+DOORDASH_DEVELOPER_ID = read_variable("DOORDASH_DEVELOPER_ID")
+DOORDASH_KEY_ID = read_variable("DOORDASH_KEY_ID")
+DOORDASH_SIGNING_SECRET = read_variable("DOORDASH_SIGNING_SECRET")
+DOORDASH_API_BASE = read_variable("DOORDASH_API_BASE")
+DOORDASH_WEBHOOK_AUTHORIZATIONS = read_variable("DOORDASH_WEBHOOK_AUTHORIZATION")
+SENDGRID_API_KEY = read_variable("SENDGRID_API_KEY")
+SENDGRID_API_BASE = read_variable("SENDGRID_API_BASE")
+SENDGRID_FROM_EMAIL = read_variable("SENDGRID_FROM_EMAIL")
+TWILIO_ACCOUNT_SID = read_variable("TWILIO_ACCOUNT_SID")
+TWILIO_AUTH_TOKEN = read_variable("TWILIO_AUTH_TOKEN")
+TWILIO_API_BASE = read_variable("TWILIO_API_BASE")
+TWILIO_FROM_NUMBER = read_variable("TWILIO_FROM_NUMBER")
+TWILIO_OLD_AUTH_TOKENS = read_variable("TWILIO_OLD_AUTH_TOKEN")
+SENDGRID_WEBHOOK_PUBLIC_KEYS = read_variable("SENDGRID_WEBHOOK_PUBLIC_KEY")
+WHATSAPP_ACCESS_TOKEN = read_variable("WHATSAPP_ACCESS_TOKEN") or read_variable("META_API_KEY")
+WHATSAPP_PHONE_NUMBER_ID = read_variable("WHATSAPP_PHONE_NUMBER_ID")
+WHATSAPP_APP_SECRETS = read_variable("WHATSAPP_APP_SECRET")
+WHATSAPP_VERIFY_TOKEN = read_variable("WHATSAPP_VERIFY_TOKEN")
+WHATSAPP_API_BASE = read_variable("WHATSAPP_API_BASE")
+WHATSAPP_API_VERSION = read_variable("WHATSAPP_API_VERSION")
+FIREBASE_CREDENTIALS = read_variable("FIREBASE_CREDENTIALS")
+FCM_API_BASE = read_variable("FCM_API_BASE")
+PUSH_ACK_SECONDS = read_variable("PUSH_ACK_SECONDS")
+QUIET_HOURS = read_variable("QUIET_HOURS")
+DEFAULT_TIME_ZONE = read_variable("DEFAULT_TIME_ZONE")
+MESSAGES_PER_PERSON_PER_HOUR = read_variable("MESSAGES_PER_PERSON_PER_HOUR")
+MESSAGES_PER_EVENT_PER_HOUR = read_variable("MESSAGES_PER_EVENT_PER_HOUR")
+MESSAGE_PRICES = read_variable("MESSAGE_PRICES")  # in millionths
+MESSAGE_DAILY_CAPS = read_variable("MESSAGE_DAILY_CAPS")
+OPS_EMAIL = read_variable("OPS_EMAIL")
+OPS_DIGEST_MINUTES = read_variable("OPS_DIGEST_MINUTES")
+OPS_REMIND_MINUTES = read_variable("OPS_REMIND_MINUTES")
+ALERT_WINDOW_MINUTES = read_variable("ALERT_WINDOW_MINUTES")
+ALERT_SIGNATURE_FAILURES = read_variable("ALERT_SIGNATURE_FAILURES")
+ALERT_PROVIDER_ERRORS = read_variable("ALERT_PROVIDER_ERRORS")
+ALERT_SILENT_MINUTES = read_variable("ALERT_SILENT_MINUTES")
+SELF_CHECK = read_variable("SELF_CHECK")
 if SELF_CHECK is None:
     SELF_CHECK = BEHIND_TLS
 
 # ── the business ─────────────────────────────────────────────────────────────────────────────────────────────────
-OFFER_SECONDS = read("OFFER_SECONDS")  # SPEC D2
-MAX_DELIVERY_DISTANCE_M = read("MAX_DELIVERY_DISTANCE_M")  # SPEC D3
-GEOFENCE_M = read("GEOFENCE_M")  # SPEC R4
-GPS_REQUIRED = read("GPS_REQUIRED")  # SPEC R4
-MAX_FAKE_ATTEMPTS = read("MAX_FAKE_ATTEMPTS")  # SPEC R4: more than these suspends
-POSITION_FRESH_SECONDS = read("POSITION_FRESH_SECONDS")  # SPEC D1
-COURIER_SILENT_SECONDS = read("COURIER_SILENT_SECONDS")
-MIN_PAYOUT_MINOR = read("MIN_PAYOUT_MINOR")  # SPEC M2
-TRACKING_LINK_DAYS = read("TRACKING_LINK_DAYS")  # SPEC T3
-TRACKING_LINK_HOURS = read("TRACKING_LINK_HOURS")  # SPEC T3
-TRACKING_TILES_URL = read("TRACKING_TILES_URL")
-TRACKING_TILES_CREDIT = read("TRACKING_TILES_CREDIT")
+OFFER_SECONDS = read_variable("OFFER_SECONDS")  # SPEC D2
+MAX_DELIVERY_DISTANCE_M = read_variable("MAX_DELIVERY_DISTANCE_M")  # SPEC D3
+GEOFENCE_M = read_variable("GEOFENCE_M")  # SPEC R4
+GPS_REQUIRED = read_variable("GPS_REQUIRED")  # SPEC R4
+MAX_FAKE_ATTEMPTS = read_variable("MAX_FAKE_ATTEMPTS")  # SPEC R4: more than these suspends
+POSITION_FRESH_SECONDS = read_variable("POSITION_FRESH_SECONDS")  # SPEC D1
+COURIER_SILENT_SECONDS = read_variable("COURIER_SILENT_SECONDS")
+MIN_PAYOUT_MINOR = read_variable("MIN_PAYOUT_MINOR")  # SPEC M2
+TRACKING_LINK_DAYS = read_variable("TRACKING_LINK_DAYS")  # SPEC T3
+TRACKING_LINK_HOURS = read_variable("TRACKING_LINK_HOURS")  # SPEC T3
+TRACKING_TILES_URL = read_variable("TRACKING_TILES_URL")
+TRACKING_TILES_CREDIT = read_variable("TRACKING_TILES_CREDIT")
 
 # ── the physics of the city (a simulated city may be faster) ─────────────────────────────────────────────────────
-TRAVEL_SPEED_M_PER_MIN = read("TRAVEL_SPEED_M_PER_MIN")
-SERVICE_MINUTES = read("SERVICE_MINUTES")
-PLAUSIBLE_SPEED_M_PER_S = read("PLAUSIBLE_SPEED_M_PER_S")
-DISPATCH_LEAD_SECONDS = read("DISPATCH_LEAD_SECONDS")  # look for a rider this long before ready
-LEARN_WEEKS = read("LEARN_WEEKS")
+TRAVEL_SPEED_M_PER_MIN = read_variable("TRAVEL_SPEED_M_PER_MIN")
+SERVICE_MINUTES = read_variable("SERVICE_MINUTES")
+PLAUSIBLE_SPEED_M_PER_S = read_variable("PLAUSIBLE_SPEED_M_PER_S")
+DISPATCH_LEAD_SECONDS = read_variable("DISPATCH_LEAD_SECONDS")  # look for a rider this long before ready
+LEARN_WEEKS = read_variable("LEARN_WEEKS")
 
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(read("STATIC_ROOT") or BASE_DIR / ".static")
+STATIC_ROOT = Path(read_variable("STATIC_ROOT") or BASE_DIR / ".static")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -4,12 +4,12 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from config import health
 from foundation.api import tokens
+from ops import health
 
 urlpatterns = [
     path("", include("webhooks.urls")),  # first: patterns are tried in turn, and these are asked for most often
-    path("health", health.health, name="health"),
+    path("health", health.show_health, name="health"),
     path("ready", health.ready, name="ready"),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
@@ -18,7 +18,7 @@ urlpatterns = [
     path("api/v1/auth/refresh", tokens.RefreshView.as_view(), name="auth-refresh"),
     path("api/v1/auth/logout", tokens.LogoutView.as_view(), name="auth-logout"),
     path("", include("deliveries.api.urls")),
-    path("", include("deliveries.page.urls")),
+    path("", include("deliveries.tracking.page.urls")),
     path("", include("riders.api.urls")),
     path("", include("notifications.api.urls")),
 ]

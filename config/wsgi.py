@@ -9,7 +9,7 @@ from django.core.wsgi import get_wsgi_application
 
 django_application = get_wsgi_application()
 
-from deliveries.api.location_lane import LocationLane  # noqa: E402  (need the application registry)
-from webhooks.lane import WebhookLane  # noqa: E402
+from deliveries.api.location_fast_lane import LocationFastLane  # noqa: E402  (need the application registry)
+from webhooks.fast_lane import WebhookFastLane  # noqa: E402
 
-application = WebhookLane(LocationLane(django_application))
+application = WebhookFastLane(LocationFastLane(django_application))

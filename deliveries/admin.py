@@ -13,21 +13,26 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from deliveries import by_ops, courier_admin, couriers, fraud, pace_admin, page_admin, stopping
+from deliveries.couriers import admin as couriers_admin
+from deliveries.couriers import cancellation, providers
+from deliveries.eta import admin as eta_admin
+from deliveries.fraud import flags
+from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import Decision, Delivery, FraudFlag, Offer
+from deliveries.models import Delivery, DispatchDecision, FraudFlag, Offer
+from deliveries.tracking import admin as tracking_admin
 from foundation import money
-from foundation.console import Decision as Decided
-from foundation.console import ReadOnlyAdmin, may, reasoned_action, table
+from foundation.console import ActionRequest as Decided
+from foundation.console import ReadOnlyAdmin, has_permission, reasoned_action, render_table
 from foundation.errors import Conflict
 from foundation.models import User
 from riders import riders
 
-__all__ = ["pace_admin", "page_admin"]  # their pages register themselves
+__all__ = ["eta_admin", "tracking_admin"]  # their pages register themselves
 
 STOP_CHOICES = [
-    (stopping.KEEP, "Keep it: the courier carries it after all"),
-    (stopping.DOUBLE_COST, "Pay for two: somebody else is sent as well"),
+    (cancellation.KEEP, "Keep it: the courier carries it after all"),
+    (cancellation.DOUBLE_COST, "Pay for two: somebody else is sent as well"),
 ]
 
 
@@ -74,16 +79,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "send_to_courier",
         "stop_courier",
         "decide_stop",
-        "look_again",
-        "refund",
-        "close",
+        "search_again",
+        "refund_customer",
+        "close_delivery",
         "give_up",
         "confirm_delivered",
     )
-    readonly_fields = ("why", "offers_made", "quotes_given", "calls_and_events", "flags")
-    has_reassign_permission = may("deliveries.reassign_delivery")
-    has_refund_permission = may("orders.refund_order")
-    has_decide_permission = may("deliveries.decide_delivery")
+    readonly_fields = ("decisions_explained", "offers_made", "quotes_given", "calls_and_events", "fraud_flags")
+    has_reassign_permission = has_permission("deliveries.reassign_delivery")
+    has_refund_permission = has_permission("orders.refund_order")
+    has_decide_permission = has_permission("deliveries.decide_delivery")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
@@ -108,63 +113,65 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return delivery.order.store.name
 
     @admin.display(description="decisions")
-    def why(self, delivery: Delivery) -> SafeString:
-        decisions = Decision.objects.filter(delivery=delivery).order_by("-pk")[:20]
-        return format_html_join("", "<p>{} {}</p>{}", ((d.created_at, d, explained(d)) for d in decisions))
+    def decisions_explained(self, delivery: Delivery) -> SafeString:
+        decisions = DispatchDecision.objects.filter(delivery=delivery).order_by("-pk")[:20]
+        return format_html_join("", "<p>{} {}</p>{}", ((d.created_at, d, explain_decision(d)) for d in decisions))
 
     @admin.display(description="offers")
     def offers_made(self, delivery: Delivery) -> SafeString:
         offers = Offer.objects.filter(delivery=delivery).select_related("rider").order_by("created_at")
         lines = ((o.created_at, o.rider.name, o.status, f"{o.distance_m} m", o.reason) for o in offers)
-        return table(("made", "rider", "outcome", "distance", "reason"), lines)
+        return render_table(("made", "rider", "outcome", "distance", "reason"), lines)
 
     @admin.display(description="quotes")
     def quotes_given(self, delivery: Delivery) -> SafeString:
-        return courier_admin.quotes(delivery)
+        return couriers_admin.list_quotes(delivery)
 
     @admin.display(description="calls and events")
     def calls_and_events(self, delivery: Delivery) -> SafeString:
-        return courier_admin.story(delivery)
+        return couriers_admin.list_calls_and_events(delivery)
 
     @admin.display(description="fraud flags")
-    def flags(self, delivery: Delivery) -> SafeString:
+    def fraud_flags(self, delivery: Delivery) -> SafeString:
         found = FraudFlag.objects.filter(delivery=delivery).order_by("created_at")
-        return table(("raised", "kind", "status"), ((f.created_at, f.kind, f.status) for f in found))
+        return render_table(("raised", "kind", "status"), ((f.created_at, f.kind, f.status) for f in found))
 
     # ── failed ───────────────────────────────────────────────────────────────────────────────────────────────
     @reasoned_action("Try again with another rider", permission="reassign")
     def try_again(self, delivery: Delivery, decided: Decided) -> str:
-        _require(delivery, DeliveryStatus.FAILED)
-        return f"attempt {by_ops.try_again(delivery.order_id, by=decided.by).attempt} looks for a rider"
+        _require_status(delivery, DeliveryStatus.FAILED)
+        return f"attempt {ops_actions.try_again(delivery.order_id, by=decided.by).attempt} looks for a rider"
 
     @reasoned_action(
         "Send to a courier company",
         permission="reassign",
-        fields={"courier": lambda: forms.ChoiceField(choices=[(c.name, c.title) for c in couriers.enabled()])},
+        fields={
+            "courier": lambda: forms.ChoiceField(choices=[(c.name, c.title) for c in providers.enabled_providers()])
+        },
     )
     def send_to_courier(self, delivery: Delivery, decided: Decided) -> str:
-        sent = by_ops.send_to(delivery.order_id, decided.fields["courier"], decided.reason, by=decided.by)
+        sent = ops_actions.send_to(delivery.order_id, decided.fields["courier"], decided.reason, by=decided.by)
         return f"{sent.courier} is asked as attempt {sent.attempt}"
 
     @reasoned_action("Refund the customer now", permission="refund")
-    def refund(self, delivery: Delivery, decided: Decided) -> str:
-        refund = by_ops.refund_now(delivery.order_id, decided.reason, by=decided.by)
-        return f"refund of {money.show(refund.amount_minor, refund.currency)} requested"
+    def refund_customer(self, delivery: Delivery, decided: Decided) -> str:
+        refund = ops_actions.refund_now(delivery.order_id, decided.reason, by=decided.by)
+        return f"refund of {money.format_money(refund.amount_minor, refund.currency)} requested"
 
     @reasoned_action("Close: nothing more to do", permission="reassign")
-    def close(self, delivery: Delivery, decided: Decided) -> str:
-        by_ops.close(delivery.order_id, decided.reason, by=decided.by)
+    def close_delivery(self, delivery: Delivery, decided: Decided) -> str:
+        ops_actions.close_delivery(delivery.order_id, decided.reason, by=decided.by)
         return "closed"
 
     # ── under way ────────────────────────────────────────────────────────────────────────────────────────────
     @reasoned_action("Take away from the rider and look again", permission="reassign")
-    def look_again(self, delivery: Delivery, decided: Decided) -> str:
-        by_ops.take_away(delivery.order_id, decided.reason, by=decided.by)
+    def search_again(self, delivery: Delivery, decided: Decided) -> str:
+        ops_actions.take_away(delivery.order_id, decided.reason, by=decided.by)
         return "looks for another rider"
 
     @reasoned_action("Have the courier company stop, and look again", permission="reassign")
     def stop_courier(self, delivery: Delivery, decided: Decided) -> str:
-        return f"{by_ops.stop_courier(delivery.order_id, decided.reason, by=decided.by).courier} is asked to stop"
+        return f"{ops_actions.stop_courier(delivery.order_id, decided.reason, by=decided.by).courier} is asked to stop"
 
     @reasoned_action(
         "The courier will not stop: decide",
@@ -173,69 +180,78 @@ class DeliveryAdmin(ReadOnlyAdmin):
     )
     def decide_stop(self, delivery: Delivery, decided: Decided) -> str:
         user = User.objects.get(pk=int(decided.by.actor.partition(":")[2]))
-        by_ops.decide_stop(delivery.order_id, decided.fields["choice"], user, by=decided.by)
+        ops_actions.decide_stop(delivery.order_id, decided.fields["choice"], user, by=decided.by)
         return dict(STOP_CHOICES)[decided.fields["choice"]]
 
     @reasoned_action("Give up: delivery failed", permission="decide")
     def give_up(self, delivery: Delivery, decided: Decided) -> str:
-        by_ops.fail(delivery.order_id, decided.reason, by=decided.by)
+        ops_actions.fail_delivery(delivery.order_id, decided.reason, by=decided.by)
         return "failed"
 
     @reasoned_action("Confirm: it was delivered", permission="decide")
     def confirm_delivered(self, delivery: Delivery, decided: Decided) -> str:
-        by_ops.deliver(delivery.order_id, decided.reason, by=decided.by)
+        ops_actions.confirm_delivery(delivery.order_id, decided.reason, by=decided.by)
         return "delivered"
 
 
-def _require(delivery: Delivery, status: DeliveryStatus) -> None:
+def _require_status(delivery: Delivery, status: DeliveryStatus) -> None:
     if delivery.status != status:
         raise Conflict(f"it is {delivery.status}, not {status}")
 
 
 @admin.register(FraudFlag)
 class FraudFlagAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "status", "rider", "shown_order", "sightings", "created_at", "decided_by", "decision_note")
+    list_display = (
+        "kind",
+        "status",
+        "rider",
+        "shown_order",
+        "count_sightings",
+        "created_at",
+        "decided_by",
+        "decision_note",
+    )
     list_filter = ("status", "kind")
     list_select_related = ("rider", "delivery__order", "decided_by")
     ordering = ("-created_at",)
-    actions = ("uphold", "dismiss", "suspend", "reinstate")
+    actions = ("uphold_flag", "dismiss_flag", "suspend_rider", "reinstate_rider")
     readonly_fields = ("evidence_shown",)
     exclude = ("evidence",)
-    has_decide_permission = may("deliveries.decide_fraudflag")
-    has_stand_permission = may("riders.stand_rider")
+    has_decide_permission = has_permission("deliveries.decide_fraudflag")
+    has_stand_permission = has_permission("riders.stand_rider")
 
     @admin.display(description="order")
     def shown_order(self, flag: FraudFlag) -> str:
         return flag.delivery.order.order_id if flag.delivery else "–"
 
     @admin.display(description="sightings")
-    def sightings(self, flag: FraudFlag) -> int:
+    def count_sightings(self, flag: FraudFlag) -> int:
         return int(flag.evidence.get("count", 0))
 
     @admin.display(description="evidence")
     def evidence_shown(self, flag: FraudFlag) -> SafeString:
         sightings = flag.evidence.get("sightings", [])
         heads = tuple(dict.fromkeys(name for sighting in sightings for name in sighting))
-        return table(heads, (tuple(str(sighting.get(name, "")) for name in heads) for sighting in sightings))
+        return render_table(heads, (tuple(str(sighting.get(name, "")) for name in heads) for sighting in sightings))
 
     @reasoned_action("Uphold: it was fraud, the earning stays held", permission="decide")
-    def uphold(self, flag: FraudFlag, decided: Decided) -> str:
-        fraud.uphold(flag, by=decided.by, note=decided.reason)
+    def uphold_flag(self, flag: FraudFlag, decided: Decided) -> str:
+        flags.uphold_flag(flag, by=decided.by, note=decided.reason)
         return "upheld"
 
     @reasoned_action("Dismiss: the earning is free", permission="decide")
-    def dismiss(self, flag: FraudFlag, decided: Decided) -> str:
-        fraud.dismiss(flag, by=decided.by, note=decided.reason)
+    def dismiss_flag(self, flag: FraudFlag, decided: Decided) -> str:
+        flags.dismiss_flag(flag, by=decided.by, note=decided.reason)
         return "dismissed"
 
     @reasoned_action("Suspend the rider", permission="stand")
-    def suspend(self, flag: FraudFlag, decided: Decided) -> str:
-        riders.suspend(flag.rider_id, decided.reason, by=decided.by)
+    def suspend_rider(self, flag: FraudFlag, decided: Decided) -> str:
+        riders.suspend_rider(flag.rider_id, decided.reason, by=decided.by)
         return f"{flag.rider.name} is suspended"
 
     @reasoned_action("Reinstate the rider", permission="stand")
-    def reinstate(self, flag: FraudFlag, decided: Decided) -> str:
-        riders.reinstate(flag.rider_id, by=decided.by, note=decided.reason)
+    def reinstate_rider(self, flag: FraudFlag, decided: Decided) -> str:
+        riders.reinstate_rider(flag.rider_id, by=decided.by, note=decided.reason)
         return f"{flag.rider.name} is reinstated"
 
 
@@ -248,7 +264,7 @@ class OfferAdmin(ReadOnlyAdmin):
     search_fields = ("delivery__external_id__exact",)
 
 
-@admin.register(Decision)
+@admin.register(DispatchDecision)
 class DecisionAdmin(ReadOnlyAdmin):
     list_display = ("delivery", "outcome", "reason", "radius_m", "created_at")
     list_select_related = ("delivery",)
@@ -256,24 +272,24 @@ class DecisionAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("delivery__external_id__exact",)
     exclude = ("candidates", "exclusions", "couriers")
-    readonly_fields = ("explained",)
+    readonly_fields = ("decision_explained",)
 
     @admin.display(description="why")
-    def explained(self, decision: Decision) -> SafeString:
-        return explained(decision)
+    def decision_explained(self, decision: DispatchDecision) -> SafeString:
+        return explain_decision(decision)
 
 
-def explained(decision: Decision) -> SafeString:
+def explain_decision(decision: DispatchDecision) -> SafeString:
     """Every rider who was looked at, best first, and what spoke for or against them."""
     heads = tuple(dict.fromkeys(name for candidate in decision.candidates for name in candidate))
     rows = (tuple(str(candidate.get(name, "")) for name in heads) for candidate in decision.candidates)
     counts = ", ".join(f"{reason}: {count}" for reason, count in decision.exclusions.items())
-    companies = table(
+    companies = render_table(
         ("courier", "verdict", "fee", "arrives"),
-        ((one["courier"], one["verdict"], _fee(one), one["arrival_at"] or "–") for one in decision.couriers),
+        ((one["courier"], one["verdict"], _format_fee(one), one["arrival_at"] or "–") for one in decision.couriers),
     )
-    return format_html("{}<p>{}</p>{}", table(heads, rows), counts, companies if decision.couriers else "")
+    return format_html("{}<p>{}</p>{}", render_table(heads, rows), counts, companies if decision.couriers else "")
 
 
-def _fee(weighed: dict[str, Any]) -> str:
-    return "–" if weighed["fee_minor"] is None else money.show(weighed["fee_minor"], weighed["currency"])
+def _format_fee(weighed: dict[str, Any]) -> str:
+    return "–" if weighed["fee_minor"] is None else money.format_money(weighed["fee_minor"], weighed["currency"])

@@ -5,11 +5,11 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, register
 
-from deliveries import couriers
-from deliveries.announcing import NAMES
+from deliveries.couriers import providers
+from deliveries.fulfilment.rider_steps import STEPS
 from deliveries.lifecycle import RIDER_WORDS, WITHOUT_RIDER, DeliveryStatus
-from deliveries.position_checks import CONFIRMATIONS
-from deliveries.rider_steps import STEPS
+from deliveries.positions.geofence import CONFIRMATIONS
+from deliveries.realtime.publisher import NAMES
 
 
 @register()
@@ -36,8 +36,8 @@ def couriers_are_configured(**_: Any) -> list[CheckMessage]:
     hint = "Set its keys (docs/configuration.md); until then it is never asked and its webhooks are refused."
     return [
         Info(f"{company.title} is off: its keys are not set", hint=hint, id=f"deliveries.courier.{company.name}")
-        for company in couriers.companies().values()
-        if not company.enabled()
+        for company in providers.courier_providers().values()
+        if not company.is_enabled()
     ]
 
 

@@ -1,7 +1,7 @@
 """Life cycles of a delivery, an offer and a fraud flag.
 
 DELIVERY is for people, riders and dispatch. What a courier company tells is evidence, which may come in any order and
-is settled by deliveries/courier_facts.py.
+is settled by deliveries/couriers/status_history.py.
 """
 
 from django.db import models

@@ -64,7 +64,9 @@ class Delivery(WorkItem):
         max_length=40, blank=True, default="", help_text="The courier's latest status word."
     )
     courier_facts = models.JSONField(
-        default=dict, blank=True, help_text="When what happened, by the courier's clock (deliveries/courier_facts.py)."
+        default=dict,
+        blank=True,
+        help_text="When what happened, by the courier's clock (deliveries/couriers/status_history.py).",
     )
     courier_heard_at = models.DateTimeField(null=True, blank=True, help_text="When it last told us anything.")
     courier_fee_minor = models.PositiveBigIntegerField(null=True, blank=True, help_text="What it said it charges.")
@@ -107,7 +109,7 @@ class Delivery(WorkItem):
         return self.external_id
 
 
-class Decision(models.Model):
+class DispatchDecision(models.Model):
     """Why dispatch did what it did (SPEC D1, C7): snapshot summary, candidates with scores, exclusions, couriers.
 
     `candidates`: best first, [{rider, name, distance_m, load, score, verdict}]; `exclusions`: {reason: count};
@@ -141,7 +143,7 @@ class Offer(WorkItem):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="+")
     rider = models.ForeignKey(Rider, on_delete=models.PROTECT, related_name="+")
-    decision = models.ForeignKey(Decision, null=True, on_delete=models.SET_NULL, related_name="+")
+    decision = models.ForeignKey(DispatchDecision, null=True, on_delete=models.SET_NULL, related_name="+")
     status = models.CharField(max_length=10, choices=OfferStatus.choices, default=OfferStatus.PENDING)
     distance_m = models.PositiveIntegerField(help_text="Rider to store.")
     fee_minor = models.PositiveBigIntegerField()
@@ -235,8 +237,8 @@ class CourierCall(WorkItem):
         return f"{self.purpose} at {self.courier}"
 
 
-class Breaker(models.Model):
-    """Whether a courier company is worth asking at the moment (deliveries/breakers.py); one row each.
+class CircuitBreaker(models.Model):
+    """Whether a courier company is worth asking at the moment (deliveries/couriers/circuit_breaker.py); one row each.
 
     `override` is ops' word over the machine's.
     """
@@ -289,9 +291,9 @@ class Track(models.Model):
         return f"track point {self.pk}"
 
 
-class Pace(models.Model):
-    """How fast things go (deliveries/pace.py), replaced every night. None: all stores, or any hour of the day
-    (orders/slots.py); `configured_m_per_min` is the setting of that night."""
+class LearnedSpeed(models.Model):
+    """How fast things go (deliveries/eta/learned_speeds.py), replaced every night. None: all stores, or any hour of the day
+    (orders/stores/hour_slots.py); `configured_m_per_min` is the setting of that night."""
 
     store = models.ForeignKey(Store, null=True, on_delete=models.PROTECT, related_name="+")
     slot = models.PositiveSmallIntegerField(null=True)
@@ -346,7 +348,7 @@ class FraudFlag(models.Model):
 
 class TrackingLink(models.Model):
     """An address that shows one order to whoever has it (SPEC T3). Only the token's digest is kept: this table alone
-    opens nothing (deliveries/links.py makes the token). It may end before `expires_at`: some hours after the order."""
+    opens nothing (deliveries/tracking/links.py makes the token). It may end before `expires_at`: some hours after the order."""
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
     number = models.PositiveSmallIntegerField(help_text="Of this order's links, counting from 1.")

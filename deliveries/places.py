@@ -21,7 +21,7 @@ _COMPARE = """
 
 
 @dataclass(frozen=True)
-class Difference:
+class CapacityDifference:
     """`counted` and `real` are (deliveries under way, open offers); equal when only the spot disagrees."""
 
     rider_id: int
@@ -29,8 +29,8 @@ class Difference:
     real: tuple[int, int]
 
 
-def differences() -> list[Difference]:
+def find_differences() -> list[CapacityDifference]:
     """Riders whose counters are wrong, at one moment: empty unless there is a mistake in the program."""
     with connection.cursor() as cursor:
         cursor.execute(_COMPARE, [[str(status) for status in CARRIED], str(OfferStatus.PENDING)])
-        return [Difference(row[0], (row[1], row[2]), (row[3], row[4])) for row in cursor.fetchall()]
+        return [CapacityDifference(row[0], (row[1], row[2]), (row[3], row[4])) for row in cursor.fetchall()]

@@ -2,32 +2,35 @@
 
 from django.db import transaction
 
-from deliveries import carrying, invitations, requesting, searching, suggestions
+from deliveries.couriers import calls
+from deliveries.dispatch import search
+from deliveries.fulfilment import transitions
+from deliveries.tracking import link_message, substitution_message
 from foundation.events import Cause
-from orders import rows
+from orders import locks
 
 
 def follow_order(order_id: int) -> None:
     """The order's preparation moved, or it was called off: its deliveries follow."""
     with transaction.atomic():
-        carrying.follow(rows.lock(order_id), by=Cause("system", "job:deliveries.follow_order"))
+        transitions.follow_order(locks.lock_order(order_id), by=Cause("system", "job:deliveries.follow_order"))
 
 
 def follow_rider(rider_id: int) -> None:
     """A rider came online or has a place free: whoever waits for one looks again."""
-    searching.rider_came(rider_id)
+    search.rider_came(rider_id)
 
 
 def invite_customer(order_id: int) -> None:
     """The order is paid: the customer is told where to follow it."""
-    invitations.invite(order_id)
+    link_message.send_tracking_link(order_id)
 
 
 def ask_customer(order_id: int) -> None:
     """The store has proposed replacements: the customer is asked where to answer."""
-    suggestions.ask(order_id)
+    substitution_message.ask_customer(order_id)
 
 
 def courier_time_is_up(delivery_id: int) -> None:
     """Five minutes after the first try that failed: a courier that has not taken it is given up (SPEC C4)."""
-    requesting.time_is_up(delivery_id)
+    calls.time_is_up(delivery_id)

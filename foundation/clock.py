@@ -16,7 +16,7 @@ def database_now() -> datetime:
         return cursor.fetchone()[0]
 
 
-def wire(moment: datetime | None) -> str | None:
+def format_wire(moment: datetime | None) -> str | None:
     """Three decimals and `Z`, as the riders' contract shows: `2026-02-22T10:30:00.000Z`."""
     if moment is None:
         return None

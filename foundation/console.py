@@ -24,7 +24,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from foundation.errors import Problem
+from foundation.errors import APIError
 from foundation.events import Cause
 
 MOST_COUNTED = 10_000
@@ -71,7 +71,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return super().response_action(request, queryset, *more)
 
 
-def table(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> SafeString:
+def render_table(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> SafeString:
     """A table on a page; every cell is escaped."""
     head = format_html_join("", "<th>{}</th>", ((name,) for name in heads))
     body = format_html_join(
@@ -80,7 +80,7 @@ def table(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> SafeString:
     return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
 
 
-def linked(site: admin.AdminSite, subject: str) -> SafeString | str:
+def link_subject(site: admin.AdminSite, subject: str) -> SafeString | str:
     """A subject ("payout:12") as a link to its page in the console; as it is, where it has none."""
     kind, _, number = subject.partition(":")
     model = _of_kind(site, kind)
@@ -90,7 +90,7 @@ def linked(site: admin.AdminSite, subject: str) -> SafeString | str:
     return format_html('<a href="{}">{} {}</a>', url, model._meta.verbose_name, number)
 
 
-def found(site: admin.AdminSite, kind: str, text: str) -> SafeString | str:
+def link_search(site: admin.AdminSite, kind: str, text: str) -> SafeString | str:
     """A link to the list of `kind` ("order"), searched for `text`."""
     model = _of_kind(site, kind)
     if model is None or not text:
@@ -104,7 +104,7 @@ def _of_kind(site: admin.AdminSite, kind: str) -> type[Model] | None:
 
 
 @dataclass(frozen=True)
-class Decision:
+class ActionRequest:
     """What a person decided on the confirm page. `nonce` is the page's own: the same page sent twice has the same."""
 
     by: Cause
@@ -118,7 +118,7 @@ class ReasonForm(forms.Form):
     nonce = forms.UUIDField(widget=forms.HiddenInput, required=True)
 
 
-Verb = Callable[[Any, Any, Decision], str]
+Verb = Callable[[Any, Any, ActionRequest], str]
 
 
 def reasoned_action(
@@ -132,7 +132,7 @@ def reasoned_action(
 
     Decorates `verb(self, row, decision) -> str`, which opens its own transactions and says what it did. It is run row
     by row: a Problem is shown with its row and stops no other; what worked is in Django's log and, by the verb, in the
-    history. `permission` is "cancel" for a page that defines `has_cancel_permission` (see `may`). `preview(row)` says
+    history. `permission` is "cancel" for a page that defines `has_cancel_permission` (see `has_permission`). `preview(row)` says
     on the confirm page, for each of the first rows, what the action would do.
     """
 
@@ -140,13 +140,13 @@ def reasoned_action(
         @admin.action(description=description, permissions=[permission])
         @functools.wraps(verb)
         def action(self: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-            form = _form(request, fields or {})
+            form = _build_form(request, fields or {})
             rows = list(queryset.order_by("pk"))
             if not form.is_bound or not form.is_valid():
                 return _confirm_page(self, request, description, rows, form, preview)
-            decision = _decision(request, form)
+            decision = _build_request(request, form)
             for row in rows:
-                _decide(self, request, row, verb, decision)
+                _run_on_row(self, request, row, verb, decision)
             return None
 
         return action
@@ -154,24 +154,24 @@ def reasoned_action(
     return decorate
 
 
-def may(permission: str) -> Callable[[Any, HttpRequest], bool]:
+def has_permission(permission: str) -> Callable[[Any, HttpRequest], bool]:
     """`has_cancel_permission = may("orders.cancel_order")`: what an action's `permission` asks."""
 
-    def allowed(self: Any, request: HttpRequest) -> bool:
+    def is_allowed(self: Any, request: HttpRequest) -> bool:
         return request.user.has_perm(permission)
 
-    return allowed
+    return is_allowed
 
 
-def _form(request: HttpRequest, fields: Mapping[str, Callable[[], forms.Field]]) -> ReasonForm:
+def _build_form(request: HttpRequest, fields: Mapping[str, Callable[[], forms.Field]]) -> ReasonForm:
     kind = type("DecisionForm", (ReasonForm,), {name: make() for name, make in fields.items()})
     made: ReasonForm = kind(request.POST) if CONFIRMED in request.POST else kind(initial={"nonce": uuid.uuid4()})
     return made
 
 
-def _decision(request: HttpRequest, form: ReasonForm) -> Decision:
+def _build_request(request: HttpRequest, form: ReasonForm) -> ActionRequest:
     data = dict(form.cleaned_data)
-    return Decision(
+    return ActionRequest(
         by=Cause(f"user:{request.user.pk}", "admin"),
         reason=data.pop("reason"),
         nonce=str(data.pop("nonce")),
@@ -179,10 +179,10 @@ def _decision(request: HttpRequest, form: ReasonForm) -> Decision:
     )
 
 
-def _decide(page: admin.ModelAdmin, request: HttpRequest, row: Model, verb: Verb, decision: Decision) -> None:
+def _run_on_row(page: admin.ModelAdmin, request: HttpRequest, row: Model, verb: Verb, decision: ActionRequest) -> None:
     try:
         done = verb(page, row, decision)
-    except Problem as problem:
+    except APIError as problem:
         field = f"{problem.field}: " if problem.field else ""
         page.message_user(request, f"{row}: {field}{problem.message}", messages.ERROR)
         return

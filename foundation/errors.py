@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Problem(Exception):
+class APIError(Exception):
     """A request that cannot be done, said clearly. Nothing was changed.
 
     `code` is for machines, `message` for people, `field` names the input that is wrong (None: not about one input).
@@ -21,32 +21,32 @@ class Problem(Exception):
         self.headers: dict[str, str] = {}  # of the answer
 
 
-class Invalid(Problem):
+class Invalid(APIError):
     code = "VALIDATION_ERROR"
 
 
-class IllegalMove(Problem):
+class IllegalMove(APIError):
     """A strict move that SPEC's table does not allow (SPEC O1)."""
 
     code = "INVALID_STATUS_TRANSITION"
 
 
-class Forbidden(Problem):
+class Forbidden(APIError):
     status = 403
     code = "FORBIDDEN"
 
 
-class NotFound(Problem):
+class NotFound(APIError):
     status = 404
     code = "NOT_FOUND"
 
 
-class Conflict(Problem):
+class Conflict(APIError):
     status = 409
     code = "CONFLICT"
 
 
-class TooManyRequests(Problem):
+class TooManyRequests(APIError):
     """A limit is used up (foundation/limits.py); `retry_after_s` is when the next call gets through."""
 
     status = 429
@@ -58,7 +58,7 @@ class TooManyRequests(Problem):
         self.headers = {"Retry-After": str(retry_after_s)}
 
 
-class NotEnabled(Problem):
+class NotEnabled(APIError):
     """The provider or feature this needs is turned off (SPEC S5)."""
 
     status = 503

@@ -27,15 +27,15 @@ class Cause:
     cause: str = ""
 
 
-def subject(kind: str, pk: int) -> str:
+def subject_key(kind: str, pk: int) -> str:
     return f"{kind}:{pk}"
 
 
 def subject_of(row: models.Model) -> str:
-    return subject(row._meta.model_name or "", row.pk)
+    return subject_key(row._meta.model_name or "", row.pk)
 
 
-def record(
+def record_event(
     name: str,
     row: models.Model,
     *,
@@ -61,11 +61,11 @@ def record(
                    %s, %s, %s, coalesce(%s, clock_timestamp()), clock_timestamp(), false
             RETURNING version
             """,
-            [name, about, order_ref, about, _json(data or {}), by.actor, by.cause, occurred_at],
+            [name, about, order_ref, about, _to_jsonb(data or {}), by.actor, by.cause, occurred_at],
         )
         version: int = cursor.fetchone()[0]
     for handler in reactions_to(name):
-        jobs.enqueue(handler, about)
+        jobs.enqueue_job(handler, about)
     return version
 
 
@@ -74,5 +74,5 @@ def reactions_to(name: str) -> Iterable[str]:
     return table.get(name, ())
 
 
-def _json(data: dict[str, Any]) -> Any:
+def _to_jsonb(data: dict[str, Any]) -> Any:
     return Jsonb(data, dumps=lambda value: json.dumps(value, cls=DjangoJSONEncoder))

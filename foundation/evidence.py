@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class EventOutcome(StrEnum):
     """APPLIED: something is now true that was not. REPEATED: known already. STALE: older than what stands, kept and
     moved nothing. REFUSED: contradicts what we know; ops was told. IGNORED: not a kind of news that we handle."""
 

@@ -20,11 +20,11 @@ def haversine_m(a: Point, b: Point) -> float:
     return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, h)))
 
 
-def valid(lat: float, lng: float) -> bool:
+def is_valid(lat: float, lng: float) -> bool:
     return math.isfinite(lat) and math.isfinite(lng) and -90 <= lat <= 90 and -180 <= lng <= 180
 
 
-def mercator(point: Point) -> tuple[float, float]:
+def project_mercator(point: Point) -> tuple[float, float]:
     """The point on the Mercator plane, in degrees of the equator.
 
     Mercator keeps angles, so near one place nearest-on-the-plane is nearest-on-the-ground, at any latitude: what a

@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-class _Place(Generic[Item, Outcome]):
+class _QueuedItem(Generic[Item, Outcome]):
     """One thread in the line. It is called when its item is done, or when it is its turn to work."""
 
     __slots__ = ("called", "done", "item", "outcome")
@@ -36,22 +36,22 @@ class GroupCommit(Generic[Item, Outcome]):
     ) -> None:
         self._together, self._most, self._patience_s = together, most, patience_s
         self._lock = threading.Lock()
-        self._line: deque[_Place[Item, Outcome]] = deque()
+        self._line: deque[_QueuedItem[Item, Outcome]] = deque()
         self._at_work = False
 
-    def do(self, item: Item) -> Outcome | None:
+    def submit_item(self, item: Item) -> Outcome | None:
         """The item's outcome, once it is committed. None: it was left undone, the group failed, or it took longer than
         `patience_s`; the caller does it alone then, so that nobody suffers from another's trouble."""
-        place = _Place[Item, Outcome](item)
+        place = _QueuedItem[Item, Outcome](item)
         with self._lock:
             works = not self._at_work
             self._at_work = True
             self._line.append(place)
         if works or self._waited_for_my_turn(place):
-            self._work()
+            self._work_group()
         return place.outcome
 
-    def _waited_for_my_turn(self, place: _Place[Item, Outcome]) -> bool:
+    def _waited_for_my_turn(self, place: _QueuedItem[Item, Outcome]) -> bool:
         """False: somebody else did it meanwhile, or the patience is over."""
         if not place.called.wait(self._patience_s):
             with self._lock:
@@ -59,7 +59,7 @@ class GroupCommit(Generic[Item, Outcome]):
                     self._line.remove(place)
         return place.called.is_set() and not place.done
 
-    def _work(self) -> None:
+    def _work_group(self) -> None:
         with self._lock:
             group = [self._line.popleft() for _ in range(min(self._most, len(self._line)))]
         outcomes: Sequence[Outcome | None] = [None] * len(group)

@@ -14,7 +14,7 @@ import requests
 import structlog
 
 from foundation.errors import CallFailed, Permanent, Transient, Unknown
-from foundation.masking import mask, mask_text
+from foundation.masking import mask_text, mask_value
 from foundation.models import OutboundCall
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class CallRecord:
 
 
 @contextmanager
-def recorded(call: CallRecord) -> Iterator[CallRecord]:
+def record_call(call: CallRecord) -> Iterator[CallRecord]:
     """Keep one outgoing call as an OutboundCall row, whatever becomes of it (used by our client and around SDKs)."""
     outcome, error = "ok", ""
     try:
@@ -57,23 +57,23 @@ def recorded(call: CallRecord) -> Iterator[CallRecord]:
             method=call.method,
             url=mask_text(call.url)[:300],
             attempt=call.attempt,
-            request=mask(call.request),
+            request=mask_value(call.request),
             status_code=call.status_code,
-            answer=mask(call.answer),
+            answer=mask_value(call.answer),
             outcome=outcome,
             error=mask_text(error)[:300],
             latency_ms=int((time.monotonic() - call.started) * 1000),
         )
 
 
-def session() -> requests.Session:
+def thread_session() -> requests.Session:
     """This thread's session (connections are kept alive; sessions are not thread-safe)."""
     if not hasattr(_local, "session"):
         _local.session = requests.Session()
     return _local.session
 
 
-def request(
+def request_json(
     method: str,
     url: str,
     *,
@@ -90,9 +90,9 @@ def request(
     Raises Permanent (4xx), Transient (not reached; 408, 425, 429, 503 with Retry-After), Unknown (time-out or
     dropped after sending, other 5xx, an answer that is not JSON).
     """
-    with recorded(CallRecord(provider, purpose, reference, method, url, attempt, json)) as call:
+    with record_call(CallRecord(provider, purpose, reference, method, url, attempt, json)) as call:
         try:
-            answer = session().request(
+            answer = thread_session().request(
                 method,
                 url,
                 json=json,
@@ -103,14 +103,14 @@ def request(
         except requests.RequestException as error:
             raise classify_exception(error) from error
         call.status_code = answer.status_code
-        call.answer = _body(answer)
+        call.answer = _read_json(answer)
         raise_for_status(answer.status_code, call.answer, retry_after="Retry-After" in answer.headers)
         if answer.content and call.answer is None:
             raise Unknown(f"{provider} answered {answer.status_code} with something that is not JSON")
         return call.answer
 
 
-def _body(answer: requests.Response) -> Any:
+def _read_json(answer: requests.Response) -> Any:
     try:
         return answer.json() if answer.content else None
     except ValueError:
@@ -141,7 +141,7 @@ def raise_for_status(status: int, answer: Any, *, retry_after: bool = False) -> 
     """Raise what an HTTP status means for a call that was sent; return quietly on 2xx."""
     if 200 <= status < 300:
         return
-    message = f"answered {status}: {str(mask(answer))[:200]}"
+    message = f"answered {status}: {str(mask_value(answer))[:200]}"
     if status in (408, 425, 429) or (status == 503 and retry_after):
         raise Transient(message, code=str(status), answer=answer)
     if status >= 500:

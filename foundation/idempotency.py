@@ -12,11 +12,11 @@ from foundation.models import IdempotencyKey, User
 MAX_LENGTH = 255
 
 
-def fingerprint(method: str, path: str, body: bytes) -> str:
+def request_fingerprint(method: str, path: str, body: bytes) -> str:
     return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
 
 
-def remembered(user: User, key: str, print_: str) -> IdempotencyKey | None:
+def find_remembered(user: User, key: str, fingerprint_: str) -> IdempotencyKey | None:
     """The key's row when it was used before. Raises Conflict when it was used for another request."""
     if not key:
         return None
@@ -24,11 +24,11 @@ def remembered(user: User, key: str, print_: str) -> IdempotencyKey | None:
         raise Invalid(f"must be at most {MAX_LENGTH} printable characters", field="Idempotency-Key")
     row = IdempotencyKey.objects.filter(user=user, key=key).first()
     if row:
-        _require_same(row, print_)
+        _require_same(row, fingerprint_)
     return row
 
 
-def claim(user: User, key: str, print_: str) -> IdempotencyKey | None:
+def claim_key(user: User, key: str, fingerprint_: str) -> IdempotencyKey | None:
     """Take the key in the transaction of the effect: its row, locked; `status` is not 0 if it was answered before.
 
     A racing request waits here until the first one has committed, and then sees its row. Raises Conflict when the key
@@ -36,32 +36,32 @@ def claim(user: User, key: str, print_: str) -> IdempotencyKey | None:
     """
     if not key:
         return None
-    row, created = IdempotencyKey.objects.get_or_create(user=user, key=key, defaults={"fingerprint": print_})
+    row, created = IdempotencyKey.objects.get_or_create(user=user, key=key, defaults={"fingerprint": fingerprint_})
     if not created:
         row = IdempotencyKey.objects.select_for_update(no_key=True, of=("self",)).get(pk=row.pk)
-        _require_same(row, print_)
+        _require_same(row, fingerprint_)
     return row
 
 
-def _require_same(row: IdempotencyKey, print_: str) -> None:
-    if row.fingerprint != print_:
+def _require_same(row: IdempotencyKey, fingerprint_: str) -> None:
+    if row.fingerprint != fingerprint_:
         raise Conflict(
             "This Idempotency-Key was used for another request", code="IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key"
         )
 
 
-def remember(user: User, key: str, status: int, answer: Any) -> None:
+def store_answer(user: User, key: str, status: int, answer: Any) -> None:
     if key:
         IdempotencyKey.objects.filter(user=user, key=key).update(status=status, answer=answer)
 
 
-def once(user: User, key: str, print_: str, effect: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+def run_once(user: User, key: str, fingerprint_: str, effect: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
     """Run an effect that is only SQL at most once per key; a repetition, racing or late, gets the kept answer."""
-    if (row := remembered(user, key, print_)) and row.status:
+    if (row := find_remembered(user, key, fingerprint_)) and row.status:
         return row.status, row.answer
     with transaction.atomic():
-        if (row := claim(user, key, print_)) and row.status:
+        if (row := claim_key(user, key, fingerprint_)) and row.status:
             return row.status, row.answer
         status, answer = effect()
-        remember(user, key, status, answer)
+        store_answer(user, key, status, answer)
     return status, answer

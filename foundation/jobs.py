@@ -11,14 +11,14 @@ from importlib import import_module
 
 from django.db import IntegrityError, connection, transaction
 
-from foundation.lanes import Lane
 from foundation.models import Job
 from foundation.work import Backoff, LostLease, Release, WorkState
+from foundation.work_queues import WorkQueue
 
 DEPLOY_WAIT_S = 5.0
 
 
-def enqueue(handler: str, subject: str, *, due_at: datetime | None = None, in_s: float = 0.0) -> None:
+def enqueue_job(handler: str, subject: str, *, due_at: datetime | None = None, in_s: float = 0.0) -> None:
     """Make sure that `handler` looks at `subject` ("order:42") by then: at `due_at`, or `in_s` seconds from now.
 
     At most one pending job exists for the pair: the earlier time wins. A job that runs right now does not count, since
@@ -36,7 +36,7 @@ def enqueue(handler: str, subject: str, *, due_at: datetime | None = None, in_s:
         )
 
 
-def resolve(handler: str) -> Callable[[int], str | None]:
+def resolve_handler(handler: str) -> Callable[[int], str | None]:
     """The function behind a handler's name. Raises LookupError for one that this process does not know."""
     room, _, verb = handler.partition(".")
     try:
@@ -50,10 +50,10 @@ def resolve(handler: str) -> Callable[[int], str | None]:
     return getattr(reactions, verb)
 
 
-def run(job: Job) -> str | None:
+def run_job(job: Job) -> str | None:
     """Run one job. A name unknown here may be known to the next deploy: released, never killed."""
     try:
-        handler = resolve(job.handler)
+        handler = resolve_handler(job.handler)
     except LookupError as error:
         raise Release(DEPLOY_WAIT_S, str(error)) from error
     return handler(subject_id(job.subject))
@@ -63,26 +63,26 @@ def subject_id(subject: str) -> int:
     return int(subject.partition(":")[2])
 
 
-class JobLane(Lane):
+class JobQueue(WorkQueue):
     """Retrying a job whose pair is pending again would break "one pending job": the newer one takes over."""
 
-    def failed(self, item: Job, error: Exception) -> None:  # type: ignore[override]
+    def record_failure(self, item: Job, error: Exception) -> None:  # type: ignore[override]
         if isinstance(error, LostLease):
-            super().failed(item, error)
+            super().record_failure(item, error)
             return
         newer = Job.objects.filter(handler=item.handler, subject=item.subject, state=WorkState.PENDING)
         try:
             with transaction.atomic():
                 if newer.exclude(pk=item.pk).exists():
-                    Job.finish([(item, WorkState.DONE)])
+                    Job.finish_rows([(item, WorkState.DONE)])
                 else:
-                    super().failed(item, error)
+                    super().record_failure(item, error)
         except IntegrityError:  # the newer one came between the look and the retry
-            self.failed(item, error)
+            self.record_failure(item, error)
         except LostLease as lost:
-            super().failed(item, lost)
+            super().record_failure(item, lost)
 
 
-LANE = JobLane(
-    name="jobs", model=Job, apply=run, batch=50, poll_s=0.03, schedule=Backoff(first_s=1, cap_s=300, tries=15)
+QUEUE = JobQueue(
+    name="jobs", model=Job, apply=run_job, batch=50, poll_s=0.03, schedule=Backoff(first_s=1, cap_s=300, tries=15)
 )

@@ -18,9 +18,9 @@ class LifeCycle:
         self.statuses = statuses
         self.start = str(start)
         self.moves = {str(a): frozenset(str(b) for b in bs) for a, bs in moves.items()}
-        self._check()
+        self._check_reachable()
 
-    def _check(self) -> None:
+    def _check_reachable(self) -> None:
         known = set(self.statuses.values)
         if missing := known - set(self.moves):
             raise ValueError(f"{self.statuses.__name__}: no row for {sorted(missing)}")
@@ -34,20 +34,20 @@ class LifeCycle:
         if lost := known - reached:
             raise ValueError(f"{self.statuses.__name__}: never reached {sorted(lost)}")
 
-    def allows(self, current: str, target: str) -> bool:
+    def is_allowed(self, current: str, target: str) -> bool:
         return str(target) in self.moves[str(current)]
 
-    def require(self, current: str, target: str, *, what: str = "status") -> None:
+    def require_move(self, current: str, target: str, *, what: str = "status") -> None:
         """Raise IllegalMove unless `current` may become `target`."""
-        if not self.allows(current, target):
+        if not self.is_allowed(current, target):
             raise IllegalMove(f"Invalid {what} transition from {current} to {target}")
 
     @property
-    def final(self) -> frozenset[str]:
+    def final_statuses(self) -> frozenset[str]:
         return frozenset(status for status, targets in self.moves.items() if not targets)
 
 
-class Axis:
+class OrderAxis:
     """A forward-only axis: evidence may come in any order, the furthest that was ever seen stands (ARCHITECTURE)."""
 
     def __init__(self, states: type[TextChoices], ranks: Mapping[str, int]):
@@ -56,9 +56,9 @@ class Axis:
         self.states = states
         self.ranks = {str(state): rank for state, rank in ranks.items()}
 
-    def further(self, current: str, seen: str) -> str:
+    def furthest_of(self, current: str, seen: str) -> str:
         """The state after seeing `seen` while standing at `current`: never back, and the first of equals stays."""
         return str(seen) if self.ranks[str(seen)] > self.ranks[str(current)] else str(current)
 
-    def reached(self, current: str, state: str) -> bool:
+    def has_reached(self, current: str, state: str) -> bool:
         return self.ranks[str(current)] >= self.ranks[str(state)]

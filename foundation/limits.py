@@ -35,42 +35,42 @@ SUBNET_BITS = 64  # whoever has one IPv6 address has all of its subnet
 
 
 @dataclass(frozen=True)
-class Limit:
+class RateLimitRule:
     """So many per so many seconds; how many is a setting, read when it is asked for."""
 
     name: str
     setting: str
     per_s: float
 
-    def params(self, who: str) -> dict[str, str | float]:
+    def statement_params(self, who: str) -> dict[str, str | float]:
         most: int = getattr(settings, self.setting)
         digest = hashlib.sha256(who.encode("utf-8", "replace")).hexdigest()  # addresses and names are personal data
         return {"key": f"{self.name}:{digest[:32]}", "each_s": self.per_s / most, "per_s": self.per_s}
 
 
-def take(limit: Limit, who: str) -> None:
+def take_call(limit: RateLimitRule, who: str) -> None:
     """Count one call of `who`. Raises TooManyRequests, nothing counted, when it is one too many."""
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, limit.params(who))
+        cursor.execute(_TAKE, limit.statement_params(who))
         if cursor.fetchone():
             return
-    raise TooManyRequests(retry_after_s=_whole(_wait_s(limit, who)))
+    raise TooManyRequests(retry_after_s=_round_up_seconds(_wait_s(limit, who)))
 
 
-def require_left(limit: Limit, who: str) -> None:
+def require_left(limit: RateLimitRule, who: str) -> None:
     """Raises TooManyRequests when a call of `who` would be one too many now. Counts nothing: racers all pass."""
     if (wait_s := _wait_s(limit, who)) > 0:
-        raise TooManyRequests(retry_after_s=_whole(wait_s))
+        raise TooManyRequests(retry_after_s=_round_up_seconds(wait_s))
 
 
-def _wait_s(limit: Limit, who: str) -> float:
+def _wait_s(limit: RateLimitRule, who: str) -> float:
     with connection.cursor() as cursor:
-        cursor.execute(_WAIT, limit.params(who))
+        cursor.execute(_WAIT, limit.statement_params(who))
         row = cursor.fetchone()
     return float(row[0]) if row else 0.0
 
 
-def _whole(seconds: float) -> int:
+def _round_up_seconds(seconds: float) -> int:
     return max(1, math.ceil(seconds))
 
 

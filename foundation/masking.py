@@ -28,7 +28,7 @@ _IN_QUERY = re.compile(
 _TRACKING_LINK = re.compile(r"(/track/)[\w-]{8,}")  # whoever has such an address sees the order
 
 
-def mask(value: Any, *, key: str = "", personal: bool = True, depth: int = 0) -> Any:
+def mask_value(value: Any, *, key: str = "", personal: bool = True, depth: int = 0) -> Any:
     """A copy in which secrets (and personal data, unless `personal` is off) are masked; shapes and ids survive.
 
     Whatever came from outside, the copy can be stored as JSON: no NUL, no half surrogates, no NaN, no endless depth.
@@ -38,9 +38,11 @@ def mask(value: Any, *, key: str = "", personal: bool = True, depth: int = 0) ->
     if isinstance(value, dict | list | tuple) and depth >= DEEPEST:
         return "…"
     if isinstance(value, dict):
-        return {mask_text(str(k)): mask(v, key=str(k), personal=personal, depth=depth + 1) for k, v in value.items()}
+        return {
+            mask_text(str(k)): mask_value(v, key=str(k), personal=personal, depth=depth + 1) for k, v in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [mask(v, key=key, personal=personal, depth=depth + 1) for v in value]
+        return [mask_value(v, key=key, personal=personal, depth=depth + 1) for v in value]
     if isinstance(value, str):
         return mask_text(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -64,7 +66,7 @@ def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     """The structlog processor: every value of a log line passes through here."""
     for key, value in event.items():
         if key not in ("event", "level", "logger", "timestamp", "exception"):
-            event[key] = mask(value, key=key, personal=key not in ("to", "from", "name", "value"))
+            event[key] = mask_value(value, key=key, personal=key not in ("to", "from", "name", "value"))
     if isinstance(event.get("event"), str):  # what libraries log is whole sentences, addresses and all
         event["event"] = _TRACKING_LINK.sub(rf"\1{MASK}", event["event"])
     return event

@@ -11,7 +11,7 @@ from foundation.work import WorkItem, WorkState
 
 
 class Role(models.TextChoices):
-    """What a user is; `config/access.py` says what each role may do."""
+    """What a user is; `ops/role_permissions.py` says what each role may do."""
 
     OPS_AGENT = "ops_agent", "Ops agent"
     OPS_LEAD = "ops_lead", "Ops lead"

@@ -10,25 +10,25 @@ EXPONENTS = {
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥"}
 
 
-def exponent(currency: str) -> int:
+def currency_exponent(currency: str) -> int:
     """Digits after the point. Raises KeyError for a currency we do not do business in."""
     return EXPONENTS[currency.upper()]
 
 
-def known(currency: str) -> bool:
+def is_known_currency(currency: str) -> bool:
     return currency.upper() in EXPONENTS
 
 
-def show(amount_minor: int, currency: str) -> str:
+def format_money(amount_minor: int, currency: str) -> str:
     """`show(-1250, "USD") == "-$12.50"`: for people, never parsed back."""
-    digits = exponent(currency)
+    digits = currency_exponent(currency)
     whole, part = divmod(abs(amount_minor), 10**digits)
     sign = "-" if amount_minor < 0 else ""
     symbol = SYMBOLS.get(currency.upper(), f"{currency.upper()} ")
     return f"{sign}{symbol}{whole:,}" + (f".{part:0{digits}d}" if digits else "")
 
 
-def share(part_minor: int, of_minor: int, whole_minor: int) -> int:
+def share_of(part_minor: int, of_minor: int, whole_minor: int) -> int:
     """How much of `part_minor` belongs to `of_minor` out of `whole_minor`, rounded half up, exact at both ends.
 
     Shares of growing cumulative amounts are booked as differences, so that the parts add up exactly:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from foundation.errors import NotEnabled, Permanent, Transient, Unknown
-from foundation.http import CallRecord, recorded
+from foundation.http import CallRecord, record_call
 
 if TYPE_CHECKING:
     import stripe
@@ -23,12 +23,12 @@ TIMEOUT_S = 20
 LOOKUP_PAGE = 100
 
 
-def enabled() -> bool:
+def is_enabled() -> bool:
     return bool(settings.STRIPE_SECRET_KEY)
 
 
 @cache
-def _client(key: str, base: str) -> "stripe.StripeClient":
+def _build_client(key: str, base: str) -> "stripe.StripeClient":
     import stripe
 
     return stripe.StripeClient(
@@ -39,32 +39,32 @@ def _client(key: str, base: str) -> "stripe.StripeClient":
     )
 
 
-def client() -> "stripe.StripeClient":
+def get_client() -> "stripe.StripeClient":
     """Raises NotEnabled when no key is configured."""
-    if not enabled():
+    if not is_enabled():
         raise NotEnabled("Stripe is not configured (STRIPE_SECRET_KEY)")
-    return _client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
+    return _build_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
 
 
 def _call(purpose: str, reference: str, request: Any, send: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     """Make one SDK call; answers come back as plain dicts, errors as what may be concluded."""
     import stripe
 
-    with recorded(CallRecord("stripe", purpose, reference, url=settings.STRIPE_API_BASE, request=request)) as call:
+    with record_call(CallRecord("stripe", purpose, reference, url=settings.STRIPE_API_BASE, request=request)) as call:
         try:
-            answer = send(client())
+            answer = send(get_client())
         except stripe.APIConnectionError as error:
             unreached = "NewConnectionError" in repr(error.__cause__) or "Failed to establish" in str(error)
             raise (Transient if unreached else Unknown)(f"no answer: {error.user_message}") from error
         except stripe.StripeError as error:
             call.status_code, call.answer = error.http_status, error.json_body
-            raise _conclude(error) from error
+            raise _conclude_error(error) from error
         call.status_code = 200
         call.answer = answer.to_dict()
         return call.answer
 
 
-def _conclude(error: "stripe.StripeError") -> Permanent | Transient | Unknown:
+def _conclude_error(error: "stripe.StripeError") -> Permanent | Transient | Unknown:
     import stripe
 
     code = error.code or ""
@@ -180,7 +180,7 @@ def list_transfers(transfer_group: str, *, reference: str) -> list[dict[str, Any
 
 # ── the door ─────────────────────────────────────────────────────────────────────────────────────────────────────
 @cache
-def _verifier() -> tuple[Callable[..., bool], type[Exception]]:
+def _get_verifier() -> tuple[Callable[..., bool], type[Exception]]:
     """Looked up once: the SDK finds its names anew at every access, which took longer than the check itself."""
     from stripe import SignatureVerificationError, WebhookSignature
 
@@ -189,7 +189,7 @@ def _verifier() -> tuple[Callable[..., bool], type[Exception]]:
 
 def verify_signature(raw: bytes, header: str, secrets: Sequence[str], *, tolerance_s: int | None = 300) -> bool:
     """Whether one of the live secrets signed these bytes, not more than `tolerance_s` ago (SPEC W1; None: whenever)."""
-    verify_header, wrong = _verifier()
+    verify_header, wrong = _get_verifier()
     if not header.isascii():  # the SDK compares text, which Python refuses to do beyond ASCII
         return False
     for secret in secrets:

@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from foundation import lanes
+from foundation import work_queues
 
 
-@shared_task(name="foundation.drain", ignore_result=True)
-def drain(lane: str, seconds: float = 1.0) -> int:
-    return lanes.drain(lanes.all_lanes()[lane], seconds=seconds)
+@shared_task(name="foundation.drain_queue", ignore_result=True)
+def drain_queue(queue: str, seconds: float = 1.0) -> int:
+    return work_queues.drain_queue(work_queues.all_queues()[queue], seconds=seconds)

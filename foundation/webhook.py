@@ -1,6 +1,6 @@
 """What a provider's module must offer so that the door can serve its URL (SPEC W1, W2).
 
-A provider module in any room subclasses `Door` (or `Reader`, where the room's own view is the door) and is listed in
+A provider module in any room subclasses `WebhookProvider` (or `EventReader`, where the room's own view is the door) and is listed in
 webhooks/registry.py, which builds the endpoints.
 """
 
@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 import structlog
 
-from foundation.api.parsers import BadBody, strict_json
-from foundation.evidence import Verdict
+from foundation.api.parsers import UnreadableBody, strict_json
+from foundation.evidence import EventOutcome
 
 JSON = frozenset({"application/json"})
 
 
 @dataclass(frozen=True)
-class Knock:
+class WebhookRequest:
     """One request as it came. Header names are lower-case; `url` is the public URL the provider called."""
 
     raw: bytes
@@ -27,7 +27,7 @@ class Knock:
 
 
 @dataclass(frozen=True)
-class Seal:
+class VerifiedSignature:
     """A signature that held. `signature` is kept with the event ("" where it would be a credential); `signer` says
     which of the provider's keys made it, where that matters."""
 
@@ -36,7 +36,7 @@ class Seal:
 
 
 @dataclass(frozen=True)
-class Notice:
+class IncomingEvent:
     """One event out of a request: a row. `event_id` is the provider's, or made of what makes it the same event."""
 
     event_type: str
@@ -44,7 +44,7 @@ class Notice:
     payload: Any
 
 
-class Refused(Exception):
+class WebhookRejected(Exception):
     """A knock that is not let in. `reason` is a short word for counting, `detail` may be shown to the caller."""
 
     def __init__(self, status: int, reason: str, detail: str):
@@ -54,19 +54,19 @@ class Refused(Exception):
         self.detail = detail
 
 
-class Reader(ABC):
+class EventReader(ABC):
     """What a provider's stored events mean."""
 
     provider: ClassVar[str]
 
     @abstractmethod
-    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+    def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
         """Read the payload into evidence and give it to the room that owns the fact, in the caller's transaction.
 
         Raises Permanent when the payload is not shaped as the provider documents: trying again is pointless.
         """
 
-    def handle_all(self, notices: Sequence[Notice]) -> Sequence[Verdict]:
+    def handle_all(self, notices: Sequence[IncomingEvent]) -> Sequence[EventOutcome]:
         """Several events in one transaction, a verdict for each. A reader whose frequent events can share a statement
         overrides this; when it raises, each event is handled by itself."""
         verdicts = []
@@ -76,36 +76,36 @@ class Reader(ABC):
         return verdicts
 
 
-class Door(Reader):
+class WebhookProvider(EventReader):
     """One provider's way in. `accepted` is the body answered with 200, for a duplicate as well."""
 
     accepted: ClassVar[Mapping[str, Any]] = {"received": True}
     content_types: ClassVar[frozenset[str]] = JSON
 
     @abstractmethod
-    def verify(self, knock: Knock) -> Seal:
+    def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         """Check the signature on the raw bytes, in constant time, against every live secret.
 
         Raises Refused; without a configured secret it refuses everything (503 `not_enabled`): fail closed.
         """
 
-    def parse(self, raw: bytes) -> Any:
+    def parse_body(self, raw: bytes) -> Any:
         """A verified body as plain data. Raises Refused."""
         try:
             return strict_json(raw)
-        except BadBody as error:
-            raise Refused(400, "bad_body", str(error)) from error
+        except UnreadableBody as error:
+            raise WebhookRejected(400, "bad_body", str(error)) from error
 
     @abstractmethod
-    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         """The events in a verified body. Raises Refused(400, …) when it is not shaped as the provider documents."""
 
-    def greet(self, query: Mapping[str, str]) -> str:
+    def answer_greeting(self, query: Mapping[str, str]) -> str:
         """The plain text answered to a GET, for a provider that makes sure in this way that the address is ours.
 
         Raises Refused, as every door does whose provider only posts.
         """
-        raise Refused(405, "wrong_method", "only POST is answered here")
+        raise WebhookRejected(405, "wrong_method", "only POST is answered here")
 
     def warm_up(self) -> None:
         """Load what the first knock would otherwise wait for (an SDK takes a second to import)."""

@@ -58,7 +58,7 @@ class WorkItem(models.Model):
     error_message = models.TextField(blank=True, default="", db_default="", editable=False)
     processed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    came_back = False  # set by `claim`: the worker that had it before ended without a word
+    came_back = False  # set by `claim_batch`: the worker that had it before ended without a word
 
     class Meta:
         abstract = True
@@ -72,19 +72,19 @@ class WorkItem(models.Model):
         ]
 
     @classmethod
-    def _names(cls) -> tuple[str, str, str]:
+    def _table_names(cls) -> tuple[str, str, str]:
         """Table and key column, quoted, and the key's type."""
         pk = cls._meta.pk
         return f'"{cls._meta.db_table}"', f'"{pk.column}"', str(pk.db_type(connection)).split(" ", maxsplit=1)[0]
 
     # ── claiming ─────────────────────────────────────────────────────────────────────────────────────────────
     @classmethod
-    def claim(cls, *, limit: int, lease_s: float, only: Mapping[str, Any] | None = None) -> list[Self]:
+    def claim_batch(cls, *, limit: int, lease_s: float, only: Mapping[str, Any] | None = None) -> list[Self]:
         """Lease up to `limit` due rows, oldest first; commits by itself (call outside a transaction).
 
         `only` names columns and their values, for a table that several lanes share: index them before `due_at`.
         """
-        table, pk, _ = cls._names()
+        table, pk, _ = cls._table_names()
         shared = only or {}
         ours = "".join(f' AND "{column}" = %s' for column in shared)
         columns = ", ".join(f't."{field.column}"' for field in cls._meta.concrete_fields)
@@ -108,7 +108,7 @@ class WorkItem(models.Model):
 
     # ── finishing ────────────────────────────────────────────────────────────────────────────────────────────
     @classmethod
-    def finish(cls, outcomes: Sequence[tuple["WorkItem", str]]) -> None:
+    def finish_rows(cls, outcomes: Sequence[tuple["WorkItem", str]]) -> None:
         """Set each row's final state, in the transaction of the service that did the work.
 
         Raises LostLease when any row's token is no longer ours: the caller's transaction must then roll back.
@@ -127,7 +127,7 @@ class WorkItem(models.Model):
 
     @classmethod
     def _update_leased(cls, assignments: str, values: str, params: list[Any]) -> int:
-        table, pk, pk_type = cls._names()
+        table, pk, pk_type = cls._table_names()
         source = values.format(pk_type=pk_type)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -149,7 +149,7 @@ class WorkItem(models.Model):
             [wait_s, self.error_message],
         )
 
-    def release(self, wait_s: float, reason: str = "") -> bool:
+    def release_lease(self, wait_s: float, reason: str = "") -> bool:
         """Back to pending as if never claimed: the attempt does not count. `reason` is for who looks at the row."""
         return self._set_leased(
             "state = 'pending', retry_count = t.retry_count - 1, error_message = %s,"
@@ -157,7 +157,7 @@ class WorkItem(models.Model):
             [reason[:4000], wait_s],
         )
 
-    def bury(self, error: str) -> bool:
+    def mark_dead(self, error: str) -> bool:
         """Dead: out of tries, or pointless to try again. Ops sees it, replays or discards it (SPEC W4)."""
         self.error_message = error[:4000]
         return self._set_leased(
@@ -166,7 +166,7 @@ class WorkItem(models.Model):
 
     # ── rows whose worker died ───────────────────────────────────────────────────────────────────────────────────
     @property
-    def deaths(self) -> int:
+    def death_count(self) -> int:
         """How often a worker died over this very row: each time, it had begun it alone and never came to an end."""
         begun = self.error_message.removeprefix(ALONE) if self.error_message.startswith(ALONE) else ""
         return int(begun) if self.came_back and begun.isdigit() else 0
@@ -176,18 +176,18 @@ class WorkItem(models.Model):
 
         False: the lease was lost.
         """
-        return self._set_leased("error_message = %s", [f"{ALONE}{self.deaths + 1}"])
+        return self._set_leased("error_message = %s", [f"{ALONE}{self.death_count + 1}"])
 
     # ── by people ────────────────────────────────────────────────────────────────────────────────────────────
     @classmethod
-    def replay(cls, pks: Sequence[Any]) -> int:
+    def replay_rows(cls, pks: Sequence[Any]) -> int:
         """Dead or ignored rows become due again with all their tries. Returns how many."""
         return cls._base_manager.filter(pk__in=pks, state__in=(WorkState.DEAD, WorkState.IGNORED)).update(
             state=WorkState.PENDING, due_at=Now(), retry_count=0, processed_at=None
         )
 
     @classmethod
-    def discard(cls, pks: Sequence[Any], *, reason: str) -> int:
+    def discard_rows(cls, pks: Sequence[Any], *, reason: str) -> int:
         """Dead rows are put aside for good, with the reason in `error_message`. Returns how many."""
         return cls._base_manager.filter(pk__in=pks, state=WorkState.DEAD).update(
             state=WorkState.DISCARDED, error_message=f"discarded: {reason}"[:4000], processed_at=Now()

@@ -10,29 +10,30 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action, table
+from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action, render_table
 from foundation.errors import IllegalMove
-from notifications import addresses, recipients, spending
-from notifications.editor.admin import WordingAdmin
-from notifications.incident_admin import IncidentAdmin
+from notifications.contacts import recipients, suppressions
+from notifications.content.admin.pages import TextOverrideAdmin
+from notifications.incidents.admin import IncidentAdmin
 from notifications.models import (
+    ChannelSpending,
     Incident,
     Message,
     PhoneCall,
     PushToken,
     Recipient,
-    RetiredAddress,
-    Spending,
-    Wording,
+    SuppressedAddress,
+    TextOverride,
 )
+from notifications.outbox import budget
 
 admin.site.register(Incident, IncidentAdmin)
-admin.site.register(Wording, WordingAdmin)
+admin.site.register(TextOverride, TextOverrideAdmin)
 
 TOKEN_SHOWN = 8
 
 
-def _number(text: str) -> int:
+def _parse_row_number(text: str) -> int:
     """A row's number as somebody types it; 0, which no row has, for anything that cannot be one."""
     digits = text.strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0
@@ -49,36 +50,36 @@ class MessageAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("order_ref__exact", "dedupe_key__exact")
     search_help_text = "An exact order id, or recipient:12"
-    readonly_fields = ("ladder",)
+    readonly_fields = ("channels_tried",)
     exclude = ("skipped", "why", "lease_token")
     actions = ("send_again", "put_aside")
-    has_resend_permission = may("notifications.resend_message")
+    has_resend_permission = has_permission("notifications.resend_message")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Message], search_term: str
     ) -> tuple[QuerySet[Message], bool]:
         kind, _, number = search_term.strip().partition(":")
         if kind == "recipient":
-            return queryset.filter(recipient=_number(number)), False
+            return queryset.filter(recipient=_parse_row_number(number)), False
         return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="ladder")
-    def ladder(self, message: Message) -> SafeString:
+    def channels_tried(self, message: Message) -> SafeString:
         """Every channel with why it did not do, then the one that was chosen and why."""
         steps = [(step["channel"] or "not sent", step["reason"]) for step in message.skipped]
         if message.channel and message.why:
             steps.append((message.channel, f"chosen: the first that does, of {message.why}"))
-        return table(("channel", "what became of it"), steps)
+        return render_table(("channel", "what became of it"), steps)
 
     @reasoned_action("Send again", permission="resend")
-    def send_again(self, message: Message, decision: Decision) -> str:
-        if not Message.replay([message.pk]):
+    def send_again(self, message: Message, decision: ActionRequest) -> str:
+        if not Message.replay_rows([message.pk]):
             raise IllegalMove("only what is dead, or was left unsent, is sent again")
         return "is due again"
 
     @reasoned_action("Put aside", permission="resend")
-    def put_aside(self, message: Message, decision: Decision) -> str:
-        if not Message.discard([message.pk], reason=decision.reason):
+    def put_aside(self, message: Message, decision: ActionRequest) -> str:
+        if not Message.discard_rows([message.pk], reason=decision.reason):
             raise IllegalMove("only a dead message is put aside")
         return "put aside"
 
@@ -92,34 +93,34 @@ class RecipientAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("id",)  # shows the box; get_search_results says what it finds
     search_help_text = "The number of a recipient"
-    actions = ("opt_out", "opt_in", "whatsapp_opt_out", "whatsapp_opt_in", "change_addresses", "erase")
-    has_change_addresses_permission = may("notifications.change_recipient")
+    actions = ("opt_out", "opt_in", "whatsapp_opt_out", "whatsapp_opt_in", "change_addresses", "erase_recipient")
+    has_change_addresses_permission = has_permission("notifications.change_recipient")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Recipient], search_term: str
     ) -> tuple[QuerySet[Recipient], bool]:
-        return (queryset.filter(pk=_number(search_term)) if search_term.strip() else queryset), False
+        return (queryset.filter(pk=_parse_row_number(search_term)) if search_term.strip() else queryset), False
 
     @reasoned_action("Opt out", permission="change_addresses")
-    def opt_out(self, recipient: Recipient, decision: Decision) -> str:
+    def opt_out(self, recipient: Recipient, decision: ActionRequest) -> str:
         if not recipients.opt_out(recipient):
             raise IllegalMove("has opted out already")
         return "hears only what is about money and orders under way"
 
     @reasoned_action("Opt in again", permission="change_addresses")
-    def opt_in(self, recipient: Recipient, decision: Decision) -> str:
+    def opt_in(self, recipient: Recipient, decision: ActionRequest) -> str:
         if not recipients.opt_in(recipient):
             raise IllegalMove("had not opted out")
         return "hears everything again"
 
     @reasoned_action("Opt out of WhatsApp", permission="change_addresses")
-    def whatsapp_opt_out(self, recipient: Recipient, decision: Decision) -> str:
+    def whatsapp_opt_out(self, recipient: Recipient, decision: ActionRequest) -> str:
         if not recipients.opt_out_of_whatsapp(recipient, "opted out, told to ops"):
             raise IllegalMove("had not opted in to WhatsApp")
         return "is not written to by WhatsApp any more"
 
     @reasoned_action("Opt in to WhatsApp: they asked for it", permission="change_addresses")
-    def whatsapp_opt_in(self, recipient: Recipient, decision: Decision) -> str:
+    def whatsapp_opt_in(self, recipient: Recipient, decision: ActionRequest) -> str:
         if not recipients.opt_in_to_whatsapp(recipient, decision.by.actor):
             raise IllegalMove("has opted in to WhatsApp already")
         return "may be written to by WhatsApp"
@@ -134,65 +135,65 @@ class RecipientAdmin(ReadOnlyAdmin):
             ),
         },
     )
-    def change_addresses(self, recipient: Recipient, decision: Decision) -> str:
+    def change_addresses(self, recipient: Recipient, decision: ActionRequest) -> str:
         changed = recipients.change_addresses(recipient, **decision.fields)
         return f"changed: {', '.join(changed) or 'nothing'}"
 
     @reasoned_action("Forget their addresses, and tell them nothing any more", permission="change_addresses")
-    def erase(self, recipient: Recipient, decision: Decision) -> str:
-        if not recipients.erase(recipient):
+    def erase_recipient(self, recipient: Recipient, decision: ActionRequest) -> str:
+        if not recipients.erase_recipient(recipient):
             raise IllegalMove("is forgotten already")
         return "is forgotten, and told nothing any more"
 
 
 @admin.register(PushToken)
 class PushTokenAdmin(ReadOnlyAdmin):
-    list_display = ("device", "recipient", "platform", "last_seen_at", "retired_at", "retired_reason")
+    list_display = ("device_shown", "recipient", "platform", "last_seen_at", "retired_at", "retired_reason")
     list_select_related = ("recipient",)
     ordering = ("-id",)
     search_fields = ("recipient",)  # shows the box; get_search_results says what it finds
     search_help_text = "The number of a recipient"
     exclude = ("token",)  # whoever holds it can be taken for the device
-    readonly_fields = ("device",)
-    actions = ("retire", "bring_back")
-    has_retire_permission = may("notifications.change_pushtoken")
+    readonly_fields = ("device_shown",)
+    actions = ("retire_token", "bring_back")
+    has_retire_permission = has_permission("notifications.change_pushtoken")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PushToken], search_term: str
     ) -> tuple[QuerySet[PushToken], bool]:
-        return (queryset.filter(recipient=_number(search_term)) if search_term.strip() else queryset), False
+        return (queryset.filter(recipient=_parse_row_number(search_term)) if search_term.strip() else queryset), False
 
     @admin.display(description="device")
-    def device(self, token: PushToken) -> str:
+    def device_shown(self, token: PushToken) -> str:
         return f"{token.token[:TOKEN_SHOWN]}…"
 
     @reasoned_action("Push to it no more", permission="retire")
-    def retire(self, token: PushToken, decision: Decision) -> str:
+    def retire_token(self, token: PushToken, decision: ActionRequest) -> str:
         if not recipients.retire_token(token.token, "by ops"):
             raise IllegalMove("is retired already")
         return "retired"
 
     @reasoned_action("Push to it again", permission="retire")
-    def bring_back(self, token: PushToken, decision: Decision) -> str:
+    def bring_back(self, token: PushToken, decision: ActionRequest) -> str:
         if not recipients.reinstate_token(token.token):
             raise IllegalMove("is not retired")
         return "is pushed to again"
 
 
-@admin.register(RetiredAddress)
-class RetiredAddressAdmin(ReadOnlyAdmin):
+@admin.register(SuppressedAddress)
+class SuppressedAddressAdmin(ReadOnlyAdmin):
     """Addresses that nothing is sent to, why and since when; and the way back."""
 
     list_display = ("id", "channel", "address", "reason", "retired_at", "reinstated_at", "reinstated_by", "detail")
     ordering = ("-id",)
     search_fields = ("address__exact",)
     search_help_text = "An exact address, in lower case"
-    actions = ("reinstate",)
-    has_reinstate_permission = may("notifications.change_retiredaddress")
+    actions = ("reinstate_address",)
+    has_reinstate_permission = has_permission("notifications.change_suppressedaddress")
 
     @reasoned_action("Write to it again", permission="reinstate")
-    def reinstate(self, retired: RetiredAddress, decision: Decision) -> str:
-        if not addresses.reinstate(retired.channel, retired.address, decision.by.actor):
+    def reinstate_address(self, retired: SuppressedAddress, decision: ActionRequest) -> str:
+        if not suppressions.reinstate_address(retired.channel, retired.address, decision.by.actor):
             raise IllegalMove("is in use again already")
         return "is written to again"
 
@@ -209,18 +210,18 @@ class PhoneCallAdmin(ReadOnlyAdmin):
     exclude = ("caller", "callee", "lease_token")
 
 
-@admin.register(Spending)
-class SpendingAdmin(ReadOnlyAdmin):
+@admin.register(ChannelSpending)
+class ChannelSpendingAdmin(ReadOnlyAdmin):
     """What each channel cost on each UTC day, beside its cap as it is now."""
 
-    list_display = ("day", "channel", "messages", "spent", "cap", "warned_at", "capped_at")
+    list_display = ("day", "channel", "messages", "spent_shown", "cap_shown", "warned_at", "capped_at")
     ordering = ("-day", "channel")
 
     @admin.display(description="spent")
-    def spent(self, row: Spending) -> str:
-        return spending.shown(row.spent_micros)
+    def spent_shown(self, row: ChannelSpending) -> str:
+        return budget.format_micros(row.spent_micros)
 
     @admin.display(description="cap")
-    def cap(self, row: Spending) -> str:
+    def cap_shown(self, row: ChannelSpending) -> str:
         cap = settings.MESSAGE_DAILY_CAPS.get(row.channel)
-        return "–" if cap is None else spending.shown(cap)
+        return "–" if cap is None else budget.format_micros(cap)

@@ -9,13 +9,13 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, register
 
 from notifications.channels import CHANNELS
-from notifications.doors.sendgrid import is_key
-from notifications.lengths import sms
-from notifications.proofreading import MANY_SEGMENTS, SMS, mistakes
-from notifications.templates import CATALOGUE, CUSTOMER_EVENTS, CUSTOMER_LANGUAGES
-from notifications.texts import DEFAULT_LANGUAGE, Template, Text, fill
-from notifications.variables import VARIABLES, samples
-from notifications.wording import EVERY_CHANNEL
+from notifications.channels.sms_segments import measure_sms
+from notifications.content.catalogue import CATALOGUE, CUSTOMER_EVENTS, CUSTOMER_LANGUAGES
+from notifications.content.overrides import EVERY_CHANNEL
+from notifications.content.template import DEFAULT_LANGUAGE, MessageText, Template, fill_text
+from notifications.content.validation import MANY_SEGMENTS, SMS, list_mistakes
+from notifications.content.variables import VARIABLES, sample_params
+from notifications.webhooks.sendgrid import is_key
 
 
 @register()
@@ -27,7 +27,7 @@ def channels_that_are_off(**_: Any) -> list[CheckMessage]:
             id=f"notifications.provider.{channel.name}",
         )
         for channel in CHANNELS.values()
-        if (missing := channel.missing())
+        if (missing := channel.missing_settings())
     ]
 
 
@@ -59,7 +59,7 @@ def nobody_tells_what_became(**_: Any) -> list[CheckMessage]:
             id="notifications.W001",
         )
         for name, (variable, setting) in RECEIPTS.items()
-        if CHANNELS[name].enabled() and not getattr(settings, setting)
+        if CHANNELS[name].is_enabled() and not getattr(settings, setting)
     ]
 
 
@@ -131,13 +131,13 @@ def built_in_texts_are_right(**_: Any) -> list[CheckMessage]:
             continue
         for language, text in template.texts.items():
             where = f"{event}, built in for {language}"
-            wrong = mistakes(template, EVERY_CHANNEL, text)
+            wrong = list_mistakes(template, EVERY_CHANNEL, text)
             found += [Error(f"{where}: {one.field} {one.says}", id="notifications.E008") for one in wrong]
-            if not wrong and (segments := _segments(template, text)) > MANY_SEGMENTS:
+            if not wrong and (segments := _count_segments(template, text)) > MANY_SEGMENTS:
                 found.append(checks.Warning(f"{where}: takes {segments} SMS", id="notifications.W003"))
     return found
 
 
-def _segments(template: Template, text: Text) -> int:
+def _count_segments(template: Template, text: MessageText) -> int:
     """How many SMS it is with sample values; none where it never goes out as one."""
-    return sms(fill(text.body, samples(template)).words).segments if SMS in template.channels else 0
+    return measure_sms(fill_text(text.body, sample_params(template)).words).segments if SMS in template.channels else 0

@@ -17,9 +17,9 @@ from foundation.work import OPEN, WorkItem, WorkState
 class Recipient(models.Model):
     """Anybody we write to. Knows addresses, wishes and language; knows nothing of orders or riders.
 
-    `whatsapp_opted_in_at`: nobody is written to by WhatsApp who did not ask for it (None). `whatsapp_heard_at`: when
+    `whatsapp_opted_in_at`: nobody is written to by WhatsApp who did not ask for it (None). `whatsapp_last_inbound_at`: when
     the person last wrote to us there, which lets us answer in free text for a day. `time_zone` is where their clock
-    is, for quiet hours (notifications/quiet.py). `erased_at`: they are nobody any more, and are told nothing at all.
+    is, for quiet hours (notifications/outbox/quiet_hours.py). `erased_at`: they are nobody any more, and are told nothing at all.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -35,7 +35,7 @@ class Recipient(models.Model):
     opted_out_at = models.DateTimeField(null=True, blank=True)
     erased_at = models.DateTimeField(null=True, blank=True)
     whatsapp_opted_in_at = models.DateTimeField(null=True, blank=True)
-    whatsapp_heard_at = models.DateTimeField(null=True, blank=True)
+    whatsapp_last_inbound_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -59,11 +59,11 @@ class PushToken(models.Model):
         return f"push token {self.pk}"
 
 
-class RetiredAddress(models.Model):
+class SuppressedAddress(models.Model):
     """An address that nothing is sent to, on one channel (SPEC N3): it bounced, does not exist, or its owner said so.
 
     True of the address, whoever it is written down for. `reinstated_at` is the way back; only news that is younger
-    retires it again (notifications/addresses.py).
+    retires it again (notifications/contacts/suppressions.py).
     """
 
     channel = models.CharField(max_length=10)
@@ -90,20 +90,20 @@ class Approval(models.TextChoices):
     REFUSED = "refused", "refused by Meta"
 
 
-class Wording(models.Model):
+class TextOverride(models.Model):
     """A version of what an event says on a channel ("": on every one) in a language, written by ops (SPEC N4).
 
     Append-only, which a trigger holds: of a row only the approval moves. Versions count up per event, channel and
-    language; the newest is in force, or nothing of ops' own if it is `taken_back` (then it has no text). What is built
+    language; the newest is in force, or nothing of ops' own if it is `withdrawn` (then it has no text). What is built
     in counts as version 0. By WhatsApp goes the newest approved one, known to Meta as `registered_as`; a text that is
-    brought back keeps the name it is approved under. The verbs are in rewording.py.
+    brought back keeps the name it is approved under. The verbs are in notifications/content/override_commands.py.
     """
 
     event = models.CharField(max_length=60)
     channel = models.CharField(max_length=10, blank=True, default="")
     language = models.CharField(max_length=8)
     version = models.PositiveIntegerField()
-    taken_back = models.BooleanField(default=False)
+    withdrawn = models.BooleanField(default=False)
     title = models.CharField(max_length=200, blank=True, default="")
     body = models.TextField(blank=True, default="")
     note = models.CharField(max_length=300, help_text="Why.")
@@ -120,8 +120,8 @@ class Wording(models.Model):
             models.UniqueConstraint(fields=["event", "channel", "language", "version"], name="wording_version_once"),
             models.CheckConstraint(condition=models.Q(version__gt=0), name="wording_version_counts_from_one"),
             models.CheckConstraint(
-                condition=models.Q(taken_back=True, title="", body="", registered_as="")
-                | (models.Q(taken_back=False) & ~models.Q(body="")),
+                condition=models.Q(withdrawn=True, title="", body="", registered_as="")
+                | (models.Q(withdrawn=False) & ~models.Q(body="")),
                 name="wording_says_something",
             ),
             models.CheckConstraint(
@@ -135,8 +135,8 @@ class Wording(models.Model):
         return f"{self.event} ({self.channel or 'every channel'}, {self.language}) v{self.version}"
 
 
-class ReceiptWord(models.TextChoices):
-    """What a provider says became of a message, in the order of their rank (notifications/evidence.py)."""
+class ReceiptOutcome(models.TextChoices):
+    """What a provider says became of a message, in the order of their rank (notifications/outbox/receipt.py)."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -152,7 +152,7 @@ class Message(WorkItem):
 
     `channels` is a ladder of its own (empty: the person's and the event's); what was climbed without success is in
     `skipped`, as `[{channel, reason}]`. `channel` is the one it went by, or one that is under way and must not be tried
-    twice (notifications/sending.py); `why` says whose ladder that was. `title`, `body` and `wording` are what was said
+    twice (notifications/outbox/delivery.py); `why` says whose ladder that was. `title`, `body` and `text_override` are what was said
     and where it stands. `receipt` is the furthest that its provider reported of it (SPEC N3); `acknowledged_at` is when
     the person's own app said that they saw it, which ends the climb whatever a provider says later. `urgent`: it has a
     lane of its own (notifications/tasks.py).
@@ -172,8 +172,8 @@ class Message(WorkItem):
     why = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     title = models.CharField(max_length=200, blank=True, default="")
     body = models.TextField(blank=True, default="")
-    wording = models.ForeignKey(
-        Wording,
+    text_override = models.ForeignKey(
+        TextOverride,
         null=True,
         blank=True,
         db_index=False,
@@ -182,7 +182,7 @@ class Message(WorkItem):
         help_text="The version of ops' own that it was said in; none: built in.",
     )
     provider_id = models.CharField(max_length=200, blank=True, default="")
-    receipt = models.CharField(max_length=12, choices=ReceiptWord.choices, blank=True, default="", db_default="")
+    receipt = models.CharField(max_length=12, choices=ReceiptOutcome.choices, blank=True, default="", db_default="")
     receipt_at = models.DateTimeField(null=True, blank=True)
     receipt_error = models.CharField(max_length=300, blank=True, default="", db_default="")
     acknowledged_at = models.DateTimeField(null=True, blank=True, help_text="Seen, says the person's app.")
@@ -206,20 +206,20 @@ class Message(WorkItem):
         return f"{self.event} → recipient {self.recipient_id}"
 
     @classmethod
-    def replay(cls, pks: Sequence[Any]) -> int:
+    def replay_rows(cls, pks: Sequence[Any]) -> int:
         """As for every work row; the ladder is climbed anew, from its foot."""
         over = cls.objects.filter(pk__in=pks, state__in=(WorkState.DEAD, WorkState.IGNORED))
         with transaction.atomic():
             over.update(
                 skipped=[], channel="", receipt="", receipt_at=None, receipt_error="", acknowledged_at=None, why=""
             )
-            return super().replay(pks)
+            return super().replay_rows(pks)
 
 
 class PhoneCall(WorkItem):
-    """Two people to be connected by phone without seeing each other's number (notifications/calls.py).
+    """Two people to be connected by phone without seeing each other's number (notifications/masked_calls.py).
 
-    `caller` is rung first, `callee` when they answer; both E.164. `begun_at`: the provider is being asked.
+    `caller` is rung first, `callee` when they answer; both E.164. `started_at`: the provider is being asked.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -228,7 +228,7 @@ class PhoneCall(WorkItem):
     callee = models.CharField(max_length=20)
     greeting = models.CharField(max_length=200, help_text="Said to the caller while the callee's phone rings.")
     language = models.CharField(max_length=8, default="en")
-    begun_at = models.DateTimeField(null=True, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
     provider_id = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -242,7 +242,7 @@ class PhoneCall(WorkItem):
         return f"phone call {self.pk}"
 
 
-class Spending(models.Model):
+class ChannelSpending(models.Model):
     """What one channel's messages cost on one UTC day, in millionths of the currency that MESSAGE_PRICES is in.
 
     `warned_at`, `capped_at`: when ops was told that the day's cap was near, and that it was reached; once each.
@@ -276,15 +276,15 @@ class IncidentStatus(models.TextChoices):
 
 
 STANDING = models.Q(status__in=[IncidentStatus.OPEN, IncidentStatus.ACKNOWLEDGED])
-STORM = "storm"  # the kind of an incident that stands for many (notifications/storms.py)
+STORM = "storm"  # the kind of an incident that stands for many (notifications/incidents/grouping.py)
 
 
 class Incident(models.Model):
     """Something ops must look at: alert, ticket or difference (SPEC N5). One open row per `dedupe_key`.
 
     `count`: how often it was reported, or, of what a sweep holds, how many there are. `folded_into` is the one that
-    stands for it and its like. `told_at`: when it was settled how ops hears of it (None: that is to come, see
-    notifications/alerting.py); `mailed_at`: when a mail about it alone, or a reminder of it, last left.
+    stands for it and its like. `reported_at`: when it was settled how ops hears of it (None: that is to come, see
+    notifications/incidents/alerting.py); `mailed_at`: when a mail about it alone, or a reminder of it, last left.
     """
 
     kind = models.CharField(max_length=60)
@@ -310,7 +310,7 @@ class Incident(models.Model):
     folded_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
-    told_at = models.DateTimeField(null=True, blank=True, editable=False)
+    reported_at = models.DateTimeField(null=True, blank=True, editable=False)
     mailed_at = models.DateTimeField(null=True, blank=True, editable=False)
     decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -322,7 +322,7 @@ class Incident(models.Model):
             models.Index(
                 fields=["rank", "-last_at"], condition=STANDING & models.Q(folded_into=None), name="incident_queue"
             ),
-            models.Index(fields=["first_at"], condition=STANDING & models.Q(told_at=None), name="incident_untold"),
+            models.Index(fields=["first_at"], condition=STANDING & models.Q(reported_at=None), name="incident_untold"),
             models.Index(fields=["kind"], condition=STANDING, name="incident_standing"),
             models.Index(fields=["-first_at"], name="incident_recent"),
             models.Index(fields=["dedupe_key", "-id"], name="incident_of_key"),

@@ -1,7 +1,7 @@
 """Jobs of this room: deadlines that have come. Level-triggered, like every reaction."""
 
-from notifications import receipts
+from notifications.outbox import delivery_reports
 
 
 def push_unacknowledged(message_id: int) -> None:
-    receipts.climb_unless_read(message_id)
+    delivery_reports.climb_unless_read(message_id)

@@ -5,32 +5,33 @@ What somebody has seconds to act on has a lane of its own: mails that hang at th
 
 from dataclasses import replace
 
-from foundation.lanes import CallLane, Lane
 from foundation.work import Backoff, Exact
-from notifications import calls, sending
+from foundation.work_queues import CallQueue, WorkQueue
+from notifications import masked_calls
 from notifications.models import Message, PhoneCall
+from notifications.outbox import delivery
 
-ORDINARY = CallLane(
+ORDINARY = CallQueue(
     name="messages",
     model=Message,
     only={"urgent": False},
-    call=sending.carry,
-    apply=sending.record,
-    given_up=sending.give_up,
+    call=delivery.send_message,
+    apply=delivery.record_outcome,
+    given_up=delivery.give_up,
     batch=64,
     threads=16,
     lease_s=180.0,  # a batch is four times the threads, and a ladder may wait for three time-outs
     schedule=Backoff(first_s=1, cap_s=600, tries=12),
 )
 URGENT = replace(ORDINARY, name="urgent messages", only={"urgent": True}, threads=8, batch=8, poll_s=0.02)
-PHONE_CALLS = CallLane(
+PHONE_CALLS = CallQueue(
     name="phone calls",
     model=PhoneCall,
-    call=calls.carry,
-    apply=calls.record,
-    given_up=calls.give_up,
+    call=masked_calls.place_call,
+    apply=masked_calls.record_outcome,
+    given_up=masked_calls.give_up,
     batch=8,
     threads=4,
     schedule=Exact((2.0, 5.0, 10.0)),
 )
-LANES: list[Lane] = [URGENT, ORDINARY, PHONE_CALLS]
+QUEUES: list[WorkQueue] = [URGENT, ORDINARY, PHONE_CALLS]

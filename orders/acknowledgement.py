@@ -7,11 +7,12 @@ refunded. All three are jobs; each reads what is true when it is due, under the 
 from foundation import clock, events, jobs
 from foundation.errors import Invalid
 from foundation.events import Cause
-from notifications import incidents
+from notifications.incidents import service
 from notifications.models import Severity
-from orders import cancelling, deadlines, moves, pos, relays, rows, telling
+from orders import cancellation, deadlines, locks, notices, pos, transitions
 from orders.lifecycle import OrderStatus, PaymentState, PreparationState
 from orders.models import Order, Store
+from orders.pos import queue
 
 POS_IS_OFF = "pos_is_off"
 MOST_MINUTES = 24 * 60
@@ -22,22 +23,22 @@ WAITING = frozenset({OrderStatus.PAYMENT_CONFIRMED, OrderStatus.STORE_NOTIFIED})
 def notify_store(order: Order, *, by: Cause) -> None:
     """The locked order is paid: its POS is asked to take it, or the store gets a message. Doing it twice is doing it
     once. A POS is asked even if it spoke of the order before it was paid: it cannot have had it from us."""
-    if order.payment not in OWED or order.preparation in moves.CALLED_OFF:
+    if order.payment not in OWED or order.preparation in transitions.CALLED_OFF:
         return
-    system = pos.of(order.store)
-    if system and system.enabled():
-        relays.save(order)
+    system = pos.pos_of_store(order.store)
+    if system and system.is_enabled():
+        queue.enqueue_save(order)
         deadlines.watch_relay(order)
-        incidents.resolve_key(_off_key(order.store), f"{order.store.pos_kind} is configured")
+        service.resolve_key(_off_key(order.store), f"{order.store.pos_kind} is configured")
         return
     if system:
         _report_off(order.store)
-    telling.store(order, "store.order_placed")
-    moves.advance(order, preparation=PreparationState.NOTIFIED, by=by)
+    notices.notify_store(order, "store.order_placed")
+    transitions.advance_axes(order, preparation=PreparationState.NOTIFIED, by=by)
 
 
 def _report_off(store: Store) -> None:
-    incidents.open(
+    service.open_incident(
         POS_IS_OFF,
         severity=Severity.WARNING,
         title=f"{store.name} uses {store.pos_kind}, which is not configured: it is told by message instead",
@@ -50,35 +51,35 @@ def _off_key(store: Store) -> str:
     return f"{POS_IS_OFF}:{store.slug}"
 
 
-def acknowledge(order: Order, *, by: Cause, prep_minutes: int | None = None, why: str = "") -> None:
+def acknowledge_order(order: Order, *, by: Cause, prep_minutes: int | None = None, why: str = "") -> None:
     """The store takes the locked order, and may say how long it needs. Raises IllegalMove, Invalid."""
     if prep_minutes is not None and not 0 < prep_minutes <= MOST_MINUTES:
         raise Invalid(f"must be 1 to {MOST_MINUTES}", field="prep_minutes")
     if prep_minutes is not None:
         order.minimum_prep_minutes = prep_minutes
-    moves.strict(order, OrderStatus.CONFIRMED, by=by, why=why)
+    transitions.take_strict_step(order, OrderStatus.CONFIRMED, by=by, why=why)
     if prep_minutes is not None:
         order.save(update_fields=["minimum_prep_minutes"])
 
 
 # ── when a deadline is there ─────────────────────────────────────────────────────────────────────────────────────
-def remind(order_id: int) -> None:
-    order = rows.lock(order_id)
+def remind_store(order_id: int) -> None:
+    order = locks.lock_order(order_id)
     if order.status == OrderStatus.STORE_NOTIFIED and clock.database_now() >= deadlines.remind_at(order):
-        telling.store(order, "store.acknowledge_reminder")
+        notices.notify_store(order, "store.acknowledge_reminder")
 
 
-def alert(order_id: int) -> None:
-    order = rows.lock(order_id)
+def alert_ops(order_id: int) -> None:
+    order = locks.lock_order(order_id)
     if order.status not in WAITING:
         return
     due_at = deadlines.acknowledge_by(order)
     if clock.database_now() < due_at:  # it was told later than we thought when we set this clock
-        jobs.enqueue("orders.acknowledgement_due", events.subject_of(order), due_at=due_at)
+        jobs.enqueue_job("orders.acknowledgement_due", events.subject_of(order), due_at=due_at)
         return
     told = order.status == OrderStatus.STORE_NOTIFIED
     what = "has not acknowledged" if told else "could not be told of"
-    telling.ops(
+    notices.report_to_ops(
         order,
         deadlines.UNACKNOWLEDGED,
         f"{order.store.name} {what} order {order.order_id}",
@@ -88,26 +89,26 @@ def alert(order_id: int) -> None:
     )
 
 
-def lapse(order_id: int) -> None:
-    order = rows.lock(order_id)
+def let_lapse(order_id: int) -> None:
+    order = locks.lock_order(order_id)
     due_at = deadlines.lapses_at(order)
     if order.status != OrderStatus.STORE_NOTIFIED or due_at is None:
         return
     if clock.database_now() < due_at:
-        jobs.enqueue("orders.acknowledgement_lapsed", events.subject_of(order), due_at=due_at)
+        jobs.enqueue_job("orders.acknowledgement_lapsed", events.subject_of(order), due_at=due_at)
         return
     by = Cause("clock", "job:orders.acknowledgement_lapsed")
-    cancelling.cancel(order, by=by, reason="The store did not answer in time", waive_fee=True)
+    cancellation.cancel_order(order, by=by, reason="The store did not answer in time", waive_fee=True)
 
 
 def ready_overdue(order_id: int) -> None:
     """Long acknowledged and still not ready: a rider would wait, the customer does."""
-    order = rows.lock(order_id)
+    order = locks.lock_order(order_id)
     if order.preparation not in (PreparationState.ACKNOWLEDGED, PreparationState.PICKING):
         return
     due_at = deadlines.ready_by(order)
     if clock.database_now() < due_at:  # the store asked for more time since
-        jobs.enqueue("orders.ready_overdue", events.subject_of(order), due_at=due_at)
+        jobs.enqueue_job("orders.ready_overdue", events.subject_of(order), due_at=due_at)
         return
     title = f"{order.store.name} has not got order {order.order_id} ready"
-    telling.ops(order, deadlines.NOT_READY, title, expected_at=deadlines.expected_ready_at(order))
+    notices.report_to_ops(order, deadlines.NOT_READY, title, expected_at=deadlines.expected_ready_at(order))

@@ -18,24 +18,35 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from foundation import clock, money
-from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action
 from foundation.errors import IllegalMove, Invalid
 from foundation.work import WorkItem, WorkState
-from orders import cancelling, lines, moves, promises, refunds, rows, selectors, stores, substitutions, verdicts
-from orders.lifecycle import LIVE, OrderStatus, Preference
+from orders import (
+    cancellation,
+    line_items,
+    locks,
+    promised_times,
+    refunds,
+    selectors,
+    substitution_decisions,
+    substitutions,
+    transitions,
+)
+from orders.lifecycle import LIVE, OrderStatus, SubstitutionPreference
 from orders.models import (
     Customer,
     IntentCancellation,
-    KitchenPace,
     Order,
     Payment,
     PosRelay,
+    PreparationTime,
     Refund,
     Store,
     StoreStaff,
     Substitution,
 )
-from orders.substitutions import Decision as Answer
+from orders.stores import stores
+from orders.substitutions import SubstitutionDecision as Answer
 
 PROGRESS = "progress"
 AGES = {"1h": ("Last hour", 1), "24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 24 * 7)}
@@ -49,7 +60,7 @@ BY_HAND = (
 )
 
 
-NOTES = {lines.State.REPLACED: " (replaced)", lines.State.LEFT_OUT: " (left out)"}
+NOTES = {line_items.LineState.REPLACED: " (replaced)", line_items.LineState.LEFT_OUT: " (left out)"}
 
 
 class AgeFilter(SimpleListFilter):
@@ -91,9 +102,9 @@ class ProgressFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "at_risk":
-            return queryset & promises.at_risk(clock.now())
+            return queryset & promised_times.at_risk_orders(clock.now())
         if self.value() == "late":
-            return queryset & promises.late(clock.now())
+            return queryset & promised_times.late_orders(clock.now())
         return queryset.filter(status__in=LIVE) if self.value() == "open" else queryset
 
 
@@ -103,9 +114,9 @@ class OrderAdmin(ReadOnlyAdmin):
         "order_id",
         "status",
         "store",
-        "promised",
-        "expected",
-        "behind",
+        "promised_shown",
+        "expected_shown",
+        "minutes_behind",
         "shown_total",
         "shown_refunded",
         "created_at",
@@ -116,71 +127,81 @@ class OrderAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     search_fields = ("public_id",)  # shows the box; get_search_results says what it finds
     search_help_text = "An exact id: ours, the storefront's, or the PaymentIntent's"
-    actions = ("cancel", "refund", "force_status", "answer_for_customer")
-    readonly_fields = ("items", "substitutions", "timeline")
-    has_cancel_permission = may("orders.cancel_order")
-    has_refund_permission = may("orders.refund_order")
-    has_force_permission = may("orders.force_order")
+    actions = ("cancel_order", "refund_order", "force_status", "answer_for_customer")
+    readonly_fields = ("items_shown", "substitutions_shown", "timeline_shown")
+    has_cancel_permission = has_permission("orders.cancel_order")
+    has_refund_permission = has_permission("orders.refund_order")
+    has_force_permission = has_permission("orders.force_order")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
         text = search_term.strip()
-        return (queryset.filter(selectors.matching(text)) if text else queryset), False
+        return (queryset.filter(selectors.matching_orders(text)) if text else queryset), False
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Of what is under way the longest due stands first."""
         return ("promised_at",) if request.GET.get(PROGRESS) else ("-created_at",)
 
     @admin.display(description="promised")
-    def promised(self, order: Order) -> str:
+    def promised_shown(self, order: Order) -> str:
         return f"{order.promised_at:%H:%M}" if order.promised_at else "–"
 
     @admin.display(description="expected")
-    def expected(self, order: Order) -> str:
+    def expected_shown(self, order: Order) -> str:
         return f"{order.eta_at:%H:%M}" if order.eta_at and order.status in LIVE else "–"
 
     @admin.display(description="behind")
-    def behind(self, order: Order) -> str:
+    def minutes_behind(self, order: Order) -> str:
         """How many minutes later than promised it is, or is expected to be."""
-        minutes = promises.minutes_behind(order, clock.now())
+        minutes = promised_times.minutes_behind(order, clock.now())
         return f"{minutes} min" if minutes > 0 else ""
 
     @admin.display(description="total")
     def shown_total(self, order: Order) -> str:
-        return money.show(order.total_minor, order.currency)
+        return money.format_money(order.total_minor, order.currency)
 
     @admin.display(description="refunded")
     def shown_refunded(self, order: Order) -> str:
-        return money.show(order.refunded_minor, order.currency) if order.refunded_minor else ""
+        return money.format_money(order.refunded_minor, order.currency) if order.refunded_minor else ""
 
     @admin.display(description="items")
-    def items(self, order: Order) -> SafeString:
+    def items_shown(self, order: Order) -> SafeString:
         found = (
-            (line, money.show(line.price_minor, order.currency), NOTES.get(line.state, ""))
-            for line in lines.all_of(order)
+            (line, money.format_money(line.price_minor, order.currency), NOTES.get(line.state, ""))
+            for line in line_items.all_items(order)
         )
         return format_html_join("", "{}, {}{}<br>", found)
 
     @admin.display(description="substitutions")
-    def substitutions(self, order: Order) -> SafeString:
+    def substitutions_shown(self, order: Order) -> SafeString:
         found = Substitution.objects.filter(order=order).select_related("item")
         return format_html_join(
             "",
             "{}: {}, {}, {} {} {}<br>",
             (
-                (one.item, one, money.show(one.price_minor, order.currency), one.status, one.how, one.decided_by)
+                (
+                    one.item,
+                    one,
+                    money.format_money(one.price_minor, order.currency),
+                    one.status,
+                    one.how,
+                    one.decided_by,
+                )
                 for one in found
             ),
         )
 
     @admin.display(description="timeline")
-    def timeline(self, order: Order) -> SafeString:
-        found = selectors.timeline(order)
+    def timeline_shown(self, order: Order) -> SafeString:
+        found = selectors.order_timeline(order)
         told = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            ((clock.wire(e.occurred_at), e.name, _facts(e.data), f"{e.actor} {e.cause}") for e in found),
+            (
+                (clock.format_wire(e.occurred_at), e.name, _describe_facts(e.data), f"{e.actor} {e.cause}")
+                for e in found
+            ),
         )
         return format_html("<table>{}</table>", told)
 
@@ -189,9 +210,9 @@ class OrderAdmin(ReadOnlyAdmin):
         permission="cancel",
         fields={"waive_fee": lambda: forms.BooleanField(required=False, label="Without the cancellation fee")},
     )
-    def cancel(self, order: Order, decision: Decision) -> str:
+    def cancel_order(self, order: Order, decision: ActionRequest) -> str:
         waive = decision.fields["waive_fee"]
-        cancelling.by_person(order.pk, by=decision.by, reason=decision.reason, waive_fee=waive)
+        cancellation.by_person(order.pk, by=decision.by, reason=decision.reason, waive_fee=waive)
         return "cancelled"
 
     @reasoned_action(
@@ -203,49 +224,52 @@ class OrderAdmin(ReadOnlyAdmin):
             )
         },
     )
-    def refund(self, order: Order, decision: Decision) -> str:
+    def refund_order(self, order: Order, decision: ActionRequest) -> str:
         amount = decision.fields["amount"]
-        amount_minor = None if amount is None else _minor(amount, order.currency)
+        amount_minor = None if amount is None else _amount_minor_of(amount, order.currency)
         refund = refunds.by_person(
             order.pk, amount_minor, by=decision.by, reason=decision.reason, reference=f"ops:{decision.nonce}"
         )
-        return f"refund of {money.show(refund.amount_minor, refund.currency)} requested"
+        return f"refund of {money.format_money(refund.amount_minor, refund.currency)} requested"
 
     @reasoned_action(
         "Set status",
         permission="force",
         fields={"to": lambda: forms.ChoiceField(choices=[(s.value, s.label) for s in BY_HAND], label="Status")},
     )
-    def force_status(self, order: Order, decision: Decision) -> str:
+    def force_status(self, order: Order, decision: ActionRequest) -> str:
         to = OrderStatus(decision.fields["to"])
         if to in (OrderStatus.CANCELLED, OrderStatus.FAILED):
             refuse = to == OrderStatus.FAILED
-            cancelling.by_person(order.pk, by=decision.by, reason=decision.reason, refuse_store=refuse)
+            cancellation.by_person(order.pk, by=decision.by, reason=decision.reason, refuse_store=refuse)
         else:
             with transaction.atomic():
-                moves.strict(rows.lock(order.pk), to, by=decision.by, why=decision.reason)
+                transitions.take_strict_step(locks.lock_order(order.pk), to, by=decision.by, why=decision.reason)
         return f"set to {to}"
 
     @reasoned_action(
         "Answer the store's suggestions for the customer",
         permission="cancel",
-        fields={"answer": lambda: forms.ChoiceField(choices=Preference.choices)},
+        fields={"answer": lambda: forms.ChoiceField(choices=SubstitutionPreference.choices)},
     )
-    def answer_for_customer(self, order: Order, decision: Decision) -> str:
-        waiting, accepted = verdicts.undecided(order), decision.fields["answer"] == Preference.ACCEPT
+    def answer_for_customer(self, order: Order, decision: ActionRequest) -> str:
+        waiting, accepted = (
+            substitution_decisions.list_undecided(order),
+            decision.fields["answer"] == SubstitutionPreference.ACCEPT,
+        )
         if not waiting:
             raise IllegalMove("nothing waits for an answer")
         answers = [Answer(substitution_id=one.public_id, accepted=accepted) for one in waiting]
-        substitutions.decide(order.pk, answers, how=Substitution.How.OPS, by=decision.by)
+        substitutions.decide_substitutions(order.pk, answers, how=Substitution.How.OPS, by=decision.by)
         return f"{len(answers)} answered"
 
 
-def _facts(data: dict[str, Any]) -> str:
+def _describe_facts(data: dict[str, Any]) -> str:
     return ", ".join(f"{name}: {value}" for name, value in data.items())
 
 
-def _minor(amount: Decimal, currency: str) -> int:
-    minor = amount.scaleb(money.exponent(currency))
+def _amount_minor_of(amount: Decimal, currency: str) -> int:
+    minor = amount.scaleb(money.currency_exponent(currency))
     if minor != minor.to_integral_value():
         raise Invalid(f"{currency} has no such small unit", field="amount")
     return int(minor)
@@ -259,14 +283,14 @@ class StoreAdmin(ReadOnlyAdmin):
     search_fields = ("slug__exact", "name__startswith")
     exclude = ("pos_callback_token",)  # a credential
     actions = ("open_store", "close_store", "judge_positions")
-    has_availability_permission = may("orders.change_store")
+    has_availability_permission = has_permission("orders.change_store")
 
     @reasoned_action("Take orders again", permission="availability")
-    def open_store(self, store: Store, decision: Decision) -> str:
+    def open_store(self, store: Store, decision: ActionRequest) -> str:
         return _set_available(store, True, decision)
 
     @reasoned_action("Take no more orders", permission="availability")
-    def close_store(self, store: Store, decision: Decision) -> str:
+    def close_store(self, store: Store, decision: ActionRequest) -> str:
         return _set_available(store, False, decision)
 
     @reasoned_action(
@@ -274,14 +298,14 @@ class StoreAdmin(ReadOnlyAdmin):
         permission="availability",
         fields={"policy": lambda: forms.ChoiceField(choices=Store.Positions.choices, widget=forms.RadioSelect)},
     )
-    def judge_positions(self, store: Store, decision: Decision) -> str:
+    def judge_positions(self, store: Store, decision: ActionRequest) -> str:
         policy = Store.Positions(decision.fields["policy"])
         if not stores.set_position_policy(store, policy, decision.by, why=decision.reason):
             raise IllegalMove("nothing to change")
         return f"judges positions: {policy}"
 
 
-def _set_available(store: Store, available: bool, decision: Decision) -> str:
+def _set_available(store: Store, available: bool, decision: ActionRequest) -> str:
     if not stores.set_available(store, available, decision.by, why=decision.reason):
         raise IllegalMove("nothing to change")
     return "takes orders" if available else "takes no orders"
@@ -317,24 +341,24 @@ class WorkAdmin(ReadOnlyAdmin):
     list_select_related = ("order",)
     ordering = ("-id",)
     actions = ("send_again", "put_aside")
-    has_resend_permission = may("orders.cancel_order")
+    has_resend_permission = has_permission("orders.cancel_order")
 
     @reasoned_action("Send again", permission="resend")
-    def send_again(self, item: WorkItem, decision: Decision) -> str:
-        if not (item.state == WorkState.DEAD and type(item).replay([item.pk])):
+    def send_again(self, item: WorkItem, decision: ActionRequest) -> str:
+        if not (item.state == WorkState.DEAD and type(item).replay_rows([item.pk])):
             raise IllegalMove("only a dead row is sent again")
         return "is due again"
 
     @reasoned_action("Put aside", permission="resend")
-    def put_aside(self, item: WorkItem, decision: Decision) -> str:
-        if not type(item).discard([item.pk], reason=decision.reason):
+    def put_aside(self, item: WorkItem, decision: ActionRequest) -> str:
+        if not type(item).discard_rows([item.pk], reason=decision.reason):
             raise IllegalMove("only a dead row is put aside")
         return "put aside"
 
 
 @admin.register(Refund)
 class RefundAdmin(WorkAdmin):
-    has_resend_permission = may("orders.refund_order")
+    has_resend_permission = has_permission("orders.refund_order")
     list_display = ("order", "amount_minor", "currency", "reference", "state", "due_at", "stripe_refund", "reason")
 
 
@@ -348,8 +372,8 @@ class IntentCancellationAdmin(WorkAdmin):
     list_display = ("order", "state", "retry_count", "due_at", "error_message")
 
 
-@admin.register(KitchenPace)
-class KitchenPaceAdmin(ReadOnlyAdmin):
+@admin.register(PreparationTime)
+class PreparationTimeAdmin(ReadOnlyAdmin):
     """What was learned last night; `slot` is the hour of the store's day, from 24 on at the weekend."""
 
     list_display = ("store", "slot", "minutes", "orders", "configured_minutes", "learned_at")

@@ -6,35 +6,36 @@ The jobs are looked at in orders/reactions.py and read what is true then; nobody
 from datetime import datetime, timedelta
 
 from foundation import events, jobs
-from orders import kitchens, telling
+from orders import notices
 from orders.lifecycle import PREPARATION, PreparationState
 from orders.models import Order
+from orders.stores import preparation_times
 
 UNACKNOWLEDGED = "order_unacknowledged"
 NOT_READY = "order_not_ready"
 READY_GRACE_S = 600
 
 
-def follow(order: Order) -> None:
+def set_next_deadline(order: Order) -> None:
     """The preparation axis has moved: set the next deadline, and close what was reported about a passed one."""
     state = order.preparation
     subject = events.subject_of(order)
     if state == PreparationState.NOTIFIED:
-        jobs.enqueue("orders.remind_store", subject, due_at=remind_at(order))
-        jobs.enqueue("orders.acknowledgement_due", subject, due_at=acknowledge_by(order))
+        jobs.enqueue_job("orders.remind_store", subject, due_at=remind_at(order))
+        jobs.enqueue_job("orders.acknowledgement_due", subject, due_at=acknowledge_by(order))
         if lapse_at := lapses_at(order):
-            jobs.enqueue("orders.acknowledgement_lapsed", subject, due_at=lapse_at)
-    if PREPARATION.reached(state, PreparationState.ACKNOWLEDGED):
-        telling.ops_no_more(order, UNACKNOWLEDGED, f"the store's part is now: {state}")
+            jobs.enqueue_job("orders.acknowledgement_lapsed", subject, due_at=lapse_at)
+    if PREPARATION.has_reached(state, PreparationState.ACKNOWLEDGED):
+        notices.ops_no_more(order, UNACKNOWLEDGED, f"the store's part is now: {state}")
     if state in (PreparationState.ACKNOWLEDGED, PreparationState.PICKING):
-        jobs.enqueue("orders.ready_overdue", subject, due_at=ready_by(order))
-    if PREPARATION.reached(state, PreparationState.READY):
-        telling.ops_no_more(order, NOT_READY, f"the store's part is now: {state}")
+        jobs.enqueue_job("orders.ready_overdue", subject, due_at=ready_by(order))
+    if PREPARATION.has_reached(state, PreparationState.READY):
+        notices.ops_no_more(order, NOT_READY, f"the store's part is now: {state}")
 
 
 def watch_relay(order: Order) -> None:
     """Paid, and its POS is about to be told: if that does not work out, ops shall know by the same deadline."""
-    jobs.enqueue("orders.acknowledgement_due", events.subject_of(order), in_s=order.store.acknowledge_s)
+    jobs.enqueue_job("orders.acknowledgement_due", events.subject_of(order), in_s=order.store.acknowledge_s)
 
 
 def remind_at(order: Order) -> datetime:
@@ -62,10 +63,10 @@ def _told_at(order: Order) -> datetime:
 
 def expected_ready_at(order: Order, usual_minutes: float | None = None) -> datetime:
     """When the food is, or should be, ready: the store's word for this order, else its usual time at that hour
-    (orders/kitchens.py), which who asks about many orders looks up for all of them."""
+    (orders/stores/preparation_times.py), which who asks about many orders looks up for all of them."""
     if order.ready_at:
         return order.ready_at
     minutes: float | None = order.minimum_prep_minutes
     if minutes is None:
-        minutes = kitchens.usual_minutes([order])[order.pk] if usual_minutes is None else usual_minutes
-    return kitchens.begun_at(order) + timedelta(minutes=minutes)
+        minutes = preparation_times.usual_minutes([order])[order.pk] if usual_minutes is None else usual_minutes
+    return preparation_times.started_at(order) + timedelta(minutes=minutes)

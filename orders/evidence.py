@@ -11,17 +11,17 @@ from enum import StrEnum
 from typing import Any
 
 from foundation.events import Cause
-from foundation.evidence import Verdict
+from foundation.evidence import EventOutcome
 
 __all__ = [
     "ChargeRefunded",
+    "EventOutcome",
     "PaymentCanceled",
     "PaymentEvidence",
     "PaymentFailed",
     "PaymentSucceeded",
-    "PosNews",
+    "PosSignal",
     "PosStatus",
-    "Verdict",
 ]
 
 
@@ -74,7 +74,7 @@ class ChargeRefunded(PaymentEvidence):
     paid_at: datetime
 
 
-class PosNews(StrEnum):
+class PosSignal(StrEnum):
     """What a POS can tell. IGNORED: known, kept, moves nothing (PetPooja's dispatch and delivered)."""
 
     ACCEPTED = "accepted"
@@ -95,7 +95,7 @@ class PosStatus:
     rest_id: str
     order_ref: str
     event_id: str
-    news: PosNews
+    news: PosSignal
     payload: dict[str, Any]
     token: str = field(default="", repr=False)
     reason: str = ""

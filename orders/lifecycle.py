@@ -1,11 +1,11 @@
 """The order's life: three forward-only axes and the status derived from them (SPEC 2, ARCHITECTURE "Three axes").
 
-`derive` is the only place that knows how the axes make a status; `STRICT` is SPEC's table for people and APIs.
+`derive_status` is the only place that knows how the axes make a status; `STRICT` is SPEC's table for people and APIs.
 """
 
 from django.db import models
 
-from foundation.lifecycle import Axis, LifeCycle
+from foundation.lifecycle import LifeCycle, OrderAxis
 
 
 class OrderStatus(models.TextChoices):
@@ -55,7 +55,7 @@ class CarriageState(models.TextChoices):
 
 
 # A cancelled PaymentIntent can still be outranked by money that did arrive: that order is refunded by itself (O8).
-PAYMENT = Axis(
+PAYMENT = OrderAxis(
     PaymentState,
     {
         PaymentState.UNPAID: 0,
@@ -66,7 +66,7 @@ PAYMENT = Axis(
     },
 )
 # Cancelled and refused are both final; the first of the two stands.
-PREPARATION = Axis(
+PREPARATION = OrderAxis(
     PreparationState,
     {
         PreparationState.PLACED: 0,
@@ -79,7 +79,7 @@ PREPARATION = Axis(
     },
 )
 # Between failed and completed of one delivery the later provider time wins: deliveries/evidence decides, not the rank.
-CARRIAGE = Axis(
+CARRIAGE = OrderAxis(
     CarriageState,
     {
         CarriageState.NONE: 0,
@@ -93,7 +93,9 @@ CARRIAGE = Axis(
 )
 
 
-def derive(payment: str, preparation: str, carriage: str, *, undecided_substitutions: bool = False) -> OrderStatus:
+def derive_status(
+    payment: str, preparation: str, carriage: str, *, undecided_substitutions: bool = False
+) -> OrderStatus:
     """The status the three axes make. Precedence, first match wins:
 
     refunded; delivered (even after a cancellation: O8); refused; cancelled; carriage failed or returned; not paid
@@ -137,7 +139,7 @@ class SubstitutionStatus(models.TextChoices):
     WITHDRAWN = "withdrawn"
 
 
-class Preference(models.TextChoices):
+class SubstitutionPreference(models.TextChoices):
     """What a customer who does not answer wants done about an item that is missing."""
 
     ACCEPT = "accept", "Take what the store suggests"

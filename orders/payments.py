@@ -14,14 +14,15 @@ from django.db.models import Sum
 from foundation import clock
 from foundation.errors import NotFound, Transient
 from foundation.events import Cause
-from foundation.evidence import Verdict
-from foundation.money import known, show
-from notifications import incidents
+from foundation.evidence import EventOutcome
+from foundation.money import format_money, is_known_currency
+from notifications.incidents import service
 from notifications.models import Severity
-from orders import acknowledgement, cancelling, moves, pos_status, refunds, rows, telling
+from orders import acknowledgement, cancellation, locks, notices, refunds, transitions
 from orders.evidence import ChargeRefunded, PaymentCanceled, PaymentEvidence, PaymentFailed, PaymentSucceeded
 from orders.lifecycle import PAYMENT, PaymentState, PreparationState
 from orders.models import Order, Payment
+from orders.pos import callbacks
 
 log = structlog.get_logger(__name__)
 
@@ -34,81 +35,81 @@ LATE_REFERENCE = "late_payment"
 PAYMENT_FAILED = "order.payment_failed"
 
 
-def take(evidence: PaymentEvidence) -> Verdict:
+def apply_payment_event(evidence: PaymentEvidence) -> EventOutcome:
     """Book what Stripe says. Raises Transient while an order for it may still come, and is an incident after that."""
     with transaction.atomic():
-        order = _find(evidence)
+        order = _find_order(evidence)
         if order is None:
-            return _orphaned(evidence)
+            return _report_orphan(evidence)
         match evidence:
             case PaymentSucceeded():
-                verdict = _succeeded(order, evidence)
+                verdict = _apply_succeeded(order, evidence)
             case PaymentFailed():
-                verdict = _failed(order, evidence)
+                verdict = _apply_failed(order, evidence)
             case PaymentCanceled():
-                verdict = _canceled(order, evidence)
+                verdict = _apply_canceled(order, evidence)
             case ChargeRefunded():
-                verdict = _refunded(order, evidence)
+                verdict = _apply_refunded(order, evidence)
             case _:
                 raise TypeError(f"not evidence about a payment: {evidence!r}")
     log.info("payment_evidence", order=order.public_id, what=type(evidence).__name__, verdict=str(verdict))
     return verdict
 
 
-def _find(evidence: PaymentEvidence) -> Order | None:
+def _find_order(evidence: PaymentEvidence) -> Order | None:
     """By our id in the metadata first: a webhook can be faster than our own commit of the PaymentIntent's id."""
     if evidence.order_ref:
         with suppress(NotFound):
-            return rows.lock_by_public_id(evidence.order_ref)
-    return rows.lock_by_intent(evidence.intent_id)
+            return locks.lock_by_public_id(evidence.order_ref)
+    return locks.lock_by_intent(evidence.intent_id)
 
 
-def _orphaned(evidence: PaymentEvidence) -> Verdict:
+def _report_orphan(evidence: PaymentEvidence) -> EventOutcome:
     if not isinstance(evidence, PaymentSucceeded | ChargeRefunded):
-        return Verdict.IGNORED  # no money moved; placing an order with this intent asks Stripe for its state
+        return EventOutcome.IGNORED  # no money moved; placing an order with this intent asks Stripe for its state
     if clock.now() - evidence.occurred_at < PATIENCE:
         raise Transient(f"no order has the payment intent {evidence.intent_id} yet")
-    incidents.open(
+    service.open_incident(
         ORPHAN,
         severity=Severity.CRITICAL,
         title=f"Money moved for {evidence.intent_id}, which belongs to no order",
         dedupe=f"{ORPHAN}:{evidence.intent_id}",
         detail={"amount_minor": evidence.amount_minor, "currency": evidence.currency, "claims": evidence.order_ref},
     )
-    return Verdict.REFUSED
+    return EventOutcome.REFUSED
 
 
 # ── paid ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _succeeded(order: Order, evidence: PaymentSucceeded) -> Verdict:
+def _apply_succeeded(order: Order, evidence: PaymentSucceeded) -> EventOutcome:
     payment = Payment.objects.filter(stripe_payment_intent=evidence.intent_id).first()
     if payment is None:
-        called_off = order.preparation in moves.CALLED_OFF
-        if _book(order, evidence) is None:
-            return Verdict.REFUSED
+        called_off = order.preparation in transitions.CALLED_OFF
+        if _book_payment(order, evidence) is None:
+            return EventOutcome.REFUSED
         if called_off:
             _give_back(order, evidence.by)
-        return Verdict.APPLIED
+        return EventOutcome.APPLIED
     if payment.paid_at == evidence.occurred_at:
-        return Verdict.REPEATED
+        return EventOutcome.REPEATED
     # It was booked on the word of a refund: its own event knows better when it was paid.
     payment.paid_at = order.paid_at = evidence.occurred_at
     payment.save(update_fields=["paid_at"])
     order.save(update_fields=["paid_at"])
-    return Verdict.APPLIED
+    return EventOutcome.APPLIED
 
 
-def _book(order: Order, evidence: PaymentSucceeded | ChargeRefunded) -> Payment | None:
+def _book_payment(order: Order, evidence: PaymentSucceeded | ChargeRefunded) -> Payment | None:
     """The payment, and what follows from it. None: it contradicts the order, nothing moves, ops knows."""
     amount_minor = evidence.amount_minor
     if (amount_minor, evidence.currency.upper()) != (order.authorised_minor, order.currency.upper()):
-        expected = show(order.authorised_minor, order.currency)
+        expected = format_money(order.authorised_minor, order.currency)
         currency = evidence.currency.upper()
-        paid = show(amount_minor, currency) if known(currency) else f"{amount_minor} {currency}"
+        paid = format_money(amount_minor, currency) if is_known_currency(currency) else f"{amount_minor} {currency}"
         title = f"Order {order.order_id} of {expected} was paid with {paid}"
-        _contradiction(order, MISMATCH, title, evidence)
+        _report_contradiction(order, MISMATCH, title, evidence)
         return None
     if Payment.objects.filter(order=order).exists():
-        _contradiction(order, PAID_TWICE, f"Order {order.order_id} was paid a second time", evidence)
+        _report_contradiction(order, PAID_TWICE, f"Order {order.order_id} was paid a second time", evidence)
         return None
     paid_at = evidence.paid_at if isinstance(evidence, ChargeRefunded) else evidence.occurred_at
     payment = Payment.objects.create(
@@ -122,9 +123,9 @@ def _book(order: Order, evidence: PaymentSucceeded | ChargeRefunded) -> Payment 
     order.stripe_payment_intent = evidence.intent_id
     order.payment_error = ""
     order.save(update_fields=["stripe_payment_intent", "payment_error"])
-    moves.advance(order, payment=PaymentState.PAID, by=evidence.by, occurred_at=paid_at)
-    if order.preparation not in moves.CALLED_OFF:
-        pos_status.take_held(order)
+    transitions.advance_axes(order, payment=PaymentState.PAID, by=evidence.by, occurred_at=paid_at)
+    if order.preparation not in transitions.CALLED_OFF:
+        callbacks.take_held(order)
         acknowledgement.notify_store(order, by=evidence.by)
     return payment
 
@@ -134,8 +135,8 @@ def _give_back(order: Order, by: Cause) -> None:
     refunds.request_rest(order, reference=LATE_REFERENCE, reason="paid after it was cancelled", by=by)
 
 
-def _contradiction(order: Order, kind: str, title: str, evidence: PaymentSucceeded | ChargeRefunded) -> None:
-    telling.ops(
+def _report_contradiction(order: Order, kind: str, title: str, evidence: PaymentSucceeded | ChargeRefunded) -> None:
+    notices.report_to_ops(
         order,
         kind,
         title,
@@ -148,31 +149,31 @@ def _contradiction(order: Order, kind: str, title: str, evidence: PaymentSucceed
 
 
 # ── not paid ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def _failed(order: Order, evidence: PaymentFailed) -> Verdict:
+def _apply_failed(order: Order, evidence: PaymentFailed) -> EventOutcome:
     """Declined: kept and told; the customer may try again. After the money came it is old news."""
-    if order.payment != PaymentState.UNPAID or order.preparation in moves.CALLED_OFF:
-        return Verdict.STALE
-    if rows.cause_was_seen(order, PAYMENT_FAILED, evidence.by):
-        return Verdict.REPEATED
-    earlier = rows.events_of(order, PAYMENT_FAILED).order_by("-occurred_at", "-cause").first()
+    if order.payment != PaymentState.UNPAID or order.preparation in transitions.CALLED_OFF:
+        return EventOutcome.STALE
+    if locks.cause_was_seen(order, PAYMENT_FAILED, evidence.by):
+        return EventOutcome.REPEATED
+    earlier = locks.events_of(order, PAYMENT_FAILED).order_by("-occurred_at", "-cause").first()
     if earlier is None or (earlier.occurred_at, earlier.cause) < (evidence.occurred_at, evidence.by.cause):
         order.payment_error = evidence.reason[:300]
     data = {"reason": evidence.reason}
-    rows.record(order, PAYMENT_FAILED, by=evidence.by, data=data, occurred_at=evidence.occurred_at)
+    locks.record_event(order, PAYMENT_FAILED, by=evidence.by, data=data, occurred_at=evidence.occurred_at)
     order.save(update_fields=["payment_error", "version"])
-    telling.customer(order, "order.payment_failed", again=evidence.event_id)
-    return Verdict.APPLIED
+    notices.notify_customer(order, "order.payment_failed", again=evidence.event_id)
+    return EventOutcome.APPLIED
 
 
-def _canceled(order: Order, evidence: PaymentCanceled) -> Verdict:
+def _apply_canceled(order: Order, evidence: PaymentCanceled) -> EventOutcome:
     """Nobody can pay any more: an unpaid order ends. That of an intent which the order no longer uses says nothing."""
     if order.stripe_payment_intent not in ("", evidence.intent_id):
-        return Verdict.STALE
-    if PAYMENT.reached(order.payment, PaymentState.CANCELLED):
-        return Verdict.REPEATED if order.payment == PaymentState.CANCELLED else Verdict.STALE
-    called_off = order.preparation in moves.CALLED_OFF
+        return EventOutcome.STALE
+    if PAYMENT.has_reached(order.payment, PaymentState.CANCELLED):
+        return EventOutcome.REPEATED if order.payment == PaymentState.CANCELLED else EventOutcome.STALE
+    called_off = order.preparation in transitions.CALLED_OFF
     reason = evidence.reason or "The payment was cancelled"
-    moves.advance(
+    transitions.advance_axes(
         order,
         payment=PaymentState.CANCELLED,
         preparation=PreparationState.CANCELLED,
@@ -183,22 +184,22 @@ def _canceled(order: Order, evidence: PaymentCanceled) -> Verdict:
     if not called_off:
         order.cancel_reason = reason[:300]
         order.save(update_fields=["cancel_reason"])
-        telling.customer(order, "order.cancelled", reason=reason)
-    return Verdict.APPLIED
+        notices.notify_customer(order, "order.cancelled", reason=reason)
+    return EventOutcome.APPLIED
 
 
 # ── given back ───────────────────────────────────────────────────────────────────────────────────────────────────
-def _refunded(order: Order, evidence: ChargeRefunded) -> Verdict:
+def _apply_refunded(order: Order, evidence: ChargeRefunded) -> EventOutcome:
     payment = Payment.objects.filter(stripe_payment_intent=evidence.intent_id).first()
-    late = payment is None and order.preparation in moves.CALLED_OFF
-    payment = payment or _book(order, evidence)
+    late = payment is None and order.preparation in transitions.CALLED_OFF
+    payment = payment or _book_payment(order, evidence)
     if payment is None:
-        return Verdict.REFUSED
+        return EventOutcome.REFUSED
     if evidence.currency.upper() != payment.currency.upper() or evidence.refunded_minor > payment.amount_minor:
-        _contradiction(order, MISMATCH, f"A refund does not fit the payment of order {order.order_id}", evidence)
-        return Verdict.REFUSED
+        _report_contradiction(order, MISMATCH, f"A refund does not fit the payment of order {order.order_id}", evidence)
+        return EventOutcome.REFUSED
     if evidence.refunded_minor <= payment.refunded_minor:
-        return Verdict.REPEATED if evidence.refunded_minor == payment.refunded_minor else Verdict.STALE
+        return EventOutcome.REPEATED if evidence.refunded_minor == payment.refunded_minor else EventOutcome.STALE
     difference_minor = evidence.refunded_minor - payment.refunded_minor
     payment.refunded_minor = evidence.refunded_minor
     payment.stripe_charge = payment.stripe_charge or evidence.charge_id
@@ -206,7 +207,7 @@ def _refunded(order: Order, evidence: ChargeRefunded) -> Verdict:
     _settle_refund(order, evidence, difference_minor)
     if late:
         _give_back(order, evidence.by)
-    return Verdict.APPLIED
+    return EventOutcome.APPLIED
 
 
 def _settle_refund(order: Order, evidence: ChargeRefunded, difference_minor: int) -> None:
@@ -214,10 +215,12 @@ def _settle_refund(order: Order, evidence: ChargeRefunded, difference_minor: int
     order.refunded_minor = total
     full = total >= order.authorised_minor
     data = {"refunded_minor": total, "difference_minor": difference_minor, "full": full}
-    rows.record(order, "order.refunded", by=evidence.by, data=data, occurred_at=evidence.occurred_at)
+    locks.record_event(order, "order.refunded", by=evidence.by, data=data, occurred_at=evidence.occurred_at)
     order.save(update_fields=["refunded_minor", "version"])
     state = PaymentState.REFUNDED if full else PaymentState.PARTLY_REFUNDED
-    moves.advance(order, payment=state, by=evidence.by, occurred_at=evidence.occurred_at)
-    telling.customer(order, "order.refunded", again=str(total), amount=show(difference_minor, order.currency))
+    transitions.advance_axes(order, payment=state, by=evidence.by, occurred_at=evidence.occurred_at)
+    notices.notify_customer(
+        order, "order.refunded", again=str(total), amount=format_money(difference_minor, order.currency)
+    )
     if full:
-        cancelling.by_refund(order, by=evidence.by)
+        cancellation.by_refund(order, by=evidence.by)

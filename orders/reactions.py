@@ -4,15 +4,15 @@ from orders import acknowledgement, substitutions
 
 
 def remind_store(order_id: int) -> None:
-    acknowledgement.remind(order_id)
+    acknowledgement.remind_store(order_id)
 
 
 def acknowledgement_due(order_id: int) -> None:
-    acknowledgement.alert(order_id)
+    acknowledgement.alert_ops(order_id)
 
 
 def acknowledgement_lapsed(order_id: int) -> None:
-    acknowledgement.lapse(order_id)
+    acknowledgement.let_lapse(order_id)
 
 
 def ready_overdue(order_id: int) -> None:
@@ -20,4 +20,4 @@ def ready_overdue(order_id: int) -> None:
 
 
 def substitutions_due(order_id: int) -> None:
-    substitutions.lapse(order_id)
+    substitutions.let_lapse(order_id)

@@ -16,11 +16,11 @@ from django.db.models.functions import Now
 from foundation import clock, stripe
 from foundation.errors import CallFailed, Invalid, NotEnabled, Permanent, Unknown
 from foundation.events import Cause
-from foundation.lanes import CallLane
-from foundation.money import show
+from foundation.money import format_money
 from foundation.work import OPEN, Backoff, WorkState
+from foundation.work_queues import CallQueue
 from notifications.models import Severity
-from orders import rows, telling
+from orders import locks, notices
 from orders.models import Order, Payment, Refund
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ def refundable_minor(order: Order) -> int:
     return int(captured - max(sent, order.refunded_minor) - promised)
 
 
-def request(
+def request_refund(
     order: Order,
     amount_minor: int,
     *,
@@ -61,7 +61,7 @@ def request(
         return existing
     left = refundable_minor(order)
     if not 0 < amount_minor <= left:
-        raise Invalid(f"must be above zero and at most {show(max(left, 0), order.currency)}", field="amount")
+        raise Invalid(f"must be above zero and at most {format_money(max(left, 0), order.currency)}", field="amount")
     payment = Payment.objects.filter(order=order).latest("paid_at")
     refund = existing or Refund(order=order, reference=reference)
     refund.stripe_payment_intent = payment.stripe_payment_intent
@@ -71,7 +71,7 @@ def request(
     refund.error_message, refund.processed_at = "", None
     refund.save()
     data = {"amount_minor": amount_minor, "reference": reference, "reason": reason}
-    rows.record(order, "order.refund_requested", by=by, data=data)
+    locks.record_event(order, "order.refund_requested", by=by, data=data)
     order.save(update_fields=["version"])
     log.info("refund_requested", order=order.public_id, amount_minor=amount_minor, reference=reference)
     return refund
@@ -80,9 +80,9 @@ def request(
 def by_person(order_id: int, amount_minor: int | None, *, by: Cause, reason: str, reference: str) -> Refund:
     """Ops gives money back, `amount_minor` or (None) all that is left. Raises Invalid."""
     with transaction.atomic():
-        order = rows.lock(order_id)
+        order = locks.lock_order(order_id)
         amount = refundable_minor(order) if amount_minor is None else amount_minor
-        return request(order, amount, reference=reference, reason=reason, by=by)
+        return request_refund(order, amount, reference=reference, reason=reason, by=by)
 
 
 def request_rest(
@@ -98,7 +98,7 @@ def request_rest(
     amount_minor = refundable_minor(order) - keep_minor
     if amount_minor <= 0:
         return None
-    return request(order, amount_minor, reference=reference, reason=reason, by=by, due_at=due_at)
+    return request_refund(order, amount_minor, reference=reference, reason=reason, by=by, due_at=due_at)
 
 
 def clear_unsent(order: Order, reference: str) -> bool:
@@ -114,7 +114,7 @@ def _was_taken_back(refund: Refund) -> bool:
     return refund.state == WorkState.DISCARDED and refund.retry_count == 0
 
 
-def hurry(order: Order, reference: str) -> Refund | None:
+def hurry_refund(order: Order, reference: str) -> Refund | None:
     """A request that waits for its time is due now. None: there is none that waits."""
     waiting = Refund.objects.filter(order=order, reference=reference, state=WorkState.PENDING)
     waiting.filter(due_at__gt=Now()).update(due_at=Now())
@@ -132,7 +132,7 @@ def is_under_way(order: Order, reference: str) -> bool:
 
 
 # ── the lane ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def _send(refund: Refund) -> dict[str, Any] | None:
+def _send_refund(refund: Refund) -> dict[str, Any] | None:
     """Stripe's refund, made now or by an earlier attempt; None when the charge was refunded in full by other hands."""
     reference = f"refund:{refund.pk}"
     if refund.retry_count > 1:
@@ -160,24 +160,24 @@ def _send(refund: Refund) -> dict[str, Any] | None:
         raise
 
 
-def _sent(refund: Refund, answer: dict[str, Any] | None) -> str:
-    order = rows.lock(refund.order_id)
+def _record_sent(refund: Refund, answer: dict[str, Any] | None) -> str:
+    order = locks.lock_order(refund.order_id)
     if answer is None:
         log.warning("refund_not_needed", order=order.public_id, reference=refund.reference)
         return WorkState.IGNORED
     Refund.objects.filter(pk=refund.pk).update(stripe_refund=answer["id"])
-    telling.ops_no_more(order, FAILED, "Stripe took the refund")
+    notices.ops_no_more(order, FAILED, "Stripe took the refund")
     return WorkState.DONE
 
 
 def _given_up(refund: Refund, error: Exception) -> None:
     """Refused, or out of tries: the customer still waits for the money, so ops must act."""
-    order = rows.lock(refund.order_id)
+    order = locks.lock_order(refund.order_id)
     known = isinstance(error, CallFailed | NotEnabled)
-    telling.ops(
+    notices.report_to_ops(
         order,
         FAILED,
-        f"Refund of {show(refund.amount_minor, refund.currency)} for order {order.order_id} did not go through",
+        f"Refund of {format_money(refund.amount_minor, refund.currency)} for order {order.order_id} did not go through",
         severity=Severity.CRITICAL,
         refund=refund.pk,
         reason=refund.reason,
@@ -185,11 +185,11 @@ def _given_up(refund: Refund, error: Exception) -> None:
     )
 
 
-LANE = CallLane(
+LANE = CallQueue(
     name="refunds",
     model=Refund,
-    call=_send,
-    apply=_sent,
+    call=_send_refund,
+    apply=_record_sent,
     given_up=_given_up,
     poll_s=0.1,
     lease_s=90,  # longer than a look-up and a refund may take together

@@ -6,8 +6,8 @@ from datetime import datetime
 from django.conf import settings
 
 from foundation.geo import Point, haversine_m
-from orders import stores
 from orders.models import Store
+from orders.stores import stores
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Refusal:
     reason: str
 
     @property
-    def text(self) -> str:
+    def message(self) -> str:
         return f"Order auto-rejected, reason: {self.reason}"
 
 
-def check(store: Store, point: Point | None, at: datetime) -> Refusal | None:
+def check_serviceable(store: Store, point: Point | None, at: datetime) -> Refusal | None:
     """None: it can be delivered. `at` is when it was ordered: a store that closes later still delivers it."""
     if store.point is None:
         return Refusal("no_coordinates", "the store has no coordinates")

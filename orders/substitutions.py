@@ -14,17 +14,10 @@ from django.db import transaction
 from foundation import clock, events, jobs
 from foundation.errors import Conflict, Invalid
 from foundation.events import Cause
-from orders import cancelling, lines, moves, rows, verdicts
-from orders.lifecycle import (
-    CARRIAGE,
-    STRICT,
-    CarriageState,
-    OrderStatus,
-    Preference,
-    SubstitutionStatus,
-)
+from orders import cancellation, line_items, locks, substitution_decisions, transitions
+from orders.lifecycle import CARRIAGE, STRICT, CarriageState, OrderStatus, SubstitutionPreference, SubstitutionStatus
 from orders.models import Order, OrderItem, Substitution
-from orders.placing import MOST_ITEMS, Item, require_item
+from orders.place_order import MOST_ITEMS, RequestedItem, require_item
 
 log = structlog.get_logger(__name__)
 
@@ -44,23 +37,23 @@ CHOOSING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class ProposedSubstitution:
     """`item`: its position (a number) or the storefront's id of it (text). `replacement` None: there is none, the item
     is left out."""
 
     item: int | str
-    replacement: Item | None
+    replacement: RequestedItem | None
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class SubstitutionDecision:
     substitution_id: str
     accepted: bool
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────
-def propose(order_id: int, proposals: Sequence[Proposal], *, by: Cause) -> None:
+def propose_substitutions(order_id: int, proposals: Sequence[ProposedSubstitution], *, by: Cause) -> None:
     """All of them or none; what was proposed before in the same words stays as it is. Where there is no replacement
     there is nothing to choose: the item is left out at once.
 
@@ -68,25 +61,25 @@ def propose(order_id: int, proposals: Sequence[Proposal], *, by: Cause) -> None:
     """
     _require_sound(proposals)
     with transaction.atomic():
-        order = rows.lock(order_id)
+        order = locks.lock_order(order_id)
         if order.status != OrderStatus.SUBSTITUTIONS_NEEDED:
-            STRICT.require(order.status, OrderStatus.SUBSTITUTIONS_NEEDED)
+            STRICT.require_move(order.status, OrderStatus.SUBSTITUTIONS_NEEDED)
         items = list(OrderItem.objects.filter(order=order).prefetch_related("substitutions"))
         seen: set[int] = set()
         made = []
         for number, proposal in enumerate(proposals):
             where = f"proposals[{number}].item"
-            item = _named(items, proposal.item, where)
+            item = _find_item(items, proposal.item, where)
             if item.pk in seen:
                 raise Invalid("is proposed for twice", field=where)
             seen.add(item.pk)
             if not _was_proposed(item, proposal, where):
-                made.append(_row(order, item, proposal))
+                made.append(_build_row(order, item, proposal))
         if made:
             _put(order, made, by=by)
 
 
-def _require_sound(proposals: Sequence[Proposal]) -> None:
+def _require_sound(proposals: Sequence[ProposedSubstitution]) -> None:
     if not 0 < len(proposals) <= MOST_ITEMS:
         raise Invalid(f"must be 1 to {MOST_ITEMS} proposals", field="proposals")
     for number, proposal in enumerate(proposals):
@@ -96,7 +89,7 @@ def _require_sound(proposals: Sequence[Proposal]) -> None:
             require_item(proposal.replacement, f"proposals[{number}].replacement")
 
 
-def _named(items: Sequence[OrderItem], name: int | str, where: str) -> OrderItem:
+def _find_item(items: Sequence[OrderItem], name: int | str, where: str) -> OrderItem:
     if isinstance(name, int):
         found = [item for item in items if item.position == name]
     else:
@@ -108,29 +101,29 @@ def _named(items: Sequence[OrderItem], name: int | str, where: str) -> OrderItem
     return found[0]
 
 
-def _was_proposed(item: OrderItem, proposal: Proposal, where: str) -> bool:
+def _was_proposed(item: OrderItem, proposal: ProposedSubstitution, where: str) -> bool:
     """Whether the last proposal for the item says the same. Raises Conflict where another one is in the way."""
     said = [one for one in item.substitutions.all() if one.status != SubstitutionStatus.WITHDRAWN]
-    if said and _content(said[-1]) == _wanted(proposal):
+    if said and _content_of(said[-1]) == _wanted_content(proposal):
         return True
     if said and said[-1].status == SubstitutionStatus.PROPOSED:
         raise Conflict("The item has a proposal that is not decided yet", code="ALREADY_PROPOSED", field=where)
-    if lines.stands(item).state == lines.State.LEFT_OUT:
+    if line_items.item_as_substituted(item).state == line_items.LineState.LEFT_OUT:
         raise Conflict("The item is left out already", code="LEFT_OUT", field=where)
     return False
 
 
-def _content(one: Substitution) -> tuple[str, str, int, int]:
+def _content_of(one: Substitution) -> tuple[str, str, int, int]:
     return one.external_id, one.name, one.quantity, one.price_minor
 
 
-def _wanted(proposal: Proposal) -> tuple[str, str, int, int]:
+def _wanted_content(proposal: ProposedSubstitution) -> tuple[str, str, int, int]:
     wanted = proposal.replacement
     return (wanted.external_id, wanted.name, wanted.quantity, wanted.price_minor) if wanted else ("", "", 0, 0)
 
 
-def _row(order: Order, item: OrderItem, proposal: Proposal) -> Substitution:
-    external_id, name, quantity, price_minor = _wanted(proposal)
+def _build_row(order: Order, item: OrderItem, proposal: ProposedSubstitution) -> Substitution:
+    external_id, name, quantity, price_minor = _wanted_content(proposal)
     return Substitution(
         order=order,
         item=item,
@@ -149,17 +142,19 @@ def _put(order: Order, made: list[Substitution], *, by: Cause) -> None:
     order.undecided_substitutions += len(made)
     to_answer = [one for one in made if one.name]
     if to_answer:
-        rows.record(order, PROPOSED, by=by, data={"substitutions": [one.public_id for one in to_answer]})
-        jobs.enqueue(DUE, events.subject_of(order), due_at=to_answer[0].decide_by)
+        locks.record_event(order, PROPOSED, by=by, data={"substitutions": [one.public_id for one in to_answer]})
+        jobs.enqueue_job(DUE, events.subject_of(order), due_at=to_answer[0].decide_by)
     order.save(update_fields=["undecided_substitutions", "version"])
     without = [(one, SubstitutionStatus.ACCEPTED) for one in made if not one.name]
-    verdicts.judge(order, without, how=How.NO_CHOICE, by=by)
-    _follow(order, by=by)
+    substitution_decisions.apply_decisions(order, without, how=How.NO_CHOICE, by=by)
+    _follow_status(order, by=by)
     log.info("substitutions_proposed", order=order.public_id, to_answer=len(to_answer), left_out=len(without))
 
 
 # ── the customer ─────────────────────────────────────────────────────────────────────────────────────────────────
-def decide(order_id: int, decisions: Sequence[Decision], *, how: Substitution.How, by: Cause) -> None:
+def decide_substitutions(
+    order_id: int, decisions: Sequence[SubstitutionDecision], *, how: Substitution.How, by: Cause
+) -> None:
     """All of them or none. The answer that was given before may be given again and changes nothing.
 
     Raises Invalid (naming the field) for what was never proposed, Conflict (ALREADY_DECIDED) for what was decided
@@ -168,7 +163,7 @@ def decide(order_id: int, decisions: Sequence[Decision], *, how: Substitution.Ho
     if not 0 < len(decisions) <= MOST_ITEMS:
         raise Invalid(f"must be 1 to {MOST_ITEMS} decisions", field="decisions")
     with transaction.atomic():
-        order = rows.lock(order_id)
+        order = locks.lock_order(order_id)
         _let_lapse(order)
         known = {one.public_id: one for one in Substitution.objects.filter(order=order).select_related("item")}
         chosen: dict[str, SubstitutionStatus] = {}
@@ -184,8 +179,8 @@ def decide(order_id: int, decisions: Sequence[Decision], *, how: Substitution.Ho
                 raise Conflict("This was decided otherwise before", code="ALREADY_DECIDED", field=where)
         fresh = [(one, status) for ref, status in chosen.items() if (one := known[ref]).status != status]
         if fresh:
-            verdicts.judge(order, fresh, how=how, by=by)
-            _follow(order, by=by)
+            substitution_decisions.apply_decisions(order, fresh, how=how, by=by)
+            _follow_status(order, by=by)
 
 
 def may_choose(order: Order) -> bool:
@@ -193,11 +188,11 @@ def may_choose(order: Order) -> bool:
     return order.status in CHOOSING
 
 
-def prefer(order_id: int, preference: Preference, *, by: Cause) -> bool:
+def set_preference(order_id: int, preference: SubstitutionPreference, *, by: Cause) -> bool:
     """What shall be done about missing items when the customer is silent. Returns whether that changed anything; raises
     Conflict once the order is picked."""
     with transaction.atomic():
-        order = rows.lock(order_id)
+        order = locks.lock_order(order_id)
         _let_lapse(order)
         if not may_choose(order):
             raise Conflict("It is too late to change this", code="TOO_LATE")
@@ -205,19 +200,19 @@ def prefer(order_id: int, preference: Preference, *, by: Cause) -> bool:
             return False
         data = {"from": order.substitution_preference, "to": str(preference)}
         order.substitution_preference = preference
-        rows.record(order, "order.substitution_preference_changed", by=by, data=data)
+        locks.record_event(order, "order.substitution_preference_changed", by=by, data=data)
         order.save(update_fields=["substitution_preference", "version"])
     return True
 
 
 # ── the clock ────────────────────────────────────────────────────────────────────────────────────────────────────
-def lapse(order_id: int) -> None:
+def let_lapse(order_id: int) -> None:
     """A deadline may have passed; or it was made ready unanswered, and nothing is left to bring."""
-    order = rows.lock(order_id)
+    order = locks.lock_order(order_id)
     _let_lapse(order)
     if order.undecided_substitutions:
-        next_due = min(one.decide_by for one in verdicts.undecided(order))
-        jobs.enqueue(DUE, events.subject_of(order), due_at=next_due)
+        next_due = min(one.decide_by for one in substitution_decisions.list_undecided(order))
+        jobs.enqueue_job(DUE, events.subject_of(order), due_at=next_due)
     else:
         _end_if_empty(order, by=Cause("clock", f"job:{DUE}"))
 
@@ -226,21 +221,21 @@ def _let_lapse(order: Order) -> None:
     """What should have been answered by now is decided by the customer's standing preference."""
     if not order.undecided_substitutions:
         return
-    now, wish, by = clock.database_now(), verdicts.wished(order), Cause("clock", f"job:{DUE}")
-    late = [(one, wish) for one in verdicts.undecided(order) if one.decide_by <= now]
+    now, wish, by = clock.database_now(), substitution_decisions.wished_status(order), Cause("clock", f"job:{DUE}")
+    late = [(one, wish) for one in substitution_decisions.list_undecided(order) if one.decide_by <= now]
     if late:
-        verdicts.judge(order, late, how=How.DEADLINE, by=by)
-        _follow(order, by=by)
+        substitution_decisions.apply_decisions(order, late, how=How.DEADLINE, by=by)
+        _follow_status(order, by=by)
 
 
-def _follow(order: Order, *, by: Cause) -> None:
+def _follow_status(order: Order, *, by: Cause) -> None:
     """The status says what was proposed or decided."""
-    moves.follow_substitutions(order, by=by)
+    transitions.follow_substitutions(order, by=by)
     _end_if_empty(order, by=by)
 
 
 def _end_if_empty(order: Order, *, by: Cause) -> None:
     """Nothing is left of an order that nobody has fetched yet: it is called off, and everything goes back."""
-    fetched = CARRIAGE.reached(order.carriage, CarriageState.PICKED_UP)
-    if not fetched and order.preparation not in moves.CALLED_OFF and not lines.fresh(order):
-        cancelling.cancel(order, by=by, reason=NOTHING_LEFT, waive_fee=True)
+    fetched = CARRIAGE.has_reached(order.carriage, CarriageState.PICKED_UP)
+    if not fetched and order.preparation not in transitions.CALLED_OFF and not line_items.reload_items(order):
+        cancellation.cancel_order(order, by=by, reason=NOTHING_LEFT, waive_fee=True)

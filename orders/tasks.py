@@ -1,6 +1,7 @@
 """The lanes of this room: drained once a second each (config/schedule.py)."""
 
-from foundation.lanes import Lane
-from orders import intents, pos_lane, refunds
+from foundation.work_queues import WorkQueue
+from orders import payment_intents, refunds
+from orders.pos import outbox
 
-LANES: list[Lane] = [pos_lane.LANE, refunds.LANE, intents.LANE]
+QUEUES: list[WorkQueue] = [outbox.LANE, refunds.LANE, payment_intents.LANE]

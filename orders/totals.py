@@ -7,11 +7,11 @@ would, items and tax share what there is, and the store bears the rest.
 
 from dataclasses import dataclass
 
-from foundation.money import share
+from foundation.money import share_of
 
 
 @dataclass(frozen=True)
-class Goods:
+class GoodsTotal:
     """What is paid for the goods: items and the tax on them. Of the items we keep the commission."""
 
     items_minor: int
@@ -28,10 +28,12 @@ class Goods:
         return self.whole_minor - self.commission_minor
 
 
-def changed(ordered: Goods, items_minor: int, most_minor: int) -> Goods:
+def change_goods(ordered: GoodsTotal, items_minor: int, most_minor: int) -> GoodsTotal:
     """The goods as ordered, had they been items of `items_minor`, and cost at most `most_minor` in all."""
-    tax_minor = share(ordered.tax_minor, items_minor, ordered.items_minor) if ordered.items_minor else ordered.tax_minor
+    tax_minor = (
+        share_of(ordered.tax_minor, items_minor, ordered.items_minor) if ordered.items_minor else ordered.tax_minor
+    )
     if items_minor + tax_minor > most_minor:
-        tax_minor = share(ordered.tax_minor, most_minor, ordered.whole_minor)
+        tax_minor = share_of(ordered.tax_minor, most_minor, ordered.whole_minor)
         items_minor = most_minor - tax_minor
-    return Goods(items_minor, tax_minor, share(ordered.commission_minor, items_minor, ordered.items_minor))
+    return GoodsTotal(items_minor, tax_minor, share_of(ordered.commission_minor, items_minor, ordered.items_minor))

@@ -11,14 +11,15 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from foundation import clock, money
-from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action, table
+from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action, render_table
 from foundation.events import subject_of
 from foundation.models import Event
-from payouts import evidence, invoice_admin, payouts
+from payouts.invoices import admin as invoices_admin
 from payouts.models import AccountKind, BankPayout, ConnectAccount, LedgerAccount, LedgerEntry, Payout
+from payouts.runs import runs, stripe_events
 
 SHOWN_ENTRIES = 50
-__all__ = ["invoice_admin"]  # the pages of courier companies' invoices register themselves there
+__all__ = ["invoices_admin"]  # the pages of courier companies' invoices register themselves there
 
 
 @admin.register(Payout)
@@ -29,17 +30,17 @@ class PayoutAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("stripe_transfer__exact",)
     search_help_text = "An exact id: ours, the transfer's, or the destination account's"
-    actions = ("approve", "retry", "cancel")
-    readonly_fields = ("history",)
-    has_approve_permission = may("payouts.approve_payout")
-    has_retry_permission = may("payouts.retry_payout")
-    has_cancel_permission = may("payouts.cancel_payout")
+    actions = ("approve_payout", "retry_payout", "cancel_payout")
+    readonly_fields = ("history_shown",)
+    has_approve_permission = has_permission("payouts.approve_payout")
+    has_retry_permission = has_permission("payouts.retry_payout")
+    has_cancel_permission = has_permission("payouts.cancel_payout")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payout], search_term: str
     ) -> tuple[QuerySet[Payout], bool]:
         text = search_term.strip()
-        if public_id := evidence.as_uuid(text):
+        if public_id := stripe_events.as_uuid(text):
             return queryset.filter(public_id=public_id), False
         if text.startswith("acct_"):
             return queryset.filter(destination=text), False
@@ -47,32 +48,33 @@ class PayoutAdmin(ReadOnlyAdmin):
 
     @admin.display(description="amount")
     def shown_amount(self, payout: Payout) -> str:
-        amount = money.show(payout.amount_minor, payout.currency)
-        back = money.show(payout.returned_minor, payout.currency)
+        amount = money.format_money(payout.amount_minor, payout.currency)
+        back = money.format_money(payout.returned_minor, payout.currency)
         return f"{amount}, {back} of it back" if payout.returned_minor else amount
 
     @admin.display(description="history")
-    def history(self, payout: Payout) -> SafeString:
+    def history_shown(self, payout: Payout) -> SafeString:
         events = Event.objects.filter(subject=subject_of(payout)).order_by("version")
         rows = (
-            (clock.wire(e.occurred_at), e.name, e.data.get("to", ""), e.data.get("why", ""), e.actor) for e in events
+            (clock.format_wire(e.occurred_at), e.name, e.data.get("to", ""), e.data.get("why", ""), e.actor)
+            for e in events
         )
-        return table(("when", "what", "to", "why", "who"), rows)
+        return render_table(("when", "what", "to", "why", "who"), rows)
 
     @reasoned_action("Approve: send it (again)", permission="approve", preview=lambda payout: payout.failure)
-    def approve(self, payout: Payout, decision: Decision) -> str:
-        payouts.approve(payout, decision.by, decision.reason)
+    def approve_payout(self, payout: Payout, decision: ActionRequest) -> str:
+        runs.approve_payout(payout, decision.by, decision.reason)
         return "approved; it is looked up at Stripe first"
 
     @reasoned_action("Retry now", permission="retry", preview=lambda payout: payout.error_message)
-    def retry(self, payout: Payout, decision: Decision) -> str:
-        payouts.retry(payout, decision.by, decision.reason)
+    def retry_payout(self, payout: Payout, decision: ActionRequest) -> str:
+        runs.retry_payout(payout, decision.by, decision.reason)
         return "is due now"
 
     @reasoned_action("Cancel: back to the balance", permission="cancel")
-    def cancel(self, payout: Payout, decision: Decision) -> str:
-        payouts.cancel(payout, decision.by, decision.reason)
-        return f"cancelled, {money.show(payout.amount_minor, payout.currency)} is payable again"
+    def cancel_payout(self, payout: Payout, decision: ActionRequest) -> str:
+        runs.cancel_payout(payout, decision.by, decision.reason)
+        return f"cancelled, {money.format_money(payout.amount_minor, payout.currency)} is payable again"
 
 
 @admin.register(LedgerAccount)
@@ -82,7 +84,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("payee_name__exact",)
     search_help_text = "A payee: store:4 or rider:7"
-    readonly_fields = ("statement",)
+    readonly_fields = ("statement_shown",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerAccount]:
         theirs = ConnectAccount.objects.filter(payee_kind=OuterRef("payee_kind"), payee_id=OuterRef("payee_id"))
@@ -105,7 +107,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
 
     @admin.display(description="balance")
     def shown_balance(self, account: LedgerAccount) -> str:
-        return money.show(account.balance_minor, account.currency)
+        return money.format_money(account.balance_minor, account.currency)
 
     @admin.display(description="next payout")
     def next_payout(self, account: Any) -> str:
@@ -115,24 +117,24 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
         connection = ConnectAccount(
             stripe_account=account.stripe_account or "", payouts_enabled=bool(account.payouts_enabled)
         )
-        return payouts.obstacle(account, connection) or "ready"
+        return runs.find_obstacle(account, connection) or "ready"
 
     @admin.display(description="latest entries")
-    def statement(self, account: LedgerAccount) -> SafeString:
+    def statement_shown(self, account: LedgerAccount) -> SafeString:
         entries = LedgerEntry.objects.filter(account=account).order_by("-sequence")[:SHOWN_ENTRIES]
         rows = (
             (
                 entry.sequence,
-                clock.wire(entry.occurred_at),
+                clock.format_wire(entry.occurred_at),
                 entry.kind,
                 entry.reference,
-                money.show(entry.amount_minor, account.currency),
-                money.show(entry.balance_minor, account.currency),
+                money.format_money(entry.amount_minor, account.currency),
+                money.format_money(entry.balance_minor, account.currency),
                 entry.note,
             )
             for entry in entries
         )
-        return table(("no.", "when", "kind", "fact", "amount", "balance", "note"), rows)
+        return render_table(("no.", "when", "kind", "fact", "amount", "balance", "note"), rows)
 
 
 @admin.register(LedgerEntry)
@@ -145,7 +147,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="amount")
     def shown_amount(self, entry: LedgerEntry) -> str:
-        return money.show(entry.amount_minor, entry.account.currency)
+        return money.format_money(entry.amount_minor, entry.account.currency)
 
 
 @admin.register(ConnectAccount)

@@ -39,7 +39,7 @@ GONE = (_P.PENDING, _P.SUBMITTING, _P.PROCESSING, _P.PAID, _P.REVIEW)
 
 
 class InvoiceStatus(models.TextChoices):
-    """Derived from the lines and the debits (payouts/invoice_matching.py), but for `replaced`, which is for good."""
+    """Derived from the lines and the debits (payouts/invoices/matching.py), but for `replaced`, which is for good."""
 
     IMPORTED = "imported"
     MATCHED = "matched"  # every line is as we expected, or was accepted
@@ -48,7 +48,7 @@ class InvoiceStatus(models.TextChoices):
     REPLACED = "replaced"  # a corrected version was imported
 
 
-class LineVerdict(models.TextChoices):
+class LineResult(models.TextChoices):
     SAME = "same"
     AMOUNT_DIFFERS = "amount_differs"
     UNKNOWN = "unknown_to_us"

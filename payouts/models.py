@@ -15,7 +15,7 @@ from deliveries.models import Delivery
 from foundation import money
 from foundation.models import User
 from foundation.work import WorkItem
-from payouts.lifecycle import InvoiceStatus, LineVerdict, PayoutStatus
+from payouts.lifecycle import InvoiceStatus, LineResult, PayoutStatus
 
 
 class PayeeKind(models.TextChoices):
@@ -165,7 +165,7 @@ class ConnectAccount(models.Model):
 class Payout(WorkItem):
     """Money sent to one payee for one period: its own queue. `public_id` is its transfer_group at Stripe.
 
-    Freezing it books −amount on the account; failed, reversed or cancelled books it back (payouts/moves.py).
+    Freezing it books −amount on the account; failed, reversed or cancelled books it back (payouts/runs/transitions.py).
     `submitted_at` stands as long as a transfer may exist that we have not heard of. `refusals` counts the answers
     "not enough money", which Stripe remembers under the idempotency key they were given to: each makes the next key.
     """
@@ -205,7 +205,7 @@ class Payout(WorkItem):
         ]
 
     def __str__(self) -> str:
-        return f"payout {self.period} of {money.show(self.amount_minor, self.currency)}"
+        return f"payout {self.period} of {money.format_money(self.amount_minor, self.currency)}"
 
     @property
     def idempotency_key(self) -> str:
@@ -296,7 +296,7 @@ class CourierInvoiceLine(models.Model):
     """One delivery on an invoice beside what we expected of it; or (`position` null) one that is not on it.
 
     `position` is the line of the file. `expected_minor` is what our ledger says, null for what we do not know. Once
-    accepted, what the company asks stands, and the ledger follows it (payouts/invoice_matching.py).
+    accepted, what the company asks stands, and the ledger follows it (payouts/invoices/matching.py).
     """
 
     invoice = models.ForeignKey(CourierInvoice, on_delete=models.PROTECT, related_name="+")
@@ -307,7 +307,7 @@ class CourierInvoiceLine(models.Model):
     completed_at = models.DateTimeField(null=True)
     amount_minor = models.PositiveBigIntegerField(null=True)
     expected_minor = models.BigIntegerField(null=True)
-    verdict = models.CharField(max_length=18, choices=LineVerdict.choices, blank=True, default="")
+    verdict = models.CharField(max_length=18, choices=LineResult.choices, blank=True, default="")
     delivery = models.ForeignKey(Delivery, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     accepted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     accepted_at = models.DateTimeField(null=True, blank=True)

@@ -12,9 +12,11 @@ from deliveries.models import IN_HOUSE, Delivery
 from foundation import clock
 from foundation.events import subject_of
 from orders.models import Order
-from payouts import accounts, booking, courier_costs, ledger, selectors
-from payouts.accounts import Pair
-from payouts.booking import Booking
+from payouts.ledger import accounts, courier_costs, posting_rules
+from payouts.ledger import entries as ledger_entries
+from payouts.ledger import facts as ledger_facts
+from payouts.ledger.accounts import PayeeAccounts
+from payouts.ledger.posting_rules import Booking
 from payouts.models import AccountKind, EntryKind, LedgerEntry, PayeeKind
 from riders import referrals
 from riders.models import Referral
@@ -23,13 +25,13 @@ from riders.models import Referral
 def book_order(order_id: int) -> None:
     """The store's side of an order: credit, reversals, release (SPEC P1, P4, M1)."""
     order = Order.objects.select_related("store").get(pk=order_id)
-    if selectors.order_facts(order).paid_at is None:
+    if ledger_facts.order_facts(order).paid_at is None:
         return  # nothing to book yet: the payment's own event brings us back, and no empty account is left behind
     with transaction.atomic():
-        pair = accounts.pair(PayeeKind.STORE, order.store_id, order.store.name, order.currency)
+        pair = accounts.lock_accounts(PayeeKind.STORE, order.store_id, order.store.name, order.currency)
         order.refresh_from_db()
-        entries = selectors.entries_of(PayeeKind.STORE, order.store_id, order.currency, order.public_id)
-        due = booking.of_order(selectors.order_facts(order), selectors.booked(entries), clock.now())
+        entries = ledger_facts.entries_of(PayeeKind.STORE, order.store_id, order.currency, order.public_id)
+        due = posting_rules.of_order(ledger_facts.order_facts(order), ledger_facts.booked_entries(entries), clock.now())
         _carry_out(pair, due, order.public_id)
 
 
@@ -44,15 +46,15 @@ def book_delivery(delivery_id: int) -> None:
 
 def _book_rider(delivery: Delivery) -> None:
     """Fee and tip once, held while a fraud flag is open (SPEC R6, R10, R11)."""
-    if delivery.rider is None or selectors.delivery_facts(delivery, ()).earned_at is None:
+    if delivery.rider is None or ledger_facts.delivery_facts(delivery, ()).earned_at is None:
         return
     with transaction.atomic():
-        pair = accounts.pair(PayeeKind.RIDER, delivery.rider.pk, delivery.rider.name, delivery.currency)
+        pair = accounts.lock_accounts(PayeeKind.RIDER, delivery.rider.pk, delivery.rider.name, delivery.currency)
         delivery.refresh_from_db()
         order_ref = delivery.order.public_id
-        entries = selectors.entries_of(PayeeKind.RIDER, delivery.rider.pk, delivery.currency, order_ref)
-        facts = selectors.delivery_facts(delivery, entries)
-        _carry_out(pair, booking.of_delivery(facts, selectors.booked(entries), clock.now()), order_ref)
+        entries = ledger_facts.entries_of(PayeeKind.RIDER, delivery.rider.pk, delivery.currency, order_ref)
+        facts = ledger_facts.delivery_facts(delivery, entries)
+        _carry_out(pair, posting_rules.of_delivery(facts, ledger_facts.booked_entries(entries), clock.now()), order_ref)
 
 
 def _book_courier(delivery: Delivery) -> None:
@@ -62,11 +64,11 @@ def _book_courier(delivery: Delivery) -> None:
     if not earns and not LedgerEntry.objects.filter(order_ref=order_ref, reference=subject_of(delivery)).exists():
         return
     with transaction.atomic():
-        pair = courier_costs.pair(delivery.courier, currency)
+        pair = courier_costs.lock_accounts(delivery.courier, currency)
         delivery.refresh_from_db()
-        entries = selectors.entries_of(PayeeKind.PROVIDER, pair.payable.payee_id, currency, order_ref)
+        entries = ledger_facts.entries_of(PayeeKind.PROVIDER, pair.payable.payee_id, currency, order_ref)
         facts = courier_costs.facts_of(delivery, entries)
-        _carry_out(pair, booking.of_courier(facts, selectors.booked(entries), clock.now()), order_ref)
+        _carry_out(pair, posting_rules.of_courier(facts, ledger_facts.booked_entries(entries), clock.now()), order_ref)
 
 
 def book_referral(referral_id: int) -> None:
@@ -76,8 +78,8 @@ def book_referral(referral_id: int) -> None:
         return
     referrer = referral.referrer
     with transaction.atomic():
-        pair = accounts.pair(PayeeKind.RIDER, referrer.pk, referrer.name, referrals.BONUS_CURRENCY)
-        ledger.book(
+        pair = accounts.lock_accounts(PayeeKind.RIDER, referrer.pk, referrer.name, referrals.BONUS_CURRENCY)
+        ledger_entries.book_entry(
             pair.payable,
             EntryKind.BONUS,
             subject_of(referral),
@@ -87,11 +89,11 @@ def book_referral(referral_id: int) -> None:
         )
 
 
-def _carry_out(pair: Pair, due: Iterable[Booking], order_ref: str) -> None:
+def _carry_out(pair: PayeeAccounts, due: Iterable[Booking], order_ref: str) -> None:
     for one in due:
         if one.source is None:
-            ledger.book(
-                pair.of(one.account),
+            ledger_entries.book_entry(
+                pair.account_of(one.account),
                 one.kind,
                 one.reference,
                 one.amount_minor,
@@ -100,9 +102,9 @@ def _carry_out(pair: Pair, due: Iterable[Booking], order_ref: str) -> None:
                 note=one.note,
             )
         else:
-            ledger.move(
-                pair.of(AccountKind(one.source)),
-                pair.of(one.account),
+            ledger_entries.move_between(
+                pair.account_of(AccountKind(one.source)),
+                pair.account_of(one.account),
                 one.kind,
                 one.reference,
                 one.amount_minor,

@@ -1,6 +1,6 @@
 """The lanes of this room: drained once a second each (config/schedule.py)."""
 
-from foundation.lanes import Lane
-from payouts import transfers
+from foundation.work_queues import WorkQueue
+from payouts.runs import transfers
 
-LANES: list[Lane] = [transfers.LANE]
+QUEUES: list[WorkQueue] = [transfers.LANE]

@@ -8,7 +8,7 @@ from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from foundation.errors import Problem
+from foundation.errors import APIError
 from foundation.events import Cause
 from riders import riders
 from riders.models import Referral, Rider
@@ -20,7 +20,7 @@ class RiderActionForm(ActionForm):
     )
 
 
-class ReadOnly(admin.ModelAdmin):
+class ReadOnlyRows(admin.ModelAdmin):
     """Rows are read here and changed by verbs; nothing is added, edited or deleted by hand."""
 
     show_full_result_count = False
@@ -36,7 +36,7 @@ class ReadOnly(admin.ModelAdmin):
 
 
 @admin.register(Rider)
-class RiderAdmin(ReadOnly):
+class RiderAdmin(ReadOnlyRows):
     list_display = (
         "name",
         "standing",
@@ -51,7 +51,7 @@ class RiderAdmin(ReadOnly):
     search_fields = ("name", "phone__startswith", "user__username__exact")
     ordering = ("-id",)
     action_form = RiderActionForm
-    actions = ("verify", "suspend", "reinstate", "set_capacity")
+    actions = ("verify_riders", "suspend_riders", "reinstate_riders", "set_capacity")
 
     def has_stand_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("riders.stand_rider")
@@ -60,18 +60,22 @@ class RiderAdmin(ReadOnly):
         return request.user.has_perm("riders.capacity_rider")
 
     @admin.action(description="Verify", permissions=["stand"])
-    def verify(self, request: HttpRequest, queryset: QuerySet[Rider]) -> None:
-        self._each(request, queryset, "verified", lambda rider, by: riders.verify(rider.pk, by=by))
+    def verify_riders(self, request: HttpRequest, queryset: QuerySet[Rider]) -> None:
+        self._run_on_each(request, queryset, "verified", lambda rider, by: riders.verify_rider(rider.pk, by=by))
 
     @admin.action(description="Suspend (reason)", permissions=["stand"])
-    def suspend(self, request: HttpRequest, queryset: QuerySet[Rider]) -> None:
+    def suspend_riders(self, request: HttpRequest, queryset: QuerySet[Rider]) -> None:
         reason = request.POST.get("note", "")
-        self._each(request, queryset, "suspended", lambda rider, by: riders.suspend(rider.pk, reason, by=by))
+        self._run_on_each(
+            request, queryset, "suspended", lambda rider, by: riders.suspend_rider(rider.pk, reason, by=by)
+        )
 
     @admin.action(description="Reinstate (note)", permissions=["stand"])
-    def reinstate(self, request: HttpRequest, queryset: QuerySet[Rider]) -> None:
+    def reinstate_riders(self, request: HttpRequest, queryset: QuerySet[Rider]) -> None:
         note = request.POST.get("note", "")
-        self._each(request, queryset, "reinstated", lambda rider, by: riders.reinstate(rider.pk, by=by, note=note))
+        self._run_on_each(
+            request, queryset, "reinstated", lambda rider, by: riders.reinstate_rider(rider.pk, by=by, note=note)
+        )
 
     @admin.action(description="Set capacity (number)", permissions=["capacity"])
     def set_capacity(self, request: HttpRequest, queryset: QuerySet[Rider]) -> None:
@@ -79,17 +83,17 @@ class RiderAdmin(ReadOnly):
         if not text.isdecimal():
             self.message_user(request, "Say the capacity as a number beside the action", messages.ERROR)
             return
-        self._each(
+        self._run_on_each(
             request, queryset, "given a new capacity", lambda rider, by: riders.set_capacity(rider.pk, int(text), by=by)
         )
 
-    def _each(self, request: HttpRequest, queryset: QuerySet[Rider], done: str, verb: Any) -> None:
+    def _run_on_each(self, request: HttpRequest, queryset: QuerySet[Rider], done: str, verb: Any) -> None:
         """Do it rider by rider: what worked is said and kept in the audit log, what did not is said with its reason."""
         by, worked = Cause(f"user:{request.user.pk}", "admin"), 0
         for rider in queryset.order_by("pk"):
             try:
                 verb(rider, by)
-            except Problem as problem:
+            except APIError as problem:
                 self.message_user(request, f"{rider}: {problem.message}", messages.ERROR)
             else:
                 worked += 1
@@ -99,7 +103,7 @@ class RiderAdmin(ReadOnly):
 
 
 @admin.register(Referral)
-class ReferralAdmin(ReadOnly):
+class ReferralAdmin(ReadOnlyRows):
     list_display = ("referrer", "referred", "deliveries", "earned_at", "created_at")
     list_select_related = ("referrer", "referred")
     ordering = ("-id",)

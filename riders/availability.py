@@ -8,15 +8,15 @@ from foundation import clock, events
 from foundation.errors import Forbidden
 from foundation.events import Cause
 from foundation.geo import Point
-from riders import positions, rows
-from riders.lifecycle import Standing
+from riders import locks, positions
+from riders.lifecycle import RiderStatus
 from riders.models import Rider, RiderSpot
-from riders.positions import Seen
+from riders.positions import PositionFix
 
 SILENT_S = 1_800  # no position for this long: the app is closed, whatever the rider last said
 REFUSALS = {
-    Standing.APPLIED: ("RIDER_NOT_VERIFIED", "Your profile is not verified yet"),
-    Standing.SUSPENDED: ("RIDER_SUSPENDED", "Your account is suspended"),
+    RiderStatus.APPLIED: ("RIDER_NOT_VERIFIED", "Your profile is not verified yet"),
+    RiderStatus.SUSPENDED: ("RIDER_SUSPENDED", "Your account is suspended"),
 }
 
 
@@ -26,9 +26,9 @@ def set_online(rider_id: int, online: bool, position: Point | None, *, by: Cause
     Raises Forbidden for a rider who is not verified or is suspended; anybody may go offline.
     """
     with transaction.atomic():
-        rider = rows.lock(rider_id)
+        rider = locks.lock_rider(rider_id)
         if online and rider.standing in REFUSALS:
-            code, message = REFUSALS[Standing(rider.standing)]
+            code, message = REFUSALS[RiderStatus(rider.standing)]
             raise Forbidden(message, code=code)
         changed = rider.is_online != online
         if changed:
@@ -38,9 +38,9 @@ def set_online(rider_id: int, online: bool, position: Point | None, *, by: Cause
             RiderSpot.objects.filter(pk=rider_id).delete()
         elif position is not None:
             now = clock.now()
-            positions.seen(rider_id, [Seen(position, now)], now=now)
+            positions.take_fixes(rider_id, [PositionFix(position, now)], now=now)
         if changed:
-            events.record("rider.availability_changed", rider, by=by, data={"online": online})
+            events.record_event("rider.availability_changed", rider, by=by, data={"online": online})
         return rider
 
 
@@ -51,12 +51,12 @@ def retire_silent(*, limit: int = 500) -> int:
     """
     silent_since = clock.now() - timedelta(seconds=SILENT_S)
     silent = RiderSpot.objects.filter(seen_at__lt=silent_since).values_list("pk", flat=True)[:limit]
-    return sum(_retire(rider_id, silent_since) for rider_id in list(silent))
+    return sum(_take_offline(rider_id, silent_since) for rider_id in list(silent))
 
 
-def _retire(rider_id: int, silent_since: object) -> bool:
+def _take_offline(rider_id: int, silent_since: object) -> bool:
     with transaction.atomic():
-        rows.lock(rider_id)
+        locks.lock_rider(rider_id)
         if not RiderSpot.objects.filter(pk=rider_id, seen_at__lt=silent_since).exists():
             return False  # spoke up meanwhile
         set_online(rider_id, False, None, by=Cause("clock", "no position"))

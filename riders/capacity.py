@@ -1,6 +1,6 @@
 """Capacity: how many deliveries and offers a rider has at once (SPEC D1, D2).
 
-Two counters on Rider, repeated on RiderSpot as `load` and `free`, so that the nearest free riders are one index scan.
+Two counters on Rider, repeated on RiderSpot as `load` and `free_place`, so that the nearest free riders are one index scan.
 Every change moves both rows in one statement: they cannot drift apart. The database's own check holds the limit.
 
 Locks: the rider, then the rider's spot. Whoever frees a rider lets waiting deliveries know (`searching.rider_freed`).
@@ -44,7 +44,7 @@ SELECT load FROM counted
 """  # noqa: S608 - made of the constants above
 
 
-def reserve(wished: Sequence[int]) -> int | None:
+def reserve_place(wished: Sequence[int]) -> int | None:
     """Take a place for one offer from the first of these riders who has one, in one statement; None: nobody has.
 
     A rider whom somebody else is reserving right now is passed over, not waited for: the next best is as good as a
@@ -58,34 +58,34 @@ def reserve(wished: Sequence[int]) -> int | None:
 
 def release_offer(rider_id: int) -> None:
     """An offer was rejected, ran out or was withdrawn: its place is free again."""
-    _count(rider_id, offers=-1)
+    _change_counters(rider_id, offers=-1)
 
 
 def accept_offer(rider_id: int) -> None:
     """An offer became a delivery: its place stays taken."""
-    _count(rider_id, active=1, offers=-1)
+    _change_counters(rider_id, active=1, offers=-1)
 
 
-def take(rider_id: int) -> None:
+def take_place(rider_id: int) -> None:
     """A delivery was given to the rider without an offer (by ops). Raises Conflict when there is no place left."""
     try:
         with transaction.atomic():
-            _count(rider_id, active=1)
+            _change_counters(rider_id, active=1)
     except IntegrityError as error:
         raise Conflict("The rider has no capacity left", code="RIDER_FULL") from error
 
 
-def free(rider_id: int) -> None:
+def free_place(rider_id: int) -> None:
     """A delivery ended or was taken away: its place is free again."""
-    _count(rider_id, active=-1)
+    _change_counters(rider_id, active=-1)
 
 
-def mirror(rider_id: int) -> None:
+def copy_to_spot(rider_id: int) -> None:
     """Repeat the rider's load and freedom on the spot, after standing or limit changed (the rider is locked)."""
-    _count(rider_id)
+    _change_counters(rider_id)
 
 
-def _count(rider_id: int, *, active: int = 0, offers: int = 0) -> None:
+def _change_counters(rider_id: int, *, active: int = 0, offers: int = 0) -> None:
     """Raises IntegrityError when a counter would fall below zero or the load above the limit: a mistake of ours."""
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, [active, offers, rider_id])

@@ -5,18 +5,18 @@ from django.db import models
 from foundation.lifecycle import LifeCycle
 
 
-class Standing(models.TextChoices):
+class RiderStatus(models.TextChoices):
     APPLIED = "applied"
     VERIFIED = "verified"
     SUSPENDED = "suspended"
 
 
 STANDING = LifeCycle(
-    Standing,
-    Standing.APPLIED,
+    RiderStatus,
+    RiderStatus.APPLIED,
     {
-        Standing.APPLIED: [Standing.VERIFIED, Standing.SUSPENDED],
-        Standing.VERIFIED: [Standing.SUSPENDED],
-        Standing.SUSPENDED: [Standing.VERIFIED],
+        RiderStatus.APPLIED: [RiderStatus.VERIFIED, RiderStatus.SUSPENDED],
+        RiderStatus.VERIFIED: [RiderStatus.SUSPENDED],
+        RiderStatus.SUSPENDED: [RiderStatus.VERIFIED],
     },
 )

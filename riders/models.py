@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from foundation.fields import PlanePoint
 from foundation.models import User
 from notifications.models import Recipient
-from riders.lifecycle import Standing
+from riders.lifecycle import RiderStatus
 
 
 class Rider(models.Model):
@@ -27,7 +27,7 @@ class Rider(models.Model):
     name = models.CharField(max_length=120)
     phone = models.CharField(max_length=20, blank=True, default="")
     vehicle = models.CharField(max_length=60, blank=True, default="")
-    standing = models.CharField(max_length=10, choices=Standing.choices, default=Standing.APPLIED)
+    standing = models.CharField(max_length=10, choices=RiderStatus.choices, default=RiderStatus.APPLIED)
     suspended_reason = models.CharField(max_length=200, blank=True, default="")
     is_online = models.BooleanField(default=False)
     active_deliveries = models.PositiveSmallIntegerField(default=0, editable=False)

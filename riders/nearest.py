@@ -14,7 +14,7 @@ from django.db import connection
 
 from foundation import geo
 from foundation.geo import Point
-from riders.lifecycle import Standing
+from riders.lifecycle import RiderStatus
 
 # One level of load after the other, each with an index of its own: where enough riders have nothing to do, nobody else
 # is looked at (and a short statement is planned faster than it runs).
@@ -48,17 +48,17 @@ class Candidate:
     load: int
     max_concurrent: int
     is_online: bool
-    standing: Standing
+    standing: RiderStatus
     distance_m: float
 
 
-def candidates(
+def nearest_candidates(
     point: Point, radius_m: float, k: int, *, seen_after: datetime, without: Collection[int] = ()
 ) -> list[Candidate]:
     """At most `k` free riders within `radius_m`: fewest under way first, then nearest. `without` leaves riders out."""
     found: list[Candidate] = []
     for level in _FREE:
-        near = _query(level, point, radius_m, 2 * k, seen_after=seen_after, without=list(without))
+        near = _query_riders(level, point, radius_m, 2 * k, seen_after=seen_after, without=list(without))
         near = [rider for rider in near if rider.distance_m <= radius_m]
         found += sorted(near, key=lambda rider: (rider.load, rider.distance_m, rider.rider_id))
         if len(found) >= k:
@@ -66,21 +66,21 @@ def candidates(
     return found[:k]
 
 
-def around(point: Point, radius_m: float, k: int) -> list[Candidate]:
+def riders_around(point: Point, radius_m: float, k: int) -> list[Candidate]:
     """The `k` online riders nearest to `point`, free or not: nearest first."""
-    return sorted(_query(_ANYBODY, point, radius_m, k), key=lambda rider: (rider.distance_m, rider.rider_id))
+    return sorted(_query_riders(_ANYBODY, point, radius_m, k), key=lambda rider: (rider.distance_m, rider.rider_id))
 
 
-def _query(sql: str, point: Point, radius_m: float, rows: int, **params: Any) -> list[Candidate]:
-    x, y = geo.mercator(point)
+def _query_riders(sql: str, point: Point, radius_m: float, rows: int, **params: Any) -> list[Candidate]:
+    x, y = geo.project_mercator(point)
     slack = 1.01  # the plane's scale changes a little within the circle; haversine has the last word
     params |= {"x": x, "y": y, "radius": slack * geo.mercator_radius(point, radius_m), "rows": rows}
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return [_candidate(point, row) for row in cursor.fetchall()]
+        return [_build_candidate(point, row) for row in cursor.fetchall()]
 
 
-def _candidate(point: Point, row: tuple[Any, ...]) -> Candidate:
+def _build_candidate(point: Point, row: tuple[Any, ...]) -> Candidate:
     rider_id, name, latitude, longitude, seen_at, load, max_concurrent, is_online, standing = row
     spot = Point(latitude, longitude)
     return Candidate(
@@ -91,6 +91,6 @@ def _candidate(point: Point, row: tuple[Any, ...]) -> Candidate:
         load=load,
         max_concurrent=max_concurrent,
         is_online=is_online,
-        standing=Standing(standing),
+        standing=RiderStatus(standing),
         distance_m=geo.haversine_m(spot, point),
     )

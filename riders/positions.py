@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from foundation import clock, geo
-from foundation.api.authentication import Subject
+from foundation.api.authentication import TokenSubject
 from foundation.geo import Point
 from foundation.models import Role
 from riders import capacity
@@ -64,7 +64,7 @@ _REPORTERS = """
 """
 
 
-class PointVerdict(StrEnum):
+class FixVerdict(StrEnum):
     ACCEPTED = "accepted"
     OLD = "old"  # we know a newer one
     DUPLICATE = "duplicate"  # we know this one
@@ -73,7 +73,7 @@ class PointVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class PositionFix:
     """A position as a phone reports it. `recorded_at`: when the phone took it."""
 
     point: Point
@@ -82,12 +82,12 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class PointResult:
+class FixResult:
     """What became of one reported position. The rest is set when there was one before to compare with."""
 
-    seen: Seen
-    verdict: PointVerdict
-    previous: Seen | None = None
+    seen: PositionFix
+    verdict: FixVerdict
+    previous: PositionFix | None = None
     distance_m: float | None = None
     speed_m_per_s: float | None = None
 
@@ -98,10 +98,10 @@ class Reporter:
 
     rider_id: int
     is_online: bool
-    spot: Seen | None
+    spot: PositionFix | None
 
 
-def seen(rider_id: int, points: Sequence[Seen], *, now: datetime) -> list[PointResult]:
+def take_fixes(rider_id: int, points: Sequence[PositionFix], *, now: datetime) -> list[FixResult]:
     """Take what a phone reported, in any order; returns a result per point, in the order given.
 
     The newest accepted one becomes the rider's spot, where the rider is online; of parallel reports the newest wins,
@@ -111,49 +111,51 @@ def seen(rider_id: int, points: Sequence[Seen], *, now: datetime) -> list[PointR
     known = spot_of(rider_id)
     results, last = judge_all(points, known, now=now)
     if last is not None and last is not known:
-        (appear if known is None else move)({rider_id: last})
+        (create_spots if known is None else move_spots)({rider_id: last})
     return results
 
 
-def judge_all(points: Sequence[Seen], last: Seen | None, *, now: datetime) -> tuple[list[PointResult], Seen | None]:
+def judge_all(
+    points: Sequence[PositionFix], last: PositionFix | None, *, now: datetime
+) -> tuple[list[FixResult], PositionFix | None]:
     """A result per point, in the order given, each judged after the one it follows in time; and the last position that
     we believe then. Pure."""
-    results: dict[int, PointResult] = {}
+    results: dict[int, FixResult] = {}
     for index, point in sorted(enumerate(points), key=lambda pair: _in_time(pair[1])):
-        results[index] = judge(point, last, now=now)
-        if results[index].verdict == PointVerdict.ACCEPTED:
+        results[index] = judge_fix(point, last, now=now)
+        if results[index].verdict == FixVerdict.ACCEPTED:
             last = point
     return [results[index] for index in range(len(points))], last
 
 
-def _in_time(seen: Seen) -> tuple[Any, ...]:
+def _in_time(seen: PositionFix) -> tuple[Any, ...]:
     """Of two at the same moment the surer one comes first, and the order in which they were sent plays no part."""
     return seen.recorded_at, WORST_ACCURACY_M if seen.accuracy_m is None else seen.accuracy_m, seen.point
 
 
-def judge(point: Seen, last: Seen | None, *, now: datetime) -> PointResult:
+def judge_fix(point: PositionFix, last: PositionFix | None, *, now: datetime) -> FixResult:
     """Whether a position can follow the last one that we believed. Pure."""
     if point.recorded_at > now + FUTURE_TOLERANCE:
-        return PointResult(point, PointVerdict.FUTURE)
+        return FixResult(point, FixVerdict.FUTURE)
     if last is None:
-        return PointResult(point, PointVerdict.ACCEPTED)
+        return FixResult(point, FixVerdict.ACCEPTED)
     elapsed_s = (point.recorded_at - last.recorded_at).total_seconds()
     if elapsed_s <= 0:
-        return PointResult(point, PointVerdict.DUPLICATE if elapsed_s == 0 else PointVerdict.OLD, last)
+        return FixResult(point, FixVerdict.DUPLICATE if elapsed_s == 0 else FixVerdict.OLD, last)
     distance_m = geo.haversine_m(last.point, point.point)
     certain_m = distance_m - sum(min(seen.accuracy_m or 0.0, WORST_ACCURACY_M) for seen in (last, point))
     impossible = certain_m > JITTER_M and certain_m / elapsed_s > settings.PLAUSIBLE_SPEED_M_PER_S
-    verdict = PointVerdict.IMPOSSIBLE if impossible else PointVerdict.ACCEPTED
-    return PointResult(point, verdict, last, distance_m, distance_m / elapsed_s)
+    verdict = FixVerdict.IMPOSSIBLE if impossible else FixVerdict.ACCEPTED
+    return FixResult(point, verdict, last, distance_m, distance_m / elapsed_s)
 
 
-def spot_of(rider_id: int) -> Seen | None:
+def spot_of(rider_id: int) -> PositionFix | None:
     """The last position we believed; None while the rider is offline or has not been seen yet."""
     row = RiderSpot.objects.filter(pk=rider_id).values_list("latitude", "longitude", "seen_at", "accuracy_m").first()
-    return None if row is None else Seen(Point(row[0], row[1]), row[2], row[3])
+    return None if row is None else PositionFix(Point(row[0], row[1]), row[2], row[3])
 
 
-def fresh(rider_id: int, *, now: datetime | None = None) -> Seen | None:
+def fresh_fix(rider_id: int, *, now: datetime | None = None) -> PositionFix | None:
     """The rider's position if it is recent enough to act on (POSITION_FRESH_SECONDS)."""
     spot = spot_of(rider_id)
     return spot if spot is not None and spot.recorded_at >= fresh_since(now or clock.now()) else None
@@ -163,36 +165,36 @@ def fresh_since(now: datetime) -> datetime:
     return now - timedelta(seconds=settings.POSITION_FRESH_SECONDS)
 
 
-def reporters(subjects: Collection[Subject]) -> dict[Subject, Reporter]:
+def load_reporters(subjects: Collection[TokenSubject]) -> dict[TokenSubject, Reporter]:
     """The riders among these who may report now, with what we know of them."""
     users, digests = [one.public_id for one in subjects], [one.password_digest for one in subjects]
     with connection.cursor() as cursor:
         cursor.execute(_REPORTERS, {"users": users, "digests": digests, "role": Role.RIDER})
-        return {Subject(*row[:2]): _reporter(*row[2:]) for row in cursor.fetchall()}
+        return {TokenSubject(*row[:2]): _build_reporter(*row[2:]) for row in cursor.fetchall()}
 
 
-def _reporter(
+def _build_reporter(
     rider_id: int, is_online: bool, lat: float | None, lng: float | None, seen_at: Any, accuracy_m: float | None
 ) -> Reporter:
-    spot = None if lat is None or lng is None else Seen(Point(lat, lng), seen_at, accuracy_m)
+    spot = None if lat is None or lng is None else PositionFix(Point(lat, lng), seen_at, accuracy_m)
     return Reporter(rider_id, is_online, spot)
 
 
-def move(newest: Mapping[int, Seen], *, wait: bool = True) -> set[int]:
+def move_spots(newest: Mapping[int, PositionFix], *, wait: bool = True) -> set[int]:
     """Move the spots of these riders on, none of them back in time. Returns those whose spot was there and was ours to
     move: without `wait`, who is locked by somebody else is left out, so that a crowd never waits for one of them."""
-    return _write(_MOVE, newest, wait)
+    return _write_spots(_MOVE, newest, wait)
 
 
-def appear(newest: Mapping[int, Seen], *, wait: bool = True) -> set[int]:
-    """As `move`, for riders that have no spot yet: they get one, if they are online."""
-    return _write(_APPEAR, newest, wait)
+def create_spots(newest: Mapping[int, PositionFix], *, wait: bool = True) -> set[int]:
+    """As `move_spots`, for riders that have no spot yet: they get one, if they are online."""
+    return _write_spots(_APPEAR, newest, wait)
 
 
-def _write(statement: str, newest: Mapping[int, Seen], wait: bool) -> set[int]:
+def _write_spots(statement: str, newest: Mapping[int, PositionFix], wait: bool) -> set[int]:
     if not newest:
         return set()
-    planes = [geo.mercator(seen.point) for seen in newest.values()]
+    planes = [geo.project_mercator(seen.point) for seen in newest.values()]
     params: dict[str, Any] = {
         "riders": list(newest),
         "lats": [seen.point.lat for seen in newest.values()],

@@ -6,16 +6,17 @@ from foundation import events
 from foundation.errors import Conflict, Invalid
 from foundation.events import Cause
 from foundation.models import Role, User
-from notifications import messages, recipients
-from riders import availability, capacity, referrals, rows
-from riders.lifecycle import STANDING, Standing
+from notifications.contacts import recipients
+from notifications.outbox import enqueue
+from riders import availability, capacity, locks, referrals
+from riders.lifecycle import STANDING, RiderStatus
 from riders.models import Rider
 
 MAX_REASON = Rider._meta.get_field("suspended_reason").max_length or 0
 MAX_CONCURRENT = 10
 
 
-def create(
+def create_rider(
     *,
     name: str,
     username: str,
@@ -41,28 +42,28 @@ def create(
         )
         rider = Rider.objects.create(
             user=user,
-            recipient=recipients.create(name=name, email=email, phone=phone, language=language, user=user),
+            recipient=recipients.create_recipient(name=name, email=email, phone=phone, language=language, user=user),
             name=name,
             phone=phone,
             vehicle=vehicle,
             max_concurrent=max_concurrent,
         )
         if referral_code:
-            referrals.use(rider.pk, referral_code)
+            referrals.use_code(rider.pk, referral_code)
     return rider
 
 
-def verify(rider_id: int, *, by: Cause) -> Rider:
+def verify_rider(rider_id: int, *, by: Cause) -> Rider:
     """The rider's papers are in order: offers may come. Raises IllegalMove for one who is verified, Conflict for one
     who is suspended."""
     with transaction.atomic():
-        rider = rows.lock(rider_id)
-        if rider.standing == Standing.SUSPENDED:
+        rider = locks.lock_rider(rider_id)
+        if rider.standing == RiderStatus.SUSPENDED:
             raise Conflict("A suspended rider is reinstated, not verified")
-        return _stand(rider, Standing.VERIFIED, "rider.verified", by=by)
+        return _change_status(rider, RiderStatus.VERIFIED, "rider.verified", by=by)
 
 
-def suspend(rider_id: int, reason: str, *, by: Cause) -> Rider:
+def suspend_rider(rider_id: int, reason: str, *, by: Cause) -> Rider:
     """No offers until ops decides; the rider goes offline and is told why. What is being carried stays with the rider.
 
     Suspending a suspended rider changes nothing.
@@ -70,45 +71,47 @@ def suspend(rider_id: int, reason: str, *, by: Cause) -> Rider:
     if not reason.strip():
         raise Invalid("say why", field="reason")
     with transaction.atomic():
-        rider = rows.lock(rider_id)
-        if rider.standing == Standing.SUSPENDED:
+        rider = locks.lock_rider(rider_id)
+        if rider.standing == RiderStatus.SUSPENDED:
             return rider
-        version = events.record("rider.suspended", rider, by=by, data={"reason": reason})
-        rider = _stand(rider, Standing.SUSPENDED, None, by=by, reason=reason.strip()[:MAX_REASON])
-        messages.send(rider.recipient_id, "rider.suspended", {"reason": reason}, dedupe=f"rider:{rider.pk}:{version}")
+        version = events.record_event("rider.suspended", rider, by=by, data={"reason": reason})
+        rider = _change_status(rider, RiderStatus.SUSPENDED, None, by=by, reason=reason.strip()[:MAX_REASON])
+        enqueue.enqueue_message(
+            rider.recipient_id, "rider.suspended", {"reason": reason}, dedupe=f"rider:{rider.pk}:{version}"
+        )
         return availability.set_online(rider_id, False, None, by=by)
 
 
-def reinstate(rider_id: int, *, by: Cause, note: str = "") -> Rider:
+def reinstate_rider(rider_id: int, *, by: Cause, note: str = "") -> Rider:
     """Ops trusts the rider again; fake attempts are counted anew. Raises Conflict unless suspended."""
     with transaction.atomic():
-        rider = rows.lock(rider_id)
-        if rider.standing != Standing.SUSPENDED:
+        rider = locks.lock_rider(rider_id)
+        if rider.standing != RiderStatus.SUSPENDED:
             raise Conflict("The rider is not suspended")
         rider.fake_attempts = 0
         rider.save(update_fields=["fake_attempts"])
-        return _stand(rider, Standing.VERIFIED, "rider.reinstated", by=by, note=note)
+        return _change_status(rider, RiderStatus.VERIFIED, "rider.reinstated", by=by, note=note)
 
 
 def set_capacity(rider_id: int, max_concurrent: int, *, by: Cause) -> Rider:
     """How many deliveries and offers the rider may have at once. Raises Conflict below what is under way now."""
     _check_limit(max_concurrent)
     with transaction.atomic():
-        rider = rows.lock(rider_id)
+        rider = locks.lock_rider(rider_id)
         if max_concurrent < rider.load:
             raise Conflict(f"{rider.load} deliveries and offers are under way", code="RIDER_BUSY")
         data = {"from": rider.max_concurrent, "to": max_concurrent}
         rider.max_concurrent = max_concurrent
         rider.save(update_fields=["max_concurrent"])
-        capacity.mirror(rider_id)
-        events.record("rider.capacity_changed", rider, by=by, data=data)
+        capacity.copy_to_spot(rider_id)
+        events.record_event("rider.capacity_changed", rider, by=by, data=data)
         return rider
 
 
 def count_fake_attempt(rider_id: int) -> int:
     """One more confirmation from the wrong place (SPEC R4). Returns how many; the caller draws conclusions."""
     with transaction.atomic():
-        rider = rows.lock(rider_id)
+        rider = locks.lock_rider(rider_id)
         rider.fake_attempts += 1
         rider.save(update_fields=["fake_attempts"])
         return rider.fake_attempts
@@ -119,13 +122,13 @@ def _check_limit(max_concurrent: int) -> None:
         raise Invalid(f"must be from 1 to {MAX_CONCURRENT}", field="max_concurrent")
 
 
-def _stand(
-    rider: Rider, standing: Standing, event: str | None, *, by: Cause, reason: str = "", note: str = ""
+def _change_status(
+    rider: Rider, standing: RiderStatus, event: str | None, *, by: Cause, reason: str = "", note: str = ""
 ) -> Rider:
-    STANDING.require(rider.standing, standing, what="rider")
+    STANDING.require_move(rider.standing, standing, what="rider")
     before, rider.standing, rider.suspended_reason = rider.standing, standing, reason
     rider.save(update_fields=["standing", "suspended_reason"])
-    capacity.mirror(rider.pk)
+    capacity.copy_to_spot(rider.pk)
     if event:
-        events.record(event, rider, by=by, data={"from": before, "to": standing.value, "note": note})
+        events.record_event(event, rider, by=by, data={"from": before, "to": standing.value, "note": note})
     return rider

@@ -1,5 +1,5 @@
 """The lanes of this room: drained once a second each (config/schedule.py)."""
 
-from foundation.lanes import Lane
+from foundation.work_queues import WorkQueue
 
-LANES: list[Lane] = []
+QUEUES: list[WorkQueue] = []

@@ -21,11 +21,11 @@ REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "sandbox/requirements.txt", RO
 OLDEST = (3, 11)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     print(f"bootstrap: {text}", flush=True)
 
 
-def stop(text: str) -> None:
+def exit_with(text: str) -> None:
     sys.exit(f"bootstrap: {text}")
 
 
@@ -33,7 +33,7 @@ def venv_python() -> Path:
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def fingerprint() -> str:
+def requirements_digest() -> str:
     """Changes with what is to be installed."""
     digest = hashlib.sha256()
     for file in [INSTALLER, *REQUIREMENTS]:
@@ -51,7 +51,7 @@ def run(*command: object) -> bool:
     return subprocess.run([str(part) for part in command], env=environment, check=False).returncode == 0
 
 
-def usable() -> bool:
+def is_usable() -> bool:
     """A finished environment of this Python, still in the place where it was made (programs in it carry its path)."""
     settings = VENV / "pyvenv.cfg"
     if UNFINISHED.exists() or not settings.exists() or not settings.read_text().rstrip().endswith(str(VENV)):
@@ -68,48 +68,48 @@ def make_venv() -> None:
     if VENV.is_symlink() or VENV.is_file():
         VENV.unlink()
     elif VENV.exists():
-        say(f"{VENV.name} is not usable: making it anew")
+        print_line(f"{VENV.name} is not usable: making it anew")
         shutil.rmtree(VENV)
-    say(f"making {VENV.name} with Python {sys.version.split()[0]}")
+    print_line(f"making {VENV.name} with Python {sys.version.split()[0]}")
     VENV.mkdir()
     UNFINISHED.touch()
     if not run(sys.executable, "-m", "venv", VENV):
         shutil.rmtree(VENV)
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        stop(
+        exit_with(
             "this Python cannot make virtual environments. On Debian and Ubuntu: "
             f"apt-get install python{version}-venv (or python3-venv). Then run the same command again."
         )
 
 
-def install() -> None:
+def install_requirements() -> None:
     """With uv where it can be had, else with pip: the same files, the same hashes, only slower."""
     files = [word for file in REQUIREMENTS for word in ("-r", file)]
     python = venv_python()
     if run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", INSTALLER):
-        say("installing the pinned packages with uv")
+        print_line("installing the pinned packages with uv")
         if run(python, "-m", "uv", "pip", "install", "--quiet", "--require-hashes", *files):
             return
-    say("uv did not do it; installing with pip, which takes a few minutes")
+    print_line("uv did not do it; installing with pip, which takes a few minutes")
     if not run(python, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", *files):
-        stop("the packages could not be installed; the lines above say why (is the package index reachable?)")
+        exit_with("the packages could not be installed; the lines above say why (is the package index reachable?)")
 
 
 def main() -> None:
     if sys.version_info < OLDEST:
         found = f"{sys.executable} is {sys.version.split()[0]}"
-        stop(f"Python 3.11 or newer is needed, {found}. Name another one: make demo PYTHON=python3.11")
-    stamp = fingerprint()
-    if STAMP.exists() and STAMP.read_text() == stamp and usable():
+        exit_with(f"Python 3.11 or newer is needed, {found}. Name another one: make demo PYTHON=python3.11")
+    stamp = requirements_digest()
+    if STAMP.exists() and STAMP.read_text() == stamp and is_usable():
         return
     began = time.monotonic()
-    if not usable():
+    if not is_usable():
         make_venv()
     UNFINISHED.touch()
-    install()
+    install_requirements()
     STAMP.write_text(stamp)
     UNFINISHED.unlink()
-    say(f"ready after {time.monotonic() - began:.0f} s")
+    print_line(f"ready after {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ from typing import Any
 import requests
 
 from sandbox import keys
-from sandbox.city import proof, town
-from sandbox.city.casting import OPS_EMAIL, STAFF, Cast
+from sandbox.city import simulation, verification
+from sandbox.city.api_clients import COMPANIES
 from sandbox.city.clock import CityClock
-from sandbox.city.day import CITIES, Day, generate, read
-from sandbox.city.phones import COMPANIES
+from sandbox.city.day import CITIES, Day, generate_day, read_day
+from sandbox.city.fixtures import OPS_EMAIL, STAFF, Cast
 from sandbox.machine import ports
 from sandbox.machine.children import MachineError
-from sandbox.machine.processes import Processes, answers
+from sandbox.machine.processes import Processes, answers_get
 from sandbox.machine.services import Services
 
 HERE = Path(__file__).resolve().parent.parent
@@ -60,7 +60,7 @@ class Options:
     verbose: bool
 
 
-def options() -> Options:
+def parse_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     given = os.environ.get
     parser.add_argument("--day", type=Path, default=given("DAY") or None, help="folder of a published instance")
@@ -78,14 +78,14 @@ def options() -> Options:
 
 
 def main() -> int:
-    chosen = options()
+    chosen = parse_options()
     chosen.home.mkdir(parents=True, exist_ok=True)
     try:
-        day = read(chosen.day) if chosen.day else generate(chosen.seed, chosen.orders)
+        day = read_day(chosen.day) if chosen.day else generate_day(chosen.seed, chosen.orders)
     except (OSError, ValueError, KeyError) as error:
-        say(f"The day cannot be read: {error}")
+        print_line(f"The day cannot be read: {error}")
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         with (
             Services(chosen.home) as services,
@@ -93,18 +93,18 @@ def main() -> int:
         ):
             return Demo(chosen, day, services, p).run()
     except KeyboardInterrupt:
-        say("\nStopped. `make demo` continues here, `make demo-reset` forgets everything.")
+        print_line("\nStopped. `make demo` continues here, `make demo-reset` forgets everything.")
         return 130
     except MachineError as error:
-        say(f"\n{error}\n`.venv/bin/python manage.py doctor` may know more.")
+        print_line(f"\n{error}\n`.venv/bin/python manage.py doctor` may know more.")
         return 1
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
+def _raise_interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     print(text, flush=True)
 
 
@@ -115,22 +115,22 @@ class Demo:
         self.chosen, self.day, self.services, self.processes = chosen, day, services, processes
         self.ports = ports.choose_all({"web": chosen.port, "sockets": chosen.port + 1, "sandbox": chosen.port + 90})
         self.cast = Cast(day, CITIES[chosen.city], chosen.home, chosen.seed)
-        self.keys = keys.ensure(chosen.home / "outside", self.url("sandbox"))
-        self.environment = self._environment()
+        self.keys = keys.ensure_keys(chosen.home / "outside", self.process_url("sandbox"))
+        self.environment = self._process_environment()
 
-    def url(self, process: str) -> str:
+    def process_url(self, process: str) -> str:
         return f"http://127.0.0.1:{self.ports[process]}"
 
-    def _environment(self) -> dict[str, str]:
+    def _process_environment(self) -> dict[str, str]:
         speed, day = self.chosen.speed, self.day
         return {
             **os.environ,
             **self.services.environment,
             **self.keys,
             "DJANGO_SETTINGS_MODULE": "config.settings",
-            "SECRET_KEY": self._secret("secret-key"),
-            "PUBLIC_URL": self.url("web"),
-            "SOCKETS_URL": self.url("sockets").replace("http", "ws"),
+            "SECRET_KEY": self._load_secret("secret-key"),
+            "PUBLIC_URL": self.process_url("web"),
+            "SOCKETS_URL": self.process_url("sockets").replace("http", "ws"),
             "OPS_EMAIL": OPS_EMAIL,
             "QUIET_HOURS": "",  # the city's day has nothing to do with ours
             "TRAVEL_SPEED_M_PER_MIN": str(day.metres_per_minute * speed),
@@ -141,7 +141,7 @@ class Demo:
             "HANDOFF_PROCESS": "command",
         }
 
-    def _secret(self, name: str) -> str:
+    def _load_secret(self, name: str) -> str:
         file = self.chosen.home / name
         if not file.exists():
             file.write_text(secrets.token_urlsafe(48))
@@ -151,43 +151,51 @@ class Demo:
     # ── the run ──────────────────────────────────────────────────────────────────────────────────────────────
     def run(self) -> int:
         self._set_up()
-        self._start()
-        self._box()
-        addresses = town.Addresses(self.url("web"), self.url("sandbox"), self.keys["STRIPE_PUBLISHABLE_KEY"])
-        tally = asyncio.run(town.run(self.cast, self._clock, addresses, say))
-        say("\nThe day is over. Paying the stores, then proving the books …")
-        self.manage("pay_stores")
-        self._settle()
-        proved = proof.prove(self._summary(), asyncio.run(town.outside_summary(addresses)), tally, say)
+        self._start_processes()
+        self._print_box()
+        addresses = simulation.Addresses(
+            self.process_url("web"), self.process_url("sandbox"), self.keys["STRIPE_PUBLISHABLE_KEY"]
+        )
+        tally = asyncio.run(simulation.run(self.cast, self._city_clock, addresses, print_line))
+        print_line("\nThe day is over. Paying the stores, then proving the books …")
+        self.run_management("pay_stores")
+        self._wait_until_settled()
+        proved = verification.verify_day(
+            self._read_summary(), asyncio.run(simulation.outside_summary(addresses)), tally, print_line
+        )
         if self.chosen.until != "done":
-            say("\nEverything keeps running for you to look around. Ctrl-C stops it.")
-            self._stay()
+            print_line("\nEverything keeps running for you to look around. Ctrl-C stops it.")
+            self._stay_running()
         return 0 if proved else 1
 
-    def _clock(self) -> CityClock:
+    def _city_clock(self) -> CityClock:
         return CityClock(self.chosen.speed, self.cast.begins_min())
 
     def _set_up(self) -> None:
-        say("Database: migrating …")
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("install_schedule")
-        self.manage("collectstatic", "--noinput", "--verbosity", "0")
+        print_line("Database: migrating …")
+        self.run_management("migrate", "--verbosity", "0")
+        self.run_management("install_schedule")
+        self.run_management("collectstatic", "--noinput", "--verbosity", "0")
 
-    def _start(self) -> None:
-        say("Starting the outside world, web, sockets, worker and beat …")
+    def _start_processes(self) -> None:
+        print_line("Starting the outside world, web, sockets, worker and beat …")
         outside: list[str | Path] = ["--port", str(self.ports["sandbox"]), "--home", self.chosen.home / "outside"]
-        command = [sys.executable, "-m", "sandbox.serve", *outside, "--handoff-url", self.url("web")]
-        self.processes.start("sandbox", command, cwd=HERE)
-        self.processes.wait_until(lambda: answers(self.url("sandbox") + "/_control/health"), what="the sandbox")
+        command = [sys.executable, "-m", "sandbox.serve", *outside, "--handoff-url", self.process_url("web")]
+        self.processes.start_process("sandbox", command, cwd=HERE)
+        self.processes.wait_until(
+            lambda: answers_get(self.process_url("sandbox") + "/_control/health"), what="the sandbox"
+        )
         self._let_couriers_go()
         self._let_messengers_know()
-        self._seed()
+        self._seed_city()
         for name, line in PROGRAMS.items():
             program, *arguments = line.format(**self.ports).split()
             environment = {**self.environment, "HANDOFF_PROCESS": name}
-            self.processes.start(name, [BIN / program, *arguments], env=environment, cwd=HERE)
-        self.processes.wait_until(lambda: answers(self.url("web") + "/ready"), what="the web process")
-        self.processes.wait_until(lambda: answers(self.url("sockets") + "/health"), what="the sockets process")
+            self.processes.start_process(name, [BIN / program, *arguments], env=environment, cwd=HERE)
+        self.processes.wait_until(lambda: answers_get(self.process_url("web") + "/ready"), what="the web process")
+        self.processes.wait_until(
+            lambda: answers_get(self.process_url("sockets") + "/health"), what="the sockets process"
+        )
 
     def _let_couriers_go(self) -> None:
         """The courier companies' jobs move by themselves, as fast as the city, and they know which city it is."""
@@ -196,14 +204,14 @@ class Demo:
         place = {"address": city.name, "lat": city.lat, "lng": city.lng}
         for company in COMPANIES:
             for what, told in (("pace", pace), ("places", place)):
-                url = f"{self.url('sandbox')}/_control/{company}/{what}"
+                url = f"{self.process_url('sandbox')}/_control/{company}/{what}"
                 requests.post(url, json=told, timeout=10).raise_for_status()
 
     def _let_messengers_know(self) -> None:
         """Who is who, and the WhatsApp templates that Meta would have approved."""
-        control = f"{self.url('sandbox')}/_control"
-        requests.put(f"{control}/people", json={"people": self.cast.people()}, timeout=10).raise_for_status()
-        for line in self.manage("whatsapp_templates", quiet=True).splitlines():
+        control = f"{self.process_url('sandbox')}/_control"
+        requests.put(f"{control}/people", json={"people": self.cast.list_people()}, timeout=10).raise_for_status()
+        for line in self.run_management("whatsapp_templates", quiet=True).splitlines():
             template = json.loads(line)
             words = {
                 "name": template["name"],
@@ -212,16 +220,16 @@ class Demo:
             }
             requests.put(f"{control}/whatsapp/templates", json=words, timeout=10).raise_for_status()
 
-    def _seed(self) -> None:
+    def _seed_city(self) -> None:
         file, seed = self.chosen.home / "seed.json", self.cast.seed_file()
         for store in seed["stores"]:  # in everybody's time
             store["preparation_minutes"] = round(COOKING_MIN / self.chosen.speed)
             store["substitution_decide_s"] = max(SHORTEST_ANSWER_S, round(ANSWER_S / self.chosen.speed))
         file.write_text(json.dumps(seed))
         file.chmod(0o600)
-        self.manage("seed", str(file))
+        self.run_management("seed", str(file))
 
-    def manage(self, *arguments: str, quiet: bool = False) -> str:
+    def run_management(self, *arguments: str, quiet: bool = False) -> str:
         """Run a management command of Handoff; what it prints is returned and, unless `quiet`, shown."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -234,44 +242,44 @@ class Demo:
         if done.returncode:
             raise MachineError(f"manage.py {arguments[0]} failed:\n{done.stderr[-3000:]}{done.stdout[-2000:]}")
         if done.stdout and not quiet:
-            say(done.stdout.rstrip())
+            print_line(done.stdout.rstrip())
         return done.stdout
 
-    def _summary(self) -> dict[str, Any]:
-        return dict(json.loads(self.manage("summary", "--json", quiet=True)))
+    def _read_summary(self) -> dict[str, Any]:
+        return dict(json.loads(self.run_management("summary", "--json", quiet=True)))
 
-    def _settle(self) -> None:
+    def _wait_until_settled(self) -> None:
         """Wait until the money is on its way and no row is due any more."""
 
-        def settled() -> bool:
-            summary = self._summary()
+        def is_settled() -> bool:
+            summary = self._read_summary()
             return not summary["webhooks"]["unprocessed"] and not summary["payouts"]["unsettled"]
 
-        self.processes.wait_until(settled, what="the last webhook and payout", within_s=120)
+        self.processes.wait_until(is_settled, what="the last webhook and payout", within_s=120)
 
-    def _box(self) -> None:
+    def _print_box(self) -> None:
         logins = [f"{role.replace('_', ' '):<10} {name:<8} {self.cast.passwords[name]}" for name, role in STAFF.items()]
         lines = [
             f"Handoff in {self.cast.city.name}, {self.chosen.speed:g} times faster",
             f"{self.day.name}: {len(self.day.orders)} orders, {len(self.day.couriers)} riders",
             "",
-            f"console          {self.url('web')}/admin/",
-            f"API docs         {self.url('web')}/api/docs",
-            f"inboxes          {self.url('sandbox')}/inbox   what everybody got, as they see it; try STOP or a bounce",
-            f"on its way       {self.url('sandbox')}/live   a customer's page, while its map moves",
-            f"outside world    {self.url('sandbox')}/   every call it received, and buttons that break things",
-            f"sockets          {self.url('sockets').replace('http', 'ws')}/ws/orders/<order>",
+            f"console          {self.process_url('web')}/admin/",
+            f"API docs         {self.process_url('web')}/api/docs",
+            f"inboxes          {self.process_url('sandbox')}/inbox   what everybody got, as they see it; try STOP or a bounce",
+            f"on its way       {self.process_url('sandbox')}/live   a customer's page, while its map moves",
+            f"outside world    {self.process_url('sandbox')}/   every call it received, and buttons that break things",
+            f"sockets          {self.process_url('sockets').replace('http', 'ws')}/ws/orders/<order>",
             f"logs             {self.processes.logs}",
             "",
             *logins,
         ]
         width = max(map(len, lines))
-        say("┌" + "─" * (width + 2) + "┐")
+        print_line("┌" + "─" * (width + 2) + "┐")
         for line in lines:
-            say(f"│ {line:<{width}} │")
-        say("└" + "─" * (width + 2) + "┘")
+            print_line(f"│ {line:<{width}} │")
+        print_line("└" + "─" * (width + 2) + "┘")
 
-    def _stay(self) -> None:
+    def _stay_running(self) -> None:
         stop = signal.sigwait
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         stop({signal.SIGINT, signal.SIGTERM})

@@ -22,7 +22,7 @@ FIREBASE_PROJECT = "handoff-sandbox"
 TWILIO_TEST_NUMBER = "+15005550006"  # Twilio's documented sender that passes every check in test mode
 
 
-def ensure(home: Path | str, base_url: str) -> dict[str, str]:
+def ensure_keys(home: Path | str, base_url: str) -> dict[str, str]:
     """Make what is missing in `home` and return the environment that points Handoff at the sandbox at `base_url`.
 
     The port may change from one start to the next, the secrets do not.
@@ -30,7 +30,7 @@ def ensure(home: Path | str, base_url: str) -> dict[str, str]:
     home = Path(home)
     home.mkdir(parents=True, exist_ok=True)
     base_url = base_url.rstrip("/")
-    keys = load(home)
+    keys = load_keys(home)
     credentials = _service_account(home, base_url)
     return {
         "STRIPE_SECRET_KEY": keys["stripe_secret_key"],
@@ -74,49 +74,49 @@ def ensure(home: Path | str, base_url: str) -> dict[str, str]:
     }
 
 
-def load(home: Path | str) -> dict[str, str]:
+def load_keys(home: Path | str) -> dict[str, str]:
     """The secrets of `home`, made at the first call; later additions are filled in."""
     path = Path(home) / KEYS_FILE
     keys: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: value for name, value in _fresh().items() if name not in keys}
+    missing = {name: value for name, value in _fresh_keys().items() if name not in keys}
     if missing:
         keys |= missing
         _write_private(path, keys)
     return keys
 
 
-def _fresh() -> dict[str, str]:
+def _fresh_keys() -> dict[str, str]:
     return {
-        "stripe_secret_key": "sk_test_" + _letters(48),
-        "stripe_publishable_key": "pk_test_" + _letters(48),
-        "stripe_webhook_secret": "whsec_" + _letters(32),
-        "stripe_connect_webhook_secret": "whsec_" + _letters(32),
-        "petpooja_app_key": _letters(32),
-        "petpooja_app_secret": _letters(40),
-        "petpooja_access_token": _letters(40),
-        "sendgrid_api_key": f"SG.{_letters(22)}.{_letters(43)}",
+        "stripe_secret_key": "sk_test_" + _random_letters(48),
+        "stripe_publishable_key": "pk_test_" + _random_letters(48),
+        "stripe_webhook_secret": "whsec_" + _random_letters(32),
+        "stripe_connect_webhook_secret": "whsec_" + _random_letters(32),
+        "petpooja_app_key": _random_letters(32),
+        "petpooja_app_secret": _random_letters(40),
+        "petpooja_access_token": _random_letters(40),
+        "sendgrid_api_key": f"SG.{_random_letters(22)}.{_random_letters(43)}",
         "sendgrid_webhook_private_key": _signing_key(),
         "twilio_account_sid": "AC" + secrets.token_hex(16),
         "twilio_auth_token": secrets.token_hex(16),
-        "fcm_access_token_secret": _letters(40),
-        "whatsapp_access_token": "EAA" + _letters(120),
+        "fcm_access_token_secret": _random_letters(40),
+        "whatsapp_access_token": "EAA" + _random_letters(120),
         "whatsapp_phone_number_id": str(10**14 + secrets.randbelow(10**14)),
         "whatsapp_app_secret": secrets.token_hex(16),
-        "whatsapp_verify_token": _letters(24),
-        "cooco_api_key": "sk_test_" + _letters(40),
-        "cooco_webhook_secret": "whsec_test_" + _letters(32),
-        "uber_client_id": _letters(32),
-        "uber_client_secret": _letters(40),
+        "whatsapp_verify_token": _random_letters(24),
+        "cooco_api_key": "sk_test_" + _random_letters(40),
+        "cooco_webhook_secret": "whsec_test_" + _random_letters(32),
+        "uber_client_id": _random_letters(32),
+        "uber_client_secret": _random_letters(40),
         "uber_customer_id": str(uuid.uuid4()),
         "uber_webhook_signing_key": str(uuid.uuid4()),
         "doordash_developer_id": str(uuid.uuid4()),
         "doordash_key_id": str(uuid.uuid4()),
         "doordash_signing_secret": secrets.token_urlsafe(32),
-        "doordash_webhook_authorization": "Basic " + b64encode(f"doordash:{_letters(24)}".encode()).decode(),
+        "doordash_webhook_authorization": "Basic " + b64encode(f"doordash:{_random_letters(24)}".encode()).decode(),
     }
 
 
-def _letters(count: int) -> str:
+def _random_letters(count: int) -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(count))
 
 

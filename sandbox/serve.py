@@ -36,8 +36,8 @@ def main() -> None:
 
     server = Server(options.host, options.port)
     base_url = f"http://{options.host}:{server.server_address[1]}"
-    keys.ensure(options.home, base_url)
-    runtime.start(options.home, base_url, options.handoff_url, keys.load(options.home), PROVIDERS)
+    keys.ensure_keys(options.home, base_url)
+    runtime.start_runtime(options.home, base_url, options.handoff_url, keys.load_keys(options.home), PROVIDERS)
     server.application = get_wsgi_application()
     for number in (signal.SIGINT, signal.SIGTERM):
         # shutdown() waits for the loop to end, so it must not run on the thread of the loop
@@ -45,7 +45,7 @@ def main() -> None:
     print(f"sandbox at {base_url}", flush=True)
     server.serve_forever(poll_interval=0.1)
     server.server_close()
-    runtime.stop()
+    runtime.stop_runtime()
 
 
 if __name__ == "__main__":

@@ -9,25 +9,28 @@ from typing import Any
 
 from django.db import transaction
 
-from deliveries import carrying, offers
+from deliveries.fulfilment import offers
+from deliveries.fulfilment import transitions as fulfilment_transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Offer
 from foundation import clock, money
 from foundation.events import Cause
 from foundation.geo import Point
-from foundation.lanes import all_lanes
 from foundation.models import Role, User
-from notifications import recipients
-from orders import acknowledgement, moves, payments, rows, stores, substitutions, verdicts
-from orders import pos_status as pos_status_verbs
-from orders.evidence import ChargeRefunded, PaymentSucceeded, PosStatus, Verdict
+from foundation.work_queues import all_queues
+from notifications.contacts import recipients
+from orders import acknowledgement, locks, payments, substitution_decisions, substitutions
+from orders import transitions as orders_transitions
+from orders.evidence import ChargeRefunded, EventOutcome, PaymentSucceeded, PosStatus
 from orders.lifecycle import OrderStatus
 from orders.models import Customer, Order, OrderItem, Store, Substitution
-from orders.placing import Item
+from orders.place_order import RequestedItem
+from orders.pos import callbacks as pos_status_verbs
 from orders.pos import petpooja
+from orders.stores import stores
 from riders import availability, capacity, riders
 from riders.models import Rider
-from riders.positions import Seen
+from riders.positions import PositionFix
 
 TEST = Cause("system", "test")
 CENTRE = Point(12.9716, 77.5946)  # Bengaluru
@@ -39,26 +42,26 @@ def near(point: Point = CENTRE, *, north_m: float = 0.0, east_m: float = 0.0) ->
     return Point(point.lat + north_m / 111_195, point.lng + east_m / (111_195 * 0.9745))
 
 
-def says_at(point: Point, *, accuracy_m: float | None = None, ago_s: float = 0.0) -> Seen:
+def says_at(point: Point, *, accuracy_m: float | None = None, ago_s: float = 0.0) -> PositionFix:
     """A phone's word that its rider is (or was, `ago_s` ago) there."""
-    return Seen(point, clock.now() - timedelta(seconds=ago_s), accuracy_m)
+    return PositionFix(point, clock.now() - timedelta(seconds=ago_s), accuracy_m)
 
 
 # ── riders ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def applicant(name: str = "", **facts: Any) -> Rider:
     """A rider who has applied and is not verified yet."""
     number = next(_numbers)
-    return riders.create(name=name or f"Rider {number}", username=f"rider-{number}", **facts)
+    return riders.create_rider(name=name or f"Rider {number}", username=f"rider-{number}", **facts)
 
 
 def rider(name: str = "", *, at: Point | None = CENTRE, online: bool = True, load: int = 0, **facts: Any) -> Rider:
     """A verified rider; online at `at` (None: online, never seen), `load` deliveries under way."""
     made = applicant(name, **facts)
-    riders.verify(made.pk, by=TEST)
+    riders.verify_rider(made.pk, by=TEST)
     if online:
         availability.set_online(made.pk, True, at, by=TEST)
     for _ in range(load):
-        capacity.take(made.pk)
+        capacity.take_place(made.pk)
     made.refresh_from_db()
     return made
 
@@ -75,7 +78,7 @@ def store(**facts: Any) -> Store:
     number = next(_numbers)
     place = {"latitude": CENTRE.lat, "longitude": CENTRE.lng}
     known = {"name": f"Store {number}", "email": f"store-{number}@example.test", "currency": "INR", **place}
-    return stores.create(**{**known, **facts})
+    return stores.create_store(**{**known, **facts})
 
 
 def petpooja_store(**facts: Any) -> Store:
@@ -88,7 +91,7 @@ def customer(storefront: User | None = None, **facts: Any) -> Customer:
     return Customer.objects.create(
         storefront=storefront or user(Role.STOREFRONT),
         external_id=f"customer-{number}",
-        recipient=recipients.create(name=f"Customer {number}", email=f"customer-{number}@example.test"),
+        recipient=recipients.create_recipient(name=f"Customer {number}", email=f"customer-{number}@example.test"),
         **facts,
     )
 
@@ -129,7 +132,7 @@ def basket(*items: tuple[str, int, int], tax_minor: int = 0, tip_minor: int = 0,
         "tax_minor": tax_minor,
         "tip_minor": tip_minor,
         "total_minor": items_minor + tax_minor + tip_minor + 5_000,
-        "store_share_minor": items_minor - money.share(items_minor, 15, 100) + tax_minor,
+        "store_share_minor": items_minor - money.share_of(items_minor, 15, 100) + tax_minor,
     }
     placed = order(**amounts, **facts)
     OrderItem.objects.filter(order=placed).delete()
@@ -176,14 +179,14 @@ def paid_order(*, paid_at: datetime | None = None, **facts: Any) -> Order:
 
 
 def paid(placed: Order, **facts: Any) -> Order:
-    payments.take(payment_of(placed, **facts))
+    payments.apply_payment_event(payment_of(placed, **facts))
     placed.refresh_from_db()
     return placed
 
 
 def acknowledged(placed: Order, prep_minutes: int | None = None) -> Order:
     with transaction.atomic():
-        acknowledgement.acknowledge(rows.lock(placed.pk), by=TEST, prep_minutes=prep_minutes)
+        acknowledgement.acknowledge_order(locks.lock_order(placed.pk), by=TEST, prep_minutes=prep_minutes)
     placed.refresh_from_db()
     return placed
 
@@ -191,17 +194,17 @@ def acknowledged(placed: Order, prep_minutes: int | None = None) -> Order:
 def picking(placed: Order) -> Order:
     acknowledged(placed)
     with transaction.atomic():
-        moves.strict(rows.lock(placed.pk), OrderStatus.PICKING_IN_PROGRESS, by=TEST)
+        orders_transitions.take_strict_step(locks.lock_order(placed.pk), OrderStatus.PICKING_IN_PROGRESS, by=TEST)
     placed.refresh_from_db()
     return placed
 
 
-def suggested(placed: Order, *wishes: tuple[int, Item | None], by: Cause = TEST) -> list[Substitution]:
+def suggested(placed: Order, *wishes: tuple[int, RequestedItem | None], by: Cause = TEST) -> list[Substitution]:
     """The store proposes for items by their position; what waits for an answer afterwards."""
-    said = [substitutions.Proposal(item=position, replacement=wanted) for position, wanted in wishes]
-    substitutions.propose(placed.pk, said, by=by)
+    said = [substitutions.ProposedSubstitution(item=position, replacement=wanted) for position, wanted in wishes]
+    substitutions.propose_substitutions(placed.pk, said, by=by)
     placed.refresh_from_db()
-    return verdicts.undecided(placed)
+    return substitution_decisions.list_undecided(placed)
 
 
 def ready(placed: Order) -> Order:
@@ -209,7 +212,7 @@ def ready(placed: Order) -> Order:
     if placed.status == OrderStatus.STORE_NOTIFIED:
         acknowledged(placed)
     with transaction.atomic():
-        moves.strict(rows.lock(placed.pk), OrderStatus.READY_FOR_PICKUP, by=TEST)
+        orders_transitions.take_strict_step(locks.lock_order(placed.pk), OrderStatus.READY_FOR_PICKUP, by=TEST)
     placed.refresh_from_db()
     return placed
 
@@ -219,13 +222,13 @@ def searching(placed: Order | None = None, **facts: Any) -> Delivery:
     """A delivery of a ready order that dispatch has not looked at yet; `facts` are the order's."""
     fetched = placed or ready(paid_order(**facts))
     with transaction.atomic():
-        carrying.follow(rows.lock(fetched.pk), by=TEST)
+        fulfilment_transitions.follow_order(locks.lock_order(fetched.pk), by=TEST)
     return Delivery.objects.select_related("order__store").get(order=fetched)
 
 
 def dispatch() -> None:
     """Dispatch looks at every delivery that is due, until none is."""
-    lane = all_lanes()["dispatch"]
+    lane = all_queues()["dispatch"]
     while lane.drain_once():
         pass
 
@@ -240,7 +243,7 @@ def offered(to: Rider | None = None, delivery: Delivery | None = None) -> Offer:
 def assigned(to: Rider | None = None, delivery: Delivery | None = None) -> Delivery:
     """A delivery that a rider has accepted and not fetched yet."""
     offer = offered(to, delivery)
-    offers.accept(offer.pk, offer.rider, by=TEST)
+    offers.accept_offer(offer.pk, offer.rider, by=TEST)
     return Delivery.objects.select_related("order__store", "rider").get(pk=offer.delivery_id)
 
 
@@ -255,12 +258,12 @@ def pos_status(order: Order, status: str, **fields: Any) -> PosStatus:
         "is_modified": "No",
         **fields,
     }
-    return petpooja.read(order.store.slug, payload, token=order.store.pos_callback_token)
+    return petpooja.read_callback(order.store.slug, payload, token=order.store.pos_callback_token)
 
 
-def pos_says(order: Order, status: str, **fields: Any) -> Verdict:
+def pos_says(order: Order, status: str, **fields: Any) -> EventOutcome:
     with transaction.atomic():
-        verdict, _ = pos_status_verbs.take(pos_status(order, status, **fields))
+        verdict, _ = pos_status_verbs.apply_callback(pos_status(order, status, **fields))
     order.refresh_from_db()
     return verdict
 
@@ -268,14 +271,14 @@ def pos_says(order: Order, status: str, **fields: Any) -> Verdict:
 def moved(delivery: Delivery, to: DeliveryStatus) -> Delivery:
     """The assigned delivery, brought on step by step until it is `to`; nobody looks where the rider is."""
     steps = {
-        DeliveryStatus.PICKED_UP: carrying.pick_up,
-        DeliveryStatus.IN_TRANSIT: carrying.leave,
-        DeliveryStatus.DELIVERED: carrying.deliver,
+        DeliveryStatus.PICKED_UP: fulfilment_transitions.pick_up,
+        DeliveryStatus.IN_TRANSIT: fulfilment_transitions.start_transit,
+        DeliveryStatus.DELIVERED: fulfilment_transitions.complete_delivery,
     }
     for status, step in steps.items():
         with transaction.atomic():
-            placed = rows.lock(delivery.order_id)
-            delivery = carrying.lock_of_rider(placed, delivery.rider) or delivery
+            placed = locks.lock_order(delivery.order_id)
+            delivery = fulfilment_transitions.lock_of_rider(placed, delivery.rider) or delivery
             if delivery.status != to:
                 step(placed, delivery, by=TEST)
         if status == to:
@@ -287,7 +290,7 @@ def moved(delivery: Delivery, to: DeliveryStatus) -> Delivery:
 def staff_of(seller: Store) -> User:
     """Somebody who works for this store."""
     somebody = user(Role.STORE_STAFF)
-    stores.employ(somebody, seller)
+    stores.assign_staff(somebody, seller)
     return somebody
 
 

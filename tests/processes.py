@@ -72,7 +72,7 @@ class Web:
 @contextmanager
 def web(environment: Environment, folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
     """granian on config.wsgi, as in production."""
-    port = ports.choose(20_000 + os.getpid() % 10_000)
+    port = ports.choose_port(20_000 + os.getpid() % 10_000)
     options = ["--interface", "wsgi", "--port", str(port), "--workers", str(workers)]
     command = [sys.executable, "-m", "granian", *options, "--blocking-threads", str(threads), "config.wsgi:application"]
     with _running("web", command, environment, folder) as (process, log):
@@ -83,7 +83,7 @@ def web(environment: Environment, folder: Path, *, workers: int = 1, threads: in
 
 def _healthy(made: Web) -> bool:
     if made.process.poll() is not None:
-        raise AssertionError(f"the web process ended:\n{children.tail(made.log, 40)}")
+        raise AssertionError(f"the web process ended:\n{children.read_tail(made.log, 40)}")
     try:
         return made.get("/health")[0] == 200
     except OSError:
@@ -114,9 +114,9 @@ def _running(
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     log = folder / f"{name}.log"
     with log.open("ab") as file:
-        process = children.start([*command], log=file, env={**environment, "HANDOFF_PROCESS": name})
+        process = children.start_child([*command], log=file, env={**environment, "HANDOFF_PROCESS": name})
     try:
         yield process, log
     finally:
-        children.stop(process, grace_s=5)
+        children.stop_child(process, grace_s=5)
         children.kill_group(process)

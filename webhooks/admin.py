@@ -13,16 +13,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from foundation import clock
-from foundation.console import Decision, ReadOnlyAdmin, may, reasoned_action
+from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action
 from foundation.work import WorkState
-from webhooks import registry, replaying, selectors
+from webhooks import registry, replay, selectors
 from webhooks.intake import UNKNOWN
 from webhooks.models import WebhookAttempt, WebhookEvent
 
 DAY = timedelta(hours=24)
 
 
-class ShownFilter(SimpleListFilter):
+class AgeFilter(SimpleListFilter):
     """By the index on created_at. Nobody asks: the last 24 hours; who asks for a state or an id looks everywhere."""
 
     title = "age"
@@ -50,7 +50,7 @@ class ProviderFilter(SimpleListFilter):
     parameter_name = "provider__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in (*sorted(registry.readers()), UNKNOWN)]
+        return [(name, name) for name in (*sorted(registry.event_readers()), UNKNOWN)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(provider=self.value()) if self.value() else queryset
@@ -59,15 +59,15 @@ class ProviderFilter(SimpleListFilter):
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "provider", "event_type", "state", "retry_count", "shown_error", "event_id")
-    list_filter = (ShownFilter, "state", ProviderFilter)
+    list_filter = (AgeFilter, "state", ProviderFilter)
     ordering = ("-created_at",)
     search_fields = ("event_id",)  # shows the box; get_search_results says what it finds
     search_help_text = "An exact id: the provider's event id, or ours"
-    actions = ("replay", "discard")
+    actions = ("replay_event", "discard_event")
     exclude = ("payload", "body", "signature", "lease_token")
     readonly_fields = ("shown_payload", "processed", "would_do")
-    has_replay_permission = may("webhooks.replay_webhookevent")
-    has_discard_permission = may("webhooks.discard_webhookevent")
+    has_replay_permission = has_permission("webhooks.replay_webhookevent")
+    has_discard_permission = has_permission("webhooks.discard_webhookevent")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         return super().get_queryset(request).defer("body")
@@ -76,7 +76,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[WebhookEvent], search_term: str
     ) -> tuple[QuerySet[WebhookEvent], bool]:
         text = search_term.strip()
-        return (queryset.filter(selectors.matching(text)) if text else queryset), False
+        return (queryset.filter(selectors.matching_events(text)) if text else queryset), False
 
     @admin.display(description="error")
     def shown_error(self, event: WebhookEvent) -> str:
@@ -89,21 +89,21 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     @admin.display(description="replayed now, it")
     def would_do(self, event: WebhookEvent) -> SafeString | str:
         replayable = event.state in (WorkState.DEAD, WorkState.IGNORED)
-        return format_html("<pre>{}</pre>", replaying.dry_run(event)) if replayable else "–"
+        return format_html("<pre>{}</pre>", replay.dry_run(event)) if replayable else "–"
 
-    @reasoned_action("Replay", permission="replay", preview=lambda event: str(replaying.dry_run(event)))
-    def replay(self, event: WebhookEvent, decision: Decision) -> str:
-        replaying.replay(event.pk, by=decision.by, reason=decision.reason)
+    @reasoned_action("Replay", permission="replay", preview=lambda event: str(replay.dry_run(event)))
+    def replay_event(self, event: WebhookEvent, decision: ActionRequest) -> str:
+        replay.replay_event(event.pk, by=decision.by, reason=decision.reason)
         return "will be handled again"
 
     @reasoned_action("Discard", permission="discard")
-    def discard(self, event: WebhookEvent, decision: Decision) -> str:
-        replaying.discard(event.pk, by=decision.by, reason=decision.reason)
+    def discard_event(self, event: WebhookEvent, decision: ActionRequest) -> str:
+        replay.discard_event(event.pk, by=decision.by, reason=decision.reason)
         return "discarded"
 
 
 @admin.register(WebhookAttempt)
 class WebhookAttemptAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "provider", "status", "reason", "count", "detail", "remote_addr", "body_bytes")
-    list_filter = (ShownFilter, ProviderFilter)
+    list_filter = (AgeFilter, ProviderFilter)
     ordering = ("-created_at",)

@@ -1,6 +1,6 @@
 """The door itself: one request in, one answer out (SPEC W1, W2, W3, W7).
 
-Both ways in share this code: the lane in front of Django (webhooks/lane.py) and the plain Django view. What is cheap to
+Both ways in share this code: the lane in front of Django (webhooks/fast_lane.py) and the plain Django view. What is cheap to
 check is checked first, the body is read once and never beyond its cap, the signature is checked on the raw bytes before
 anything parses them, and 200 is said only after the commit. Nothing here speaks to the broker.
 """
@@ -20,9 +20,9 @@ from django.db import DatabaseError
 
 from foundation.api import errors
 from foundation.api.parsers import MAX_BYTES
-from foundation.webhook import Door, Knock, Refused
-from webhooks import attempts, registry, storing
-from webhooks.attempts import Attempt
+from foundation.webhook import WebhookProvider, WebhookRejected, WebhookRequest
+from webhooks import registry, rejections, storage
+from webhooks.rejections import Rejection
 
 log = structlog.get_logger(__name__)
 Environ = Mapping[str, Any]
@@ -58,62 +58,69 @@ class Headers(Mapping[str, str]):
         return sum(1 for _ in self)
 
 
-def answer(environ: Environ) -> Reply:
+def answer_request(environ: Environ) -> Reply:
     """Serve POST /webhooks/{provider}, or a provider's greeting by GET, from a WSGI environ."""
-    provider, raw = environ["PATH_INFO"][len(PREFIX) :], b""
+    name, raw = environ["PATH_INFO"][len(PREFIX) :], b""
     try:
-        door = _door(provider)
+        provider = _find_provider(name)
         if environ["REQUEST_METHOD"] == "GET":
-            return _greet(door, environ)
-        _check(environ, door)
+            return _answer_greeting(provider, environ)
+        _check_request(environ, provider)
         raw = read_body(environ)
-        return receive(door, Knock(raw, Headers(environ), public_url(environ)))
-    except Refused as refused:
-        return _refuse(environ, provider, raw, refused)
+        return receive_events(provider, WebhookRequest(raw, Headers(environ), public_url(environ)))
+    except WebhookRejected as refused:
+        return _reply_rejected(environ, name, raw, refused)
     except Exception as error:  # noqa: BLE001 - whatever it is: the provider must try again, and we must hear of it
-        return _fail(environ, provider, error)
+        return _reply_failed(environ, name, error)
     finally:
-        attempts.LOG.settle()
+        rejections.LOG.flush_counts()
 
 
-def _greet(door: Door, environ: Environ) -> Reply:
+def _answer_greeting(provider: WebhookProvider, environ: Environ) -> Reply:
     """Kept apart from what is stored: a greeting is no event."""
     try:
         query = dict(parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True, max_num_fields=20))
     except ValueError as error:
-        raise Refused(400, "bad_query", "the query cannot be read") from error
-    return Reply(200, door.greet(query).encode(), (("X-Content-Type-Options", "nosniff"),), "text/plain; charset=utf-8")
+        raise WebhookRejected(400, "bad_query", "the query cannot be read") from error
+    return Reply(
+        200,
+        provider.answer_greeting(query).encode(),
+        (("X-Content-Type-Options", "nosniff"),),
+        "text/plain; charset=utf-8",
+    )
 
 
-def receive(door: Door, knock: Knock) -> Reply:
+def receive_events(provider: WebhookProvider, request: WebhookRequest) -> Reply:
     """Verify, read, commit, and only then answer 200; for a duplicate as well (SPEC W3). Raises Refused."""
-    seal = door.verify(knock)
-    notices = door.notices(door.parse(knock.raw), seal)
+    verified = provider.verify_signature(request)
+    events = provider.list_events(provider.parse_body(request.raw), verified)
     try:
-        storing.store(door, notices, raw=knock.raw, signature=seal.signature)
+        storage.store_events(provider, events, raw=request.raw, signature=verified.signature)
     except psycopg.DataError as error:
-        raise Refused(400, "bad_body", f"body cannot be stored: {error.diag.message_primary}") from error
-    return _accepted(door)
+        raise WebhookRejected(400, "bad_body", f"body cannot be stored: {error.diag.message_primary}") from error
+    return _accepted_reply(provider)
 
 
 @cache
-def _accepted(door: Door) -> Reply:
-    return Reply(200, json.dumps(dict(door.accepted)).encode())
+def _accepted_reply(provider: WebhookProvider) -> Reply:
+    return Reply(200, json.dumps(dict(provider.accepted)).encode())
 
 
-def _door(provider: str) -> Door:
+def _find_provider(name: str) -> WebhookProvider:
     try:
-        return registry.doors()[provider]
+        return registry.webhook_providers()[name]
     except KeyError:
-        raise Refused(404, "unknown_provider", "There is nothing at this address") from None
+        raise WebhookRejected(404, "unknown_provider", "There is nothing at this address") from None
 
 
-def _check(environ: Environ, door: Door) -> None:
+def _check_request(environ: Environ, provider: WebhookProvider) -> None:
     if environ["REQUEST_METHOD"] != "POST":
-        raise Refused(405, "wrong_method", "only POST is answered here")
+        raise WebhookRejected(405, "wrong_method", "only POST is answered here")
     content_type = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
-    if content_type not in door.content_types:
-        raise Refused(415, "wrong_content_type", f"Content-Type must be {' or '.join(sorted(door.content_types))}")
+    if content_type not in provider.content_types:
+        raise WebhookRejected(
+            415, "wrong_content_type", f"Content-Type must be {' or '.join(sorted(provider.content_types))}"
+        )
 
 
 def read_body(environ: Environ) -> bytes:
@@ -121,7 +128,7 @@ def read_body(environ: Environ) -> bytes:
     stream, announced = environ["wsgi.input"], str(environ.get("CONTENT_LENGTH") or "")
     if announced:
         if not (announced.isascii() and announced.isdigit()):
-            raise Refused(400, "bad_length", "Content-Length is not a number")
+            raise WebhookRejected(400, "bad_length", "Content-Length is not a number")
         if len(announced) > len(str(MAX_BYTES)) or int(announced) >= MAX_BYTES:
             raise _too_large()
     elif not environ.get("wsgi.input_terminated"):
@@ -136,8 +143,8 @@ def read_body(environ: Environ) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large() -> Refused:
-    return Refused(413, "too_large", "body is larger than 1 MB")
+def _too_large() -> WebhookRejected:
+    return WebhookRejected(413, "too_large", "body is larger than 1 MB")
 
 
 def public_url(environ: Environ) -> str:
@@ -146,30 +153,30 @@ def public_url(environ: Environ) -> str:
     return f"{settings.PUBLIC_URL}{environ['PATH_INFO']}{'?' + query if query else ''}"
 
 
-def _refuse(environ: Environ, provider: str, raw: bytes, refused: Refused) -> Reply:
-    known = provider if provider in registry.doors() else UNKNOWN
+def _reply_rejected(environ: Environ, provider: str, raw: bytes, refused: WebhookRejected) -> Reply:
+    known = provider if provider in registry.webhook_providers() else UNKNOWN
     remote = str(environ.get("REMOTE_ADDR", ""))
     request = _request_id(environ)
     facts = {"provider": known, "status": refused.status, "reason": refused.reason, "request_id": request}
     log.warning("webhook_refused", **facts, detail=refused.detail, remote_addr=remote, body_bytes=len(raw))
-    attempts.LOG.note(Attempt.of(known, refused.status, refused.reason, refused.detail, remote, raw))
+    rejections.LOG.add_rejection(Rejection.build(known, refused.status, refused.reason, refused.detail, remote, raw))
     headers = {405: (("Allow", "POST"),), 503: (("Retry-After", str(RETRY_AFTER_S)),)}.get(refused.status, ())
-    return _problem(environ, refused.status, refused.reason.upper(), refused.detail, request, headers)
+    return _problem_reply(environ, refused.status, refused.reason.upper(), refused.detail, request, headers)
 
 
-def _fail(environ: Environ, provider: str, error: Exception) -> Reply:
+def _reply_failed(environ: Environ, provider: str, error: Exception) -> Reply:
     request = _request_id(environ)
     log.error("webhook_failed", provider=provider, request_id=request, exc_info=error)
     if isinstance(error, psycopg.Error | DatabaseError):
         headers = (("Retry-After", str(RETRY_AFTER_S)),)
-        return _problem(environ, 503, "UNAVAILABLE", "Please try again in a moment", request, headers)
-    return _problem(environ, 500, "INTERNAL_ERROR", "Something went wrong here", request, ())
+        return _problem_reply(environ, 503, "UNAVAILABLE", "Please try again in a moment", request, headers)
+    return _problem_reply(environ, 500, "INTERNAL_ERROR", "Something went wrong here", request, ())
 
 
-def _problem(
+def _problem_reply(
     environ: Environ, status: int, code: str, detail: str, request: str, headers: tuple[tuple[str, str], ...]
 ) -> Reply:
-    body = errors.body("tracking", code, detail, environ["PATH_INFO"])
+    body = errors.error_body("tracking", code, detail, environ["PATH_INFO"])
     return Reply(status, json.dumps(body).encode(), (*headers, ("X-Request-ID", request)))
 
 

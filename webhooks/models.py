@@ -59,7 +59,7 @@ class WebhookEvent(WorkItem):
 class WebhookAttempt(models.Model):
     """Requests that were refused (SPEC W2): counted and explained, not a byte of them trusted or kept.
 
-    `count` of one kind within a second are one row, which describes the first (webhooks/attempts.py).
+    `count` of one kind within a second are one row, which describes the first (webhooks/rejections.py).
     """
 
     provider = models.CharField(max_length=50)

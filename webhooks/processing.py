@@ -7,17 +7,17 @@ one that fails takes the chunk back, and each is then done alone.
 import uuid
 from collections.abc import Sequence
 
-from foundation.evidence import Verdict
-from foundation.lanes import Lane
-from foundation.webhook import Notice, Reader
+from foundation.evidence import EventOutcome
+from foundation.webhook import EventReader, IncomingEvent
 from foundation.work import Backoff, Release, WorkState
+from foundation.work_queues import WorkQueue
 from webhooks import registry
 from webhooks.models import WebhookEvent
 
 DEPLOY_WAIT_S = 5.0
 
 
-def apply(event: WebhookEvent) -> str:
+def apply_event(event: WebhookEvent) -> str:
     """Let the provider's reader handle a stored event, in the caller's transaction; returns the row's final state."""
     return apply_all([event])[0]
 
@@ -27,24 +27,24 @@ def apply_all(events: Sequence[WebhookEvent]) -> list[str]:
     states: dict[uuid.UUID, str] = {}
     for provider in {event.provider: None for event in events}:
         mine = [event for event in events if event.provider == provider]
-        notices = [Notice(event.event_type, event.event_id, event.payload) for event in mine]
+        notices = [IncomingEvent(event.event_type, event.event_id, event.payload) for event in mine]
         for event, verdict in zip(mine, reader_of(provider).handle_all(notices), strict=True):
-            states[event.pk] = WorkState.IGNORED if verdict is Verdict.IGNORED else WorkState.DONE
+            states[event.pk] = WorkState.IGNORED if verdict is EventOutcome.IGNORED else WorkState.DONE
     return [states[event.pk] for event in events]
 
 
-def reader_of(provider: str) -> Reader:
+def reader_of(provider: str) -> EventReader:
     """A provider unknown here may be known to the next deploy: its events are released, never killed."""
     try:
-        return registry.readers()[provider]
+        return registry.event_readers()[provider]
     except KeyError:
         raise Release(DEPLOY_WAIT_S, f"no reader for {provider}") from None
 
 
-LANE = Lane(
+LANE = WorkQueue(
     name="webhooks",
     model=WebhookEvent,
-    apply=apply,
+    apply=apply_event,
     apply_all=apply_all,
     batch=200,
     chunk=50,

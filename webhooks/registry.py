@@ -5,20 +5,23 @@ One more provider is one module in the room that uses it, and one line here.
 
 from functools import cache
 
-from deliveries import courier_doors
-from foundation.webhook import Door, Reader
-from notifications import doors as message_doors
-from webhooks.petpooja import PetPoojaReader
-from webhooks.stripe import StripeDoor
+from deliveries.couriers import webhooks
+from foundation.webhook import EventReader, WebhookProvider
+from notifications import webhooks as message_doors
+from webhooks.pos_reader import PetPoojaReader
+from webhooks.stripe import StripeWebhooks
 
 
 @cache
-def doors() -> dict[str, Door]:
+def webhook_providers() -> dict[str, WebhookProvider]:
     """By the word in their URL."""
-    return {door.provider: door for door in (StripeDoor(), *courier_doors.doors(), *message_doors.doors())}
+    return {
+        door.provider: door
+        for door in (StripeWebhooks(), *webhooks.webhook_providers(), *message_doors.webhook_providers())
+    }
 
 
 @cache
-def readers() -> dict[str, Reader]:
+def event_readers() -> dict[str, EventReader]:
     """By the provider of a stored event: all doors, and PetPooja, whose door is /pp_callback/{slug}/."""
-    return {**doors(), PetPoojaReader.provider: PetPoojaReader()}
+    return {**webhook_providers(), PetPoojaReader.provider: PetPoojaReader()}

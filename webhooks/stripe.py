@@ -16,12 +16,12 @@ from django.conf import settings
 
 from foundation import stripe
 from foundation.errors import Permanent
-from foundation.evidence import Verdict
-from foundation.webhook import Door, Knock, Notice, Refused, Seal
+from foundation.evidence import EventOutcome
+from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookProvider, WebhookRejected, WebhookRequest
 from orders import payments
 from orders.evidence import ChargeRefunded, PaymentCanceled, PaymentEvidence, PaymentFailed, PaymentSucceeded
-from payouts import connect, payouts
-from payouts.evidence import AccountDeauthorized, AccountUpdated, Evidence, of_event
+from payouts.runs import connected_accounts, runs
+from payouts.runs.stripe_events import AccountDeauthorized, AccountUpdated, PayoutEvidence, read_payout_event
 
 log = structlog.get_logger(__name__)
 Object = Mapping[str, Any]
@@ -29,40 +29,42 @@ PLATFORM, CONNECT = "platform", "connect"
 ORDER = "order"  # metadata of the PaymentIntents we create: the order's public_id
 
 
-class StripeDoor(Door):
+class StripeWebhooks(WebhookProvider):
     provider = "stripe"
 
-    def verify(self, knock: Knock) -> Seal:
+    def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         secrets = live_secrets()
         if not any(secrets.values()):
-            raise Refused(503, "not_enabled", "Stripe is not configured here")
-        header = knock.headers.get("stripe-signature", "")
+            raise WebhookRejected(503, "not_enabled", "Stripe is not configured here")
+        header = request.headers.get("stripe-signature", "")
         if not header:
-            raise Refused(400, "missing_signature", "Stripe-Signature is missing")
+            raise WebhookRejected(400, "missing_signature", "Stripe-Signature is missing")
         for signer, of_signer in secrets.items():
-            if stripe.verify_signature(knock.raw, header, of_signer):
-                return Seal(header, signer)
-        if any(stripe.verify_signature(knock.raw, header, old, tolerance_s=None) for old in secrets.values()):
-            raise Refused(400, "old_signature", "Stripe-Signature is more than 300 s old")
-        raise Refused(400, "wrong_signature", "Stripe-Signature does not match")
+            if stripe.verify_signature(request.raw, header, of_signer):
+                return VerifiedSignature(header, signer)
+        if any(stripe.verify_signature(request.raw, header, old, tolerance_s=None) for old in secrets.values()):
+            raise WebhookRejected(400, "old_signature", "Stripe-Signature is more than 300 s old")
+        raise WebhookRejected(400, "wrong_signature", "Stripe-Signature does not match")
 
-    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
+    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
         if not _is_event(payload):
-            raise Refused(400, "bad_body", "body is not a Stripe event")
+            raise WebhookRejected(400, "bad_body", "body is not a Stripe event")
         expected = CONNECT if payload.get("account") else PLATFORM
         if seal.signer != expected:  # whoever holds one endpoint's secret cannot speak for the other
-            raise Refused(400, "wrong_secret", f"events of this kind are signed with the {expected} endpoint's secret")
-        return [Notice(payload["type"], payload["id"], payload)]
+            raise WebhookRejected(
+                400, "wrong_secret", f"events of this kind are signed with the {expected} endpoint's secret"
+            )
+        return [IncomingEvent(payload["type"], payload["id"], payload)]
 
-    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+    def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
         if payload.get("livemode") is not settings.STRIPE_LIVEMODE:
             log.warning("stripe_event_of_other_mode", event_id=event_id, livemode=payload.get("livemode"))
-            return Verdict.IGNORED
+            return EventOutcome.IGNORED
         try:
-            evidence = read(payload)
+            evidence = read_event(payload)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Permanent(f"{event_type} is not shaped as documented: {error!r}") from error
-        return Verdict.IGNORED if evidence is None else _take(evidence)
+        return EventOutcome.IGNORED if evidence is None else _hand_on(evidence)
 
     def warm_up(self) -> None:
         stripe.verify_signature(b"", "", ["none"])
@@ -86,81 +88,81 @@ def _is_event(payload: Any) -> bool:
 
 
 # ── reading (pure) ───────────────────────────────────────────────────────────────────────────────────────────────
-def read(event: Object) -> PaymentEvidence | Evidence | None:
+def read_event(event: Object) -> PaymentEvidence | PayoutEvidence | None:
     """The evidence in an event; None for a type that is nobody's business here.
 
     Raises KeyError, TypeError, ValueError, AttributeError or OverflowError when it is not shaped as documented.
     """
     if reader := _PAYMENTS.get(event["type"]):
         return None if event.get("account") else reader(event, event["data"]["object"])
-    return of_event(event)
+    return read_payout_event(event)
 
 
-def _succeeded(event: Object, intent: Object) -> PaymentSucceeded:
+def _read_succeeded(event: Object, intent: Object) -> PaymentSucceeded:
     return PaymentSucceeded(
         intent_id=intent["id"],
         amount_minor=int(intent["amount_received"]),
         currency=intent["currency"].upper(),
-        charge_id=_id(intent.get("latest_charge")),
-        **_common(event, intent),
+        charge_id=_object_id(intent.get("latest_charge")),
+        **_common_fields(event, intent),
     )
 
 
-def _failed(event: Object, intent: Object) -> PaymentFailed:
+def _read_failed(event: Object, intent: Object) -> PaymentFailed:
     error = intent.get("last_payment_error") or {}
     reason = error.get("message") or error.get("decline_code") or error.get("code") or "The payment failed"
-    return PaymentFailed(intent_id=intent["id"], reason=str(reason), **_common(event, intent))
+    return PaymentFailed(intent_id=intent["id"], reason=str(reason), **_common_fields(event, intent))
 
 
-def _canceled(event: Object, intent: Object) -> PaymentCanceled:
+def _read_canceled(event: Object, intent: Object) -> PaymentCanceled:
     return PaymentCanceled(
-        intent_id=intent["id"], reason=intent.get("cancellation_reason") or "", **_common(event, intent)
+        intent_id=intent["id"], reason=intent.get("cancellation_reason") or "", **_common_fields(event, intent)
     )
 
 
-def _refunded(event: Object, charge: Object) -> ChargeRefunded | None:
+def _read_refunded(event: Object, charge: Object) -> ChargeRefunded | None:
     if not charge.get("payment_intent"):  # a charge made by hand, not by an order
         return None
     return ChargeRefunded(
-        intent_id=_id(charge["payment_intent"]),
+        intent_id=_object_id(charge["payment_intent"]),
         charge_id=charge["id"],
         amount_minor=int(charge.get("amount_captured", charge["amount"])),
         refunded_minor=int(charge["amount_refunded"]),
         currency=charge["currency"].upper(),
-        paid_at=_time(charge["created"]),
-        **_common(event, charge),
+        paid_at=_parse_time(charge["created"]),
+        **_common_fields(event, charge),
     )
 
 
-def _common(event: Object, carrier: Object) -> dict[str, Any]:
+def _common_fields(event: Object, carrier: Object) -> dict[str, Any]:
     return {
         "order_ref": str((carrier.get("metadata") or {}).get(ORDER) or ""),
-        "occurred_at": _time(event["created"]),
+        "occurred_at": _parse_time(event["created"]),
         "event_id": event["id"],
     }
 
 
-def _time(seconds: Any) -> datetime:
+def _parse_time(seconds: Any) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
-def _id(reference: Any) -> str:
+def _object_id(reference: Any) -> str:
     """The id of another object, which Stripe may have expanded; "" for none."""
     return str((reference["id"] if isinstance(reference, Mapping) else reference) or "")
 
 
 _PAYMENTS: dict[str, Callable[[Object, Object], PaymentEvidence | None]] = {
-    "payment_intent.succeeded": _succeeded,
-    "payment_intent.payment_failed": _failed,
-    "payment_intent.canceled": _canceled,
-    "charge.refunded": _refunded,
+    "payment_intent.succeeded": _read_succeeded,
+    "payment_intent.payment_failed": _read_failed,
+    "payment_intent.canceled": _read_canceled,
+    "charge.refunded": _read_refunded,
 }
 
 
 # ── handing on ───────────────────────────────────────────────────────────────────────────────────────────────────
-def _take(evidence: PaymentEvidence | Evidence) -> Verdict:
+def _hand_on(evidence: PaymentEvidence | PayoutEvidence) -> EventOutcome:
     if isinstance(evidence, PaymentEvidence):
-        return payments.take(evidence)
+        return payments.apply_payment_event(evidence)
     if isinstance(evidence, AccountUpdated | AccountDeauthorized):
-        return connect.take(evidence)
-    return payouts.take(evidence)
+        return connected_accounts.apply_account_event(evidence)
+    return runs.apply_stripe_event(evidence)

@@ -1,6 +1,6 @@
 """The lanes of this room: drained once a second each (config/schedule.py)."""
 
-from foundation.lanes import Lane
+from foundation.work_queues import WorkQueue
 from webhooks import processing
 
-LANES: list[Lane] = [processing.LANE]
+QUEUES: list[WorkQueue] = [processing.LANE]

@@ -7,8 +7,8 @@ from webhooks import intake
 
 
 @csrf_exempt
-def webhook(request: HttpRequest, provider: str) -> HttpResponse:
+def receive_webhook(request: HttpRequest, provider: str) -> HttpResponse:
     """POST /webhooks/{provider}: a provider's event; 200 means that it is stored. GET: a provider's greeting."""
-    reply = intake.answer(request.META)
+    reply = intake.answer_request(request.META)
     headers = {"Content-Length": str(len(reply.body)), **dict(reply.headers)}
     return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type, headers=headers)

@@ -13,18 +13,20 @@ IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)
 NOT_MODIFIED = OpenApiResponse(description="Nothing has changed since the `If-None-Match` that you sent.")
 
 
-def answer(request: Request, shown: Mapping[str, Any], *, instead: Mapping[str, Any] | None = None) -> Response:
+def answer_with_etag(
+    request: Request, shown: Mapping[str, Any], *, instead: Mapping[str, Any] | None = None
+) -> Response:
     """What is shown, or 304. `instead`: what counts as news of fields that run on with the clock."""
-    etag = _etag({**shown, **(instead or {})})
+    etag = _compute_etag({**shown, **(instead or {})})
     if etag in (tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")):
         return Response(status=304, headers={"ETag": etag})
     return Response(shown, headers={"ETag": etag})
 
 
-def _etag(content: Mapping[str, Any]) -> str:
-    return f'W/"{hashlib.sha256(canonical(content)).hexdigest()[:32]}"'
+def _compute_etag(content: Mapping[str, Any]) -> str:
+    return f'W/"{hashlib.sha256(canonical_json(content)).hexdigest()[:32]}"'
 
 
-def canonical(data: Any) -> bytes:
+def canonical_json(data: Any) -> bytes:
     """JSON by its content: re-serialised by somebody's HTTP library it is still the same."""
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()

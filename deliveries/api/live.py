@@ -8,12 +8,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from deliveries import access, live_tickets, store_orders
+from deliveries import permissions
 from deliveries.api import etags
-from deliveries.api.live_bodies import SocketTicket, StoreOrdersShown
-from deliveries.live_tickets import Ticket
-from foundation.api.permissions import roles
+from deliveries.api.live_serializers import SocketTicket, StoreOrdersShown
+from deliveries.realtime import tickets
+from deliveries.realtime.tickets import TicketClaims
+from foundation.api.permissions import require_roles
 from foundation.models import User
+from orders.stores import open_orders
 
 TAGS = ["live"]
 
@@ -22,17 +24,17 @@ class LiveView(APIView):
     permission_classes: Any = (IsAuthenticated,)
 
     @property
-    def user(self) -> User:
+    def signed_in_user(self) -> User:
         return self.request.user  # type: ignore[return-value]
 
-    def ticket(self, path: str) -> Response:
+    def ticket_response(self, path: str) -> Response:
         ends_at = float(self.request.auth["exp"])  # type: ignore[index]
-        url = live_tickets.url_of(Ticket(path, self.user.pk, ends_at))
-        return Response(SocketTicket({"url": url, "expires_in": live_tickets.TICKET_S}).data)
+        url = tickets.url_of(TicketClaims(path, self.signed_in_user.pk, ends_at))
+        return Response(SocketTicket({"url": url, "expires_in": tickets.TICKET_S}).data)
 
 
 class StoreOrdersView(LiveView):
-    permission_classes = (roles(*access.STORE_ROLES),)
+    permission_classes = (require_roles(*permissions.STORE_ROLES),)
 
     @extend_schema(
         responses={200: StoreOrdersShown, 304: etags.NOT_MODIFIED},
@@ -43,22 +45,22 @@ class StoreOrdersView(LiveView):
     def get(self, request: Request, store_id: str) -> Response:
         """The store's orders that are paid and not over, the most urgent first; storefronts see their own. Has an
         ETag: what the store's socket begins with, for those who cannot hold one open."""
-        store = access.visible_store(self.user, store_id)
-        found = store_orders.at_work(store, access.own_orders_only(self.user))
-        return etags.answer(request, StoreOrdersShown(found).data)
+        store = permissions.visible_store(self.signed_in_user, store_id)
+        found = open_orders.list_open_orders(store, permissions.own_orders_only(self.signed_in_user))
+        return etags.answer_with_etag(request, StoreOrdersShown(found).data)
 
 
 class StoreTicketView(LiveView):
-    permission_classes = (roles(*access.STORE_ROLES),)
+    permission_classes = (require_roles(*permissions.STORE_ROLES),)
 
     @extend_schema(request=None, responses=SocketTicket, operation_id="live_store_ticket", tags=TAGS)
     def post(self, request: Request, store_id: str) -> Response:
         """Where the socket of this store's orders is. It ends with the token that you ask with."""
-        return self.ticket(f"/ws/stores/{access.visible_store(self.user, store_id).slug}")
+        return self.ticket_response(f"/ws/stores/{permissions.visible_store(self.signed_in_user, store_id).slug}")
 
 
 class OrderTicketView(LiveView):
     @extend_schema(request=None, responses=SocketTicket, operation_id="live_order_ticket", tags=TAGS)
     def post(self, request: Request, order_id: str) -> Response:
         """Where the socket of this order is. It ends with the token that you ask with."""
-        return self.ticket(f"/ws/orders/{access.visible_order(self.user, order_id).public_id}")
+        return self.ticket_response(f"/ws/orders/{permissions.visible_order(self.signed_in_user, order_id).public_id}")

@@ -8,12 +8,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from deliveries import location
-from deliveries.api.rider_bodies import RiderPoint, RiderPoints, RiderPointTaken
+from deliveries.api.rider_serializers import RiderPoint, RiderPoints, RiderPointTaken
+from deliveries.fulfilment import location_reports
 from foundation import clock, geo
 from foundation.api.errors import first_message
-from riders.api.envelope import RiderView, answer, envelope, read
-from riders.positions import PointResult, PointVerdict, Seen
+from riders.api.envelope import RiderView, envelope_schema, read_body, success_response
+from riders.positions import FixResult, FixVerdict, PositionFix
 
 MESSAGE = "Location updated successfully"
 POINT = RiderPoint()  # one for all points: making a serializer takes five times as long as reading with it
@@ -22,7 +22,7 @@ POINT = RiderPoint()  # one for all points: making a serializer takes five times
 class LocationView(RiderView):
     @extend_schema(
         request=PolymorphicProxySerializer("RiderLocation", [RiderPoint, RiderPoints], resource_type_field_name=None),
-        responses=envelope("RiderLocation", RiderPointTaken(many=True)),
+        responses=envelope_schema("RiderLocation", RiderPointTaken(many=True)),
         operation_id="rider_location",
         tags=["riders"],
     )
@@ -33,11 +33,13 @@ class LocationView(RiderView):
         Positions are kept only while a delivery is under way.
         """
         points = read_points(request.data)
-        results = location.report(self.rider, [point for point in points if isinstance(point, Seen)])
-        return answer(MESSAGE, told(points, results))
+        results = location_reports.take_report(
+            self.rider, [point for point in points if isinstance(point, PositionFix)]
+        )
+        return success_response(MESSAGE, describe_results(points, results))
 
 
-def told(points: Sequence[Seen | str], results: Sequence[PointResult]) -> list[dict[str, Any]]:
+def describe_results(points: Sequence[PositionFix | str], results: Sequence[FixResult]) -> list[dict[str, Any]]:
     """The answer's `data`: what became of each point that was sent. `results` are those of the ones that could be
     read."""
     verdicts = iter(results)
@@ -49,29 +51,29 @@ def told(points: Sequence[Seen | str], results: Sequence[PointResult]) -> list[d
     ]
 
 
-def _told_of(verdict: PointVerdict) -> dict[str, Any]:
-    return {"accepted": verdict == PointVerdict.ACCEPTED, "result": str(verdict), "reason": None}
+def _told_of(verdict: FixVerdict) -> dict[str, Any]:
+    return {"accepted": verdict == FixVerdict.ACCEPTED, "result": str(verdict), "reason": None}
 
 
-def read_points(body: Any) -> list[Seen | str]:
+def read_points(body: Any) -> list[PositionFix | str]:
     """The points of a body; in a batch a bad one is what is wrong with it. Raises ValidationError for the rest."""
     if isinstance(body, list):
         body = {"points": body}
     if not isinstance(body, dict) or "points" not in body:
-        return [_seen(body)]
-    return [_read_one(point) for point in read(RiderPoints, body)["points"]]
+        return [_read_fix(body)]
+    return [_read_one(point) for point in read_body(RiderPoints, body)["points"]]
 
 
-def _read_one(body: Any) -> Seen | str:
+def _read_one(body: Any) -> PositionFix | str:
     try:
-        return _seen(body)
+        return _read_fix(body)
     except ValidationError as error:
         return first_message(error.detail)
 
 
-def _seen(body: Any) -> Seen:
+def _read_fix(body: Any) -> PositionFix:
     try:
         point = POINT.run_validation(body)
     except ValidationError:
-        point = read(RiderPoint, body)  # says what is wrong with it, as everywhere
-    return Seen(geo.Point(point["lat"], point["lng"]), point["recordedAt"] or clock.now(), point["accuracy"])
+        point = read_body(RiderPoint, body)  # says what is wrong with it, as everywhere
+    return PositionFix(geo.Point(point["lat"], point["lng"]), point["recordedAt"] or clock.now(), point["accuracy"])

@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from deliveries import access, by_ops, location, ratings, rider_steps, store_steps
+from deliveries import permissions
 from deliveries.api import etags
-from deliveries.api.tracking_bodies import (
+from deliveries.api.tracking_serializers import (
     STATUSES,
     AcknowledgeBody,
     DeliveredBody,
@@ -27,19 +27,22 @@ from deliveries.api.tracking_bodies import (
     StatusBody,
     SubstitutionsBody,
 )
+from deliveries.fulfilment import location_reports, ops_actions, rider_steps
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.selectors import Tracking
+from deliveries.tracking import ratings
+from deliveries.tracking.snapshot import OrderSnapshot
 from foundation import clock, geo, idempotency
-from foundation.api.permissions import roles
+from foundation.api.permissions import require_roles
 from foundation.errors import Forbidden
 from foundation.events import Cause
 from foundation.models import OPS_ROLES, Role, User
-from orders import placing, substitutions
+from orders import place_order, substitutions
 from orders.lifecycle import OrderStatus
 from orders.models import Order, Substitution
-from riders import rows as riders_rows
-from riders.api.envelope import read
-from riders.positions import Seen
+from orders.stores import status_steps
+from riders import locks as riders_rows
+from riders.api.envelope import read_body
+from riders.positions import PositionFix
 
 TAGS = ["order tracking"]
 RIDER_STATUSES = {
@@ -56,26 +59,26 @@ class TrackingView(APIView):
     permission_classes = (IsAuthenticated,)
 
     @property
-    def user(self) -> User:
+    def signed_in_user(self) -> User:
         return self.request.user  # type: ignore[return-value]
 
     @property
-    def by(self) -> Cause:
-        if self.user.role == Role.RIDER:
-            return Cause(f"rider:{riders_rows.of(self.user).pk}", "api")
-        return Cause(f"user:{self.user.pk}", "api")
+    def request_cause(self) -> Cause:
+        if self.signed_in_user.role == Role.RIDER:
+            return Cause(f"rider:{riders_rows.rider_of_user(self.signed_in_user).pk}", "api")
+        return Cause(f"user:{self.signed_in_user.pk}", "api")
 
-    def order(self, order_id: str) -> Order:
-        return access.visible_order(self.user, order_id)
+    def visible_order(self, order_id: str) -> Order:
+        return permissions.visible_order(self.signed_in_user, order_id)
 
-    def answer(self, order: Order) -> Response:
+    def order_response(self, order: Order) -> Response:
         """The order as it is now."""
         fresh = Order.objects.select_related("store", "customer").get(pk=order.pk)
-        return Response(OrderTracking(Tracking(fresh, self.user)).data)
+        return Response(OrderTracking(OrderSnapshot(fresh, self.signed_in_user)).data)
 
 
 class InitView(TrackingView):
-    permission_classes = (roles(Role.STOREFRONT),)
+    permission_classes = (require_roles(Role.STOREFRONT),)
 
     @extend_schema(
         request=PlacementBody,
@@ -96,9 +99,9 @@ class InitView(TrackingView):
         key = request.headers.get("Idempotency-Key", "")
         body = PlacementBody(data=request.data)
         body.is_valid(raise_exception=True)
-        fingerprint = idempotency.fingerprint("POST", request.path, etags.canonical(request.data))
-        placed = placing.place(self.user, body.placement(), key, fingerprint)
-        shown = PlacedOrder(Tracking(placed.order, self.user)).data
+        fingerprint = idempotency.request_fingerprint("POST", request.path, etags.canonical_json(request.data))
+        placed = place_order.place_order(self.signed_in_user, body.order_request(), key, fingerprint)
+        shown = PlacedOrder(OrderSnapshot(placed.order, self.signed_in_user)).data
         return Response(shown, status=201 if placed.created else 200)
 
 
@@ -111,13 +114,13 @@ class OrderView(TrackingView):
     )
     def get(self, request: Request, order_id: str) -> Response:
         """The order as it stands, its history, who carries it and, while it is on its way, where. Has an ETag."""
-        order = self.order(order_id)
-        shown = OrderTracking(Tracking(order, self.user)).data
-        return etags.answer(request, shown, instead={"eta": clock.wire(order.eta_at)})
+        order = self.visible_order(order_id)
+        shown = OrderTracking(OrderSnapshot(order, self.signed_in_user)).data
+        return etags.answer_with_etag(request, shown, instead={"eta": clock.format_wire(order.eta_at)})
 
 
 class StatusView(TrackingView):
-    permission_classes = (roles(*STORE_ROLES, Role.RIDER),)
+    permission_classes = (require_roles(*STORE_ROLES, Role.RIDER),)
 
     @extend_schema(request=StatusBody, responses=OrderTracking, operation_id="tracking_status", tags=TAGS)
     def put(self, request: Request, order_id: str) -> Response:
@@ -127,36 +130,44 @@ class StatusView(TrackingView):
         taken back), READY_FOR_PICKUP, CANCELLED, and FAILED (the store refuses). Riders, on the spot:
         DRIVER_PICKUP_COMPLETE, IN_TRANSIT, DELIVERED. Ops: a store's, and DELIVERY_FAILED.
         """
-        wish = read(StatusBody, request.data)
-        order, target = self.order(order_id), STATUSES[wish["status"]]
-        if self.user.role == Role.RIDER:
-            self._ride(order, target, wish["claim"])
-        elif target == OrderStatus.DELIVERY_FAILED and self.user.role in OPS_ROLES:
-            by_ops.fail(order.pk, wish["reason"], by=self.by)
+        wish = read_body(StatusBody, request.data)
+        order, target = self.visible_order(order_id), STATUSES[wish["status"]]
+        if self.signed_in_user.role == Role.RIDER:
+            self._take_rider_step(order, target, wish["claim"])
+        elif target == OrderStatus.DELIVERY_FAILED and self.signed_in_user.role in OPS_ROLES:
+            ops_actions.fail_delivery(order.pk, wish["reason"], by=self.request_cause)
         else:
-            store_steps.take(order.pk, target, by=self.by, role=Role(self.user.role), reason=wish["reason"])
-        return self.answer(order)
+            status_steps.take_step(
+                order.pk, target, by=self.request_cause, role=Role(self.signed_in_user.role), reason=wish["reason"]
+            )
+        return self.order_response(order)
 
-    def _ride(self, order: Order, target: OrderStatus, claim: Seen | None) -> None:
+    def _take_rider_step(self, order: Order, target: OrderStatus, claim: PositionFix | None) -> None:
         if target not in RIDER_STATUSES:
             raise Forbidden(f"A rider may not set an order to {target.upper()}")
-        rider_steps.take(order.pk, riders_rows.of(self.user), RIDER_STATUSES[target], claim, by=self.by)
+        rider_steps.take_step(
+            order.pk,
+            riders_rows.rider_of_user(self.signed_in_user),
+            RIDER_STATUSES[target],
+            claim,
+            by=self.request_cause,
+        )
 
 
 class AcknowledgeView(TrackingView):
-    permission_classes = (roles(*STORE_ROLES),)
+    permission_classes = (require_roles(*STORE_ROLES),)
 
     @extend_schema(request=AcknowledgeBody, responses=OrderTracking, operation_id="tracking_acknowledge", tags=TAGS)
     def post(self, request: Request, order_id: str) -> Response:
         """The store takes the order, and may say how many minutes it needs. Doing it twice is doing it once."""
-        prep_minutes = read(AcknowledgeBody, request.data)["prep_minutes"]
-        order = self.order(order_id)
-        store_steps.acknowledge(order.pk, prep_minutes, by=self.by)
-        return self.answer(order)
+        prep_minutes = read_body(AcknowledgeBody, request.data)["prep_minutes"]
+        order = self.visible_order(order_id)
+        status_steps.acknowledge_order(order.pk, prep_minutes, by=self.request_cause)
+        return self.order_response(order)
 
 
 class SubstitutionsView(TrackingView):
-    permission_classes = (roles(*STORE_ROLES, Role.CUSTOMER),)
+    permission_classes = (require_roles(*STORE_ROLES, Role.CUSTOMER),)
 
     @extend_schema(
         request=SubstitutionsBody,
@@ -171,79 +182,81 @@ class SubstitutionsView(TrackingView):
 
         409 ALREADY_DECIDED, ALREADY_PROPOSED or LEFT_OUT when something else was said before.
         """
-        order = self.order(order_id)
+        order = self.visible_order(order_id)
         body = SubstitutionsBody(data=request.data)
         body.is_valid(raise_exception=True)
-        if proposals := body.proposed():
-            if self.user.role == Role.CUSTOMER:
+        if proposals := body.list_proposals():
+            if self.signed_in_user.role == Role.CUSTOMER:
                 raise Forbidden("A customer may not propose")
-            substitutions.propose(order.pk, proposals, by=self.by)
+            substitutions.propose_substitutions(order.pk, proposals, by=self.request_cause)
         else:
-            if self.user.role == Role.STORE_STAFF:
+            if self.signed_in_user.role == Role.STORE_STAFF:
                 raise Forbidden("A store may not decide for the customer")
-            how = Substitution.How.OPS if self.user.role in OPS_ROLES else Substitution.How.API
-            substitutions.decide(order.pk, body.decided(), how=how, by=self.by)
-        return self.answer(order)
+            how = Substitution.How.OPS if self.signed_in_user.role in OPS_ROLES else Substitution.How.API
+            substitutions.decide_substitutions(order.pk, body.list_decisions(), how=how, by=self.request_cause)
+        return self.order_response(order)
 
 
 class DriverView(TrackingView):
-    permission_classes = (roles(Role.RIDER, *OPS_ROLES),)
+    permission_classes = (require_roles(Role.RIDER, *OPS_ROLES),)
 
     @extend_schema(request=DriverBody, responses=OrderTracking, operation_id="tracking_driver", tags=TAGS)
     def put(self, request: Request, order_id: str) -> Response:
         """Who carries the order. Ops may give it to another rider before it is fetched (`driver_id`); the rider who
         carries it may say how they travel and which phone reaches them."""
-        body = read(DriverBody, request.data)
-        order, rider_id = self.order(order_id), body.pop("driver_id", None)
-        if self.user.role == Role.RIDER:
+        body = read_body(DriverBody, request.data)
+        order, rider_id = self.visible_order(order_id), body.pop("driver_id", None)
+        if self.signed_in_user.role == Role.RIDER:
             if rider_id is not None:
                 raise Forbidden("Only ops may name another driver")
-            by_ops.describe_driver(order.pk, body, by=self.by, rider=riders_rows.of(self.user))
+            ops_actions.describe_driver(
+                order.pk, body, by=self.request_cause, rider=riders_rows.rider_of_user(self.signed_in_user)
+            )
         else:
             if rider_id is not None:
-                by_ops.give_to(order.pk, rider_id, by=self.by)
+                ops_actions.give_to(order.pk, rider_id, by=self.request_cause)
             if body:
-                by_ops.describe_driver(order.pk, body, by=self.by)
-        return self.answer(order)
+                ops_actions.describe_driver(order.pk, body, by=self.request_cause)
+        return self.order_response(order)
 
 
 class LocationView(TrackingView):
-    permission_classes = (roles(Role.RIDER),)
+    permission_classes = (require_roles(Role.RIDER),)
 
     @extend_schema(request=LocationBody, responses=OrderTracking, operation_id="tracking_location", tags=TAGS)
     def put(self, request: Request, order_id: str) -> Response:
         """Where the rider who carries the order is. An impossible or old position is answered, and not believed."""
-        body = read(LocationBody, request.data)
-        order = self.order(order_id)
+        body = read_body(LocationBody, request.data)
+        order = self.visible_order(order_id)
         recorded_at = body["recorded_at"] or clock.now()
-        seen = Seen(geo.Point(body["lat"], body["lng"]), recorded_at, body["accuracy"])
-        location.report(riders_rows.of(self.user), [seen])
-        return self.answer(order)
+        seen = PositionFix(geo.Point(body["lat"], body["lng"]), recorded_at, body["accuracy"])
+        location_reports.take_report(riders_rows.rider_of_user(self.signed_in_user), [seen])
+        return self.order_response(order)
 
 
 class DeliveredView(TrackingView):
-    permission_classes = (roles(Role.RIDER, *OPS_ROLES),)
+    permission_classes = (require_roles(Role.RIDER, *OPS_ROLES),)
 
     @extend_schema(request=DeliveredBody, responses=OrderTracking, operation_id="tracking_delivered", tags=TAGS)
     def put(self, request: Request, order_id: str) -> Response:
         """Handed over. Riders: within 100 m of the customer, as in the riders' API. Ops: with a `reason`."""
-        body = read(DeliveredBody, request.data)
-        order = self.order(order_id)
-        if self.user.role == Role.RIDER:
-            rider = riders_rows.of(self.user)
-            rider_steps.take(order.pk, rider, DeliveryStatus.DELIVERED, body["claim"], by=self.by)
+        body = read_body(DeliveredBody, request.data)
+        order = self.visible_order(order_id)
+        if self.signed_in_user.role == Role.RIDER:
+            rider = riders_rows.rider_of_user(self.signed_in_user)
+            rider_steps.take_step(order.pk, rider, DeliveryStatus.DELIVERED, body["claim"], by=self.request_cause)
         else:
-            by_ops.deliver(order.pk, body["reason"], by=self.by)
-        return self.answer(order)
+            ops_actions.confirm_delivery(order.pk, body["reason"], by=self.request_cause)
+        return self.order_response(order)
 
 
 class RatingView(TrackingView):
-    permission_classes = (roles(Role.CUSTOMER, Role.STOREFRONT),)
+    permission_classes = (require_roles(Role.CUSTOMER, Role.STOREFRONT),)
 
     @extend_schema(request=RatingBody, responses={201: RatingShown}, operation_id="tracking_rate", tags=TAGS)
     def post(self, request: Request, order_id: str) -> Response:
         """What the customer thinks of the delivery: 1 to 5 stars and a word. Once; 409 before it was delivered."""
-        body = read(RatingBody, request.data)
-        order = self.order(order_id)
-        rating = ratings.rate(order.pk, body["stars"], body["comment"], by=self.by)
+        body = read_body(RatingBody, request.data)
+        order = self.visible_order(order_id)
+        rating = ratings.rate_delivery(order.pk, body["stars"], body["comment"], by=self.request_cause)
         return Response(RatingShown(rating).data, status=201)

@@ -15,7 +15,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from foundation.errors import Problem
+from foundation.errors import APIError
 from foundation.models import User
 
 
@@ -36,14 +36,14 @@ class TokenAuthentication(JWTAuthentication):
             raise AuthenticationFailed("User not found", code="user_not_found") from error
 
 
-class Subject(NamedTuple):
+class TokenSubject(NamedTuple):
     """Whom a good access token names: a user's public id, and the digest of the password that they had then."""
 
     public_id: UUID
     password_digest: str
 
 
-def subject_of(header: str) -> Subject | None:
+def subject_of(header: str) -> TokenSubject | None:
     """Whom a good `Authorization` header names, by its signature alone; None: it names nobody. Whether that user still
     exists, is active and has the same password is for the caller to ask."""
     reader = TokenAuthentication()
@@ -53,14 +53,14 @@ def subject_of(header: str) -> Subject | None:
             return None
         claims = reader.get_validated_token(raw)
         public_id = UUID(claims[str(settings.SIMPLE_JWT["USER_ID_CLAIM"])])
-        return Subject(public_id, str(claims[str(api_settings.REVOKE_TOKEN_CLAIM)]))
+        return TokenSubject(public_id, str(claims[str(api_settings.REVOKE_TOKEN_CLAIM)]))
     except (AuthenticationFailed, KeyError, ValueError, TypeError, AttributeError):
         return None
 
 
-def subject_for(user: User) -> Subject:
+def subject_for(user: User) -> TokenSubject:
     """As a token that `user` is given now names them."""
-    return Subject(user.public_id, get_md5_hash_password(user.password))
+    return TokenSubject(user.public_id, get_md5_hash_password(user.password))
 
 
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
@@ -68,12 +68,12 @@ class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
     name = "bearer"
 
 
-class TokenRefused(Problem):
+class TokenRefused(APIError):
     status = 401
     code = "TOKEN_REFUSED"
 
 
-def issue(user: User) -> dict[str, str | int]:
+def issue_tokens(user: User) -> dict[str, str | int]:
     """A fresh pair of tokens: `{access, refresh, expires_in, role}` (`expires_in` in seconds)."""
     refresh = RefreshToken.for_user(user)
     refresh.set_exp(lifetime=timedelta(days=settings.REFRESH_TOKEN_DAYS))
@@ -91,18 +91,18 @@ def issue(user: User) -> dict[str, str | int]:
     }
 
 
-def rotate(token: str) -> dict[str, str | int]:
+def rotate_token(token: str) -> dict[str, str | int]:
     """Trade a refresh token for a new pair. Of parallel calls with one token exactly one wins: its row is locked."""
     with transaction.atomic():
-        return issue(_spend(token))
+        return issue_tokens(_spend_token(token))
 
 
-def revoke(token: str) -> None:
+def revoke_token(token: str) -> None:
     with transaction.atomic():
-        _spend(token)
+        _spend_token(token)
 
 
-def _spend(token: str) -> User:
+def _spend_token(token: str) -> User:
     """Use a refresh token up: its row goes, so that there are no more rows than tokens that are still good.
 
     Raises TokenRefused when it is bad, old, or was used before.

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from foundation import clock
-from foundation.errors import CallFailed, NotFound, Problem
+from foundation.errors import APIError, CallFailed, NotFound
 
 log = structlog.get_logger(__name__)
 LONGEST_MESSAGE = 500
@@ -34,21 +34,21 @@ CODES = {
 }
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler (settings.EXCEPTION_HANDLER). None: not ours, Django answers 500 and logs it."""
     request = context["request"]
-    status, code, message, headers = _read(error)
+    status, code, message, headers = _read_error(error)
     if status is None:
         return None
     set_rollback()
     message = message[:LONGEST_MESSAGE]  # a complaint may quote what was sent
     family = getattr(context.get("view"), "error_family", "tracking")
     log.info("request_refused", path=request.path, status=status, code=code, reason=message)
-    return Response(body(family, code, message, request.path), status=status, headers=headers)
+    return Response(error_body(family, code, message, request.path), status=status, headers=headers)
 
 
-def _read(error: Exception) -> tuple[int | None, str, str, dict[str, str]]:
-    if isinstance(error, Problem):
+def _read_error(error: Exception) -> tuple[int | None, str, str, dict[str, str]]:
+    if isinstance(error, APIError):
         prefix = f"{error.field}: " if error.field and not error.message.startswith(error.field) else ""
         return error.status, error.code, prefix + error.message, error.headers
     if isinstance(error, exceptions.ValidationError):
@@ -75,7 +75,7 @@ def first_message(detail: Any, field: str = "") -> str:
     """The first complaint of a DRF error, with the field it is about: `lat: A valid number is required.`"""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
-        return first_message(inner, _path(field, name))
+        return first_message(inner, _join_path(field, name))
     if isinstance(detail, list) and detail:
         plain = next((item for item in detail if item), detail[0])
         position = detail.index(plain)
@@ -84,7 +84,7 @@ def first_message(detail: Any, field: str = "") -> str:
     return f"{field}: {detail}" if field else str(detail)
 
 
-def _path(field: str, name: Any) -> str:
+def _join_path(field: str, name: Any) -> str:
     if name == "non_field_errors":
         return field
     if isinstance(name, int):
@@ -92,10 +92,10 @@ def _path(field: str, name: Any) -> str:
     return f"{field}.{name}" if field else str(name)
 
 
-def body(family: str, code: str, message: str, path: str) -> dict[str, Any]:
+def error_body(family: str, code: str, message: str, path: str) -> dict[str, Any]:
     if family == "rider":
         return {"success": False, "message": message, "errorCode": code}
-    return {"detail": message, "code": code, "timestamp": clock.wire(clock.now()), "path": path}
+    return {"detail": message, "code": code, "timestamp": clock.format_wire(clock.now()), "path": path}
 
 
 def family_of(path: str) -> str:
@@ -105,17 +105,17 @@ def family_of(path: str) -> str:
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """handler404: an unknown path is answered in the family of its neighbours, never with a redirect."""
     raise_as = NotFound("There is nothing at this address")
-    return JsonResponse(body(family_of(request.path), raise_as.code, raise_as.message, request.path), status=404)
+    return JsonResponse(error_body(family_of(request.path), raise_as.code, raise_as.message, request.path), status=404)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """handler500: the log has the traceback, the caller a body that can be parsed."""
     return JsonResponse(
-        body(family_of(request.path), CODES[500], "Something went wrong here", request.path), status=500
+        error_body(family_of(request.path), CODES[500], "Something went wrong here", request.path), status=500
     )
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     return JsonResponse(
-        body(family_of(request.path), CODES[400], "The request cannot be read", request.path), status=400
+        error_body(family_of(request.path), CODES[400], "The request cannot be read", request.path), status=400
     )

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from foundation import clock
 
 
-class Text(serializers.CharField):
+class TextField(serializers.CharField):
     """A JSON string without NUL. Numbers are not taken for text."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -22,7 +22,7 @@ class Text(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
-class Whole(serializers.IntegerField):
+class IntegerField(serializers.IntegerField):
     """A JSON integer: no text, no `1.0`, no `true`. Give it a `max_value`: the database has one."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -31,14 +31,14 @@ class Whole(serializers.IntegerField):
         return data
 
 
-class Amount(Whole):
+class AmountField(IntegerField):
     """Money in minor units, zero or more."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"min_value": 0, "max_value": 10**12, **kwargs})
 
 
-class Number(serializers.FloatField):
+class NumberField(serializers.FloatField):
     """A finite JSON number: no text, no `true`, no 400-digit integer."""
 
     def to_internal_value(self, data: Any) -> float:
@@ -53,7 +53,7 @@ class Number(serializers.FloatField):
         return value
 
 
-class Flag(serializers.BooleanField):
+class BooleanField(serializers.BooleanField):
     """JSON's true or false, not "yes", 1 or "off"."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -62,7 +62,7 @@ class Flag(serializers.BooleanField):
         return data
 
 
-class Moment(serializers.DateTimeField):
+class MomentField(serializers.DateTimeField):
     """ISO 8601 text that names its offset (`Z`); goes out in UTC with three decimals."""
 
     default_error_messages = {"invalid": "Must be an ISO 8601 time with its offset, as 2026-02-22T10:30:00.000Z."}
@@ -77,4 +77,4 @@ class Moment(serializers.DateTimeField):
             self.fail("invalid")
 
     def to_representation(self, value: datetime | None) -> str | None:  # type: ignore[override]
-        return clock.wire(value)
+        return clock.format_wire(value)

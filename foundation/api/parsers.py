@@ -16,7 +16,7 @@ MAX_BYTES = 1_000_000
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # an escaped NUL, and not a backslash that stands before "u0000"
 
 
-class BadBody(ValueError):
+class UnreadableBody(ValueError):
     """A body that cannot be read; the message says why, in words that may be shown to the caller."""
 
 
@@ -24,18 +24,18 @@ def strict_json(raw: bytes) -> Any:
     """Parse JSON that PostgreSQL will also accept. Raises BadBody: not UTF-8, not JSON, NaN, NUL, lone surrogates,
     deeper than 64 levels, numbers of absurd length or size."""
     if len(raw) >= MAX_BYTES:
-        raise BadBody("body is larger than 1 MB")
+        raise UnreadableBody("body is larger than 1 MB")
     try:
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)
     except UnicodeDecodeError as error:
-        raise BadBody("body is not UTF-8") from error
+        raise UnreadableBody("body is not UTF-8") from error
     except RecursionError as error:
-        raise BadBody("body is nested too deeply") from error
-    except BadBody:
+        raise UnreadableBody("body is nested too deeply") from error
+    except UnreadableBody:
         raise
     except ValueError as error:
-        raise BadBody("body is not JSON") from error
+        raise UnreadableBody("body is not JSON") from error
     _refuse_depth(raw, value)  # before anything that would walk down a value by recursion
     if b"\\u" in raw or b"\x00" in raw:
         _refuse_unstorable(value)
@@ -43,27 +43,27 @@ def strict_json(raw: bytes) -> Any:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise BadBody(f"body holds {name}, which is not JSON")
+    raise UnreadableBody(f"body holds {name}, which is not JSON")
 
 
-def _finite(digits: str) -> float:
+def _finite_float(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):  # 1e999: would leave us again as Infinity, which is not JSON
-        raise BadBody("body holds a number that is too large")
+        raise UnreadableBody("body holds a number that is too large")
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
 def _refuse_unstorable(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False)
     if _NUL.search(text):
-        raise BadBody("body holds a NUL character")
+        raise UnreadableBody("body holds a NUL character")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise BadBody("body holds half of a surrogate pair") from error
+        raise UnreadableBody("body holds half of a surrogate pair") from error
 
 
 def _refuse_depth(raw: bytes, value: Any) -> None:
@@ -73,7 +73,7 @@ def _refuse_depth(raw: bytes, value: Any) -> None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise BadBody("body is nested too deeply")
+            raise UnreadableBody("body is nested too deeply")
         level = [
             child
             for node in level
@@ -94,5 +94,5 @@ class StrictJSONParser(BaseParser):
             return {}
         try:
             return strict_json(raw)
-        except BadBody as error:
+        except UnreadableBody as error:
             raise ParseError(str(error)) from error

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from foundation.models import Role, User
 
 
-def roles(*allowed: Role) -> type[IsAuthenticated]:
+def require_roles(*allowed: Role) -> type[IsAuthenticated]:
     """A permission class for users of these roles: `permission_classes = [roles(Role.RIDER)]`."""
 
     class HasRole(IsAuthenticated):

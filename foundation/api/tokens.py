@@ -11,12 +11,12 @@ from rest_framework.views import APIView
 from foundation import limits
 from foundation.api import authentication
 from foundation.api.authentication import TokenRefused
-from foundation.limits import Limit
+from foundation.limits import RateLimitRule
 from foundation.models import User
 
 TOO_MANY = OpenApiResponse(description="TOO_MANY_REQUESTS; `Retry-After` says when the next try is let in.")
-WRONG_FOR_NAME = Limit("wrong_sign_in_name", "WRONG_SIGN_INS_PER_NAME", per_s=300)
-WRONG_FROM_ADDRESS = Limit("wrong_sign_in_address", "WRONG_SIGN_INS_PER_ADDRESS", per_s=300)
+WRONG_FOR_NAME = RateLimitRule("wrong_sign_in_name", "WRONG_SIGN_INS_PER_NAME", per_s=300)
+WRONG_FROM_ADDRESS = RateLimitRule("wrong_sign_in_address", "WRONG_SIGN_INS_PER_ADDRESS", per_s=300)
 
 
 class SignInSerializer(serializers.Serializer):
@@ -60,9 +60,9 @@ class SignInView(OpenView):
         user = authenticate(request, **data.validated_data)
         if not isinstance(user, User):
             for limit, who in counted:
-                limits.take(limit, who)
+                limits.take_call(limit, who)
             raise TokenRefused("Username or password is wrong", code="WRONG_CREDENTIALS")
-        return Response(authentication.issue(user))
+        return Response(authentication.issue_tokens(user))
 
 
 class RefreshView(OpenView):
@@ -71,7 +71,7 @@ class RefreshView(OpenView):
         """Trade a refresh token for a new pair; the old one is used up."""
         data = RefreshSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        return Response(authentication.rotate(data.validated_data["refresh"]))
+        return Response(authentication.rotate_token(data.validated_data["refresh"]))
 
 
 class LogoutView(OpenView):
@@ -80,5 +80,5 @@ class LogoutView(OpenView):
         """Take a refresh token back."""
         data = RefreshSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        authentication.revoke(data.validated_data["refresh"])
+        authentication.revoke_token(data.validated_data["refresh"])
         return Response(status=204)

@@ -15,13 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from foundation.api.fields import Text
-from foundation.api.permissions import roles
+from foundation.api.fields import TextField
+from foundation.api.permissions import require_roles
 from foundation.errors import Invalid
 from foundation.models import Role
-from notifications import preferences, receipts, recipients
 from notifications.channels import CHANNELS
+from notifications.contacts import recipients
 from notifications.models import PushToken, Recipient
+from notifications.outbox import delivery_reports, preferences
 
 TAGS = ["notifications"]
 CUSTOMER_ID = OpenApiParameter("customer_id", str, description="For storefronts: whose. May stand in the body instead.")
@@ -29,7 +30,7 @@ Body = TypeVar("Body", bound=serializers.Serializer)
 
 
 class WhoseBody(serializers.Serializer):
-    customer_id = Text(max_length=64, required=False, help_text="For storefronts: whose.")
+    customer_id = TextField(max_length=64, required=False, help_text="For storefronts: whose.")
 
 
 class PreferenceBody(WhoseBody):
@@ -39,16 +40,16 @@ class PreferenceBody(WhoseBody):
         child=serializers.ChoiceField(choices=list(CHANNELS)), required=False, max_length=20, help_text="In order."
     )
     email = serializers.EmailField(required=False, allow_null=True, allow_blank=True, max_length=254)
-    phone = Text(required=False, allow_null=True, allow_blank=True, max_length=30, help_text="With country code.")
+    phone = TextField(required=False, allow_null=True, allow_blank=True, max_length=30, help_text="With country code.")
 
 
 class DeviceBody(WhoseBody):
-    token = Text(max_length=recipients.TOKEN_LENGTH)
+    token = TextField(max_length=recipients.TOKEN_LENGTH)
     platform = serializers.ChoiceField(choices=["android", "ios", "web"], required=False, default="android")
 
 
 class UnregisterBody(WhoseBody):
-    token = Text(max_length=recipients.TOKEN_LENGTH)
+    token = TextField(max_length=recipients.TOKEN_LENGTH)
 
 
 class NotificationPreference(serializers.Serializer):
@@ -69,18 +70,18 @@ def _recipient_of() -> Any:
 
 
 class PreferenceView(APIView):
-    permission_classes = (roles(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, Role.STOREFRONT),)
+    permission_classes = (require_roles(Role.CUSTOMER, Role.RIDER, Role.STORE_STAFF, Role.STOREFRONT),)
 
     @property
-    def by(self) -> str:
+    def actor_name(self) -> str:
         return f"user:{self.request.user.pk}"
 
-    def read(self, kind: type[Body]) -> dict[str, Any]:
+    def read_body(self, kind: type[Body]) -> dict[str, Any]:
         body = kind(data=self.request.data)
         body.is_valid(raise_exception=True)
         return body.validated_data
 
-    def whose(self, body: dict[str, Any] | None = None) -> Recipient:
+    def find_recipient(self, body: dict[str, Any] | None = None) -> Recipient:
         """The recipient who is meant. Raises Invalid, Forbidden, NotFound."""
         said = {*self.request.query_params.getlist("customer_id"), (body or {}).get("customer_id", "")} - {""}
         if len(said) > 1:
@@ -88,9 +89,9 @@ class PreferenceView(APIView):
         recipient, self.known_as = _recipient_of()(self.request.user, said.pop() if said else "")
         return recipient
 
-    def answer(self, recipient: Recipient) -> Response:
+    def preference_response(self, recipient: Recipient) -> Response:
         fresh = Recipient.objects.get(pk=recipient.pk)
-        return Response({"customer_id": self.known_as, **preferences.shown(fresh)})
+        return Response({"customer_id": self.known_as, **preferences.preferences_body(fresh)})
 
 
 class PreferencesView(PreferenceView):
@@ -99,7 +100,7 @@ class PreferencesView(PreferenceView):
     )
     def get(self, request: Request) -> Response:
         """By which channels the person hears, and at which addresses."""
-        return self.answer(self.whose())
+        return self.preference_response(self.find_recipient())
 
     @extend_schema(
         request=PreferenceBody,
@@ -113,11 +114,11 @@ class PreferencesView(PreferenceView):
 
         A channel that is listed again brings an address back that had bounced or was unsubscribed.
         """
-        body = self.read(PreferenceBody)
-        recipient = self.whose(body)
+        body = self.read_body(PreferenceBody)
+        recipient = self.find_recipient(body)
         body.pop("customer_id", None)
-        preferences.change(recipient, self.by, **body)
-        return self.answer(recipient)
+        preferences.change_preferences(recipient, self.actor_name, **body)
+        return self.preference_response(recipient)
 
 
 class RegisterTokenView(PreferenceView):
@@ -130,10 +131,10 @@ class RegisterTokenView(PreferenceView):
     )
     def post(self, request: Request) -> Response:
         """Push to this device from now on, and only to its latest registrant."""
-        body = self.read(DeviceBody)
-        recipient = self.whose(body)
+        body = self.read_body(DeviceBody)
+        recipient = self.find_recipient(body)
         recipients.register_token(recipient, body["token"], body["platform"])
-        return self.answer(recipient)
+        return self.preference_response(recipient)
 
 
 class UnregisterTokenView(PreferenceView):
@@ -146,11 +147,11 @@ class UnregisterTokenView(PreferenceView):
     )
     def delete(self, request: Request) -> Response:
         """Push to this device no more; a device that is somebody else's by now is left alone."""
-        body = self.read(UnregisterBody)
-        recipient = self.whose(body)
+        body = self.read_body(UnregisterBody)
+        recipient = self.find_recipient(body)
         if PushToken.objects.filter(token=body["token"], recipient=recipient).exists():
             recipients.retire_token(body["token"], "signed out")
-        return self.answer(recipient)
+        return self.preference_response(recipient)
 
 
 class AcknowledgeView(PreferenceView):
@@ -163,7 +164,7 @@ class AcknowledgeView(PreferenceView):
     )
     def post(self, request: Request, message_id: str) -> Response:
         """The app showed this push (`messageId` of its data), so no other channel needs to tell it."""
-        receipts.acknowledge(self.whose(), message_id)
+        delivery_reports.acknowledge_message(self.find_recipient(), message_id)
         return Response({"acknowledged": True})
 
 
@@ -177,9 +178,9 @@ class WhatsAppOptInView(PreferenceView):
     )
     def post(self, request: Request) -> Response:
         """The person wants to be written to by WhatsApp, at their phone number."""
-        recipient = self.whose(self.read(WhoseBody))
-        recipients.opt_in_to_whatsapp(recipient, self.by)
-        return self.answer(recipient)
+        recipient = self.find_recipient(self.read_body(WhoseBody))
+        recipients.opt_in_to_whatsapp(recipient, self.actor_name)
+        return self.preference_response(recipient)
 
 
 class WhatsAppOptOutView(PreferenceView):
@@ -192,6 +193,6 @@ class WhatsAppOptOutView(PreferenceView):
     )
     def post(self, request: Request) -> Response:
         """No more WhatsApp."""
-        recipient = self.whose(self.read(WhoseBody))
+        recipient = self.find_recipient(self.read_body(WhoseBody))
         recipients.opt_out_of_whatsapp(recipient, "opted out")
-        return self.answer(recipient)
+        return self.preference_response(recipient)

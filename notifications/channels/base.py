@@ -15,12 +15,12 @@ NO_ADDRESS = "no address"
 
 
 @dataclass(frozen=True)
-class Letter:
+class RenderedMessage:
     """What is to be said, in the recipient's language. `data` is for apps; `public_id` names the message to providers
     (it comes back in their status reports); `reference` and `attempt` go into the record of the call.
 
     For providers that keep templates of their own: `registered_as` names it, `language` is the one the words are in,
-    `blanks` are the values in the blanks of its body, in their order. `wording` is the row of the words; None: they are
+    `blanks` are the values in the blanks of its body, in their order. `text_override` is the row of the text; None: they are
     built in.
     """
 
@@ -33,7 +33,7 @@ class Letter:
     registered_as: str = ""
     language: str = "en"
     blanks: Sequence[str] = ()
-    wording: int | None = None
+    text_override: int | None = None
 
 
 class Channel(ABC):
@@ -53,26 +53,26 @@ class Channel(ABC):
     titled: ClassVar[bool] = True
     approved_only: ClassVar[bool] = False
 
-    def missing(self) -> list[str]:
+    def missing_settings(self) -> list[str]:
         return [name for name in self.needs if not getattr(settings, name)]
 
-    def enabled(self) -> bool:
-        return not self.missing()
+    def is_enabled(self) -> bool:
+        return not self.missing_settings()
 
     @abstractmethod
-    def addresses(self, recipient: Recipient) -> list[str]:
+    def addresses_of(self, recipient: Recipient) -> list[str]:
         """Where `recipient` can be reached by this channel; empty: nowhere."""
 
     def why_not(self, recipient: Recipient) -> str:
         """Why there is no address, for those who ask why nothing came."""
         return NO_ADDRESS
 
-    def parts(self, letter: Letter) -> int:
+    def count_parts(self, rendered: RenderedMessage) -> int:
         """How often the price of one message is charged for this letter (MESSAGE_PRICES)."""
         return 1
 
     @abstractmethod
-    def send(self, letter: Letter, to: Sequence[str]) -> str:
+    def send_message(self, rendered: RenderedMessage, to: Sequence[str]) -> str:
         """Hand the letter to the provider; returns the provider's id for it.
 
         Raises Permanent (this provider will never carry it), Transient (not now), Unknown (perhaps it did).

@@ -22,8 +22,8 @@ from django.conf import settings
 
 from foundation import clock, http
 from foundation.errors import Permanent, Transient, Unknown
-from foundation.http import CallRecord, classify_exception, raise_for_status, recorded
-from notifications.channels.base import NO_ADDRESS, TIMEOUT_S, Channel, Letter
+from foundation.http import CallRecord, classify_exception, raise_for_status, record_call
+from notifications.channels.base import NO_ADDRESS, TIMEOUT_S, Channel, RenderedMessage
 from notifications.models import Recipient
 
 NOT_OPTED_IN = "not opted in to WhatsApp"
@@ -43,34 +43,38 @@ class WhatsApp(Channel):
     titled = False
     approved_only = True
 
-    def addresses(self, recipient: Recipient) -> list[str]:
+    def addresses_of(self, recipient: Recipient) -> list[str]:
         return [recipient.phone] if recipient.whatsapp_opted_in_at and recipient.phone.startswith("+") else []
 
     def why_not(self, recipient: Recipient) -> str:
         return NO_ADDRESS if recipient.whatsapp_opted_in_at else NOT_OPTED_IN
 
-    def send(self, letter: Letter, to: Sequence[str]) -> str:
+    def send_message(self, rendered: RenderedMessage, to: Sequence[str]) -> str:
         """In free text while the person's window is open, else by template."""
         if not window_is_open(to[0]):
-            return _post(letter, _template(letter, to[0]))
+            return _post(rendered, _build_template(rendered, to[0]))
         try:
-            return _post(letter, _text(letter, to[0]))
+            return _post(rendered, _build_text(rendered, to[0]))
         except Permanent as refusal:
             if refusal.code != str(OUTSIDE_WINDOW):
                 raise
             close_window(to[0])
-            return _post(letter, _template(letter, to[0]))
+            return _post(rendered, _build_template(rendered, to[0]))
 
 
 # ── the person's window ──────────────────────────────────────────────────────────────────────────────────────────
 def window_is_open(phone: str) -> bool:
     since = clock.now() - WINDOW + NEARLY
-    return Recipient.objects.filter(phone=phone, whatsapp_heard_at__gt=since).exists()
+    return Recipient.objects.filter(phone=phone, whatsapp_last_inbound_at__gt=since).exists()
 
 
 def close_window(phone: str) -> bool:
     """Meta says that it is closed. Returns whether we thought it open."""
-    return bool(Recipient.objects.filter(phone=phone, whatsapp_heard_at__isnull=False).update(whatsapp_heard_at=None))
+    return bool(
+        Recipient.objects.filter(phone=phone, whatsapp_last_inbound_at__isnull=False).update(
+            whatsapp_last_inbound_at=None
+        )
+    )
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -79,37 +83,39 @@ def template_name(event: str, *version: str) -> str:
     return "_".join((event, *version)).lower().replace(".", "_").replace("-", "_")
 
 
-def _envelope(letter: Letter, phone: str, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+def _build_envelope(rendered: RenderedMessage, phone: str, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "to": phone.removeprefix("+"),
         "type": kind,
         kind: content,
-        "biz_opaque_callback_data": str(letter.public_id),
+        "biz_opaque_callback_data": str(rendered.public_id),
     }
 
 
-def _text(letter: Letter, phone: str) -> dict[str, Any]:
-    return _envelope(letter, phone, "text", {"preview_url": False, "body": letter.body})
+def _build_text(rendered: RenderedMessage, phone: str) -> dict[str, Any]:
+    return _build_envelope(rendered, phone, "text", {"preview_url": False, "body": rendered.body})
 
 
-def _template(letter: Letter, phone: str) -> dict[str, Any]:
+def _build_template(rendered: RenderedMessage, phone: str) -> dict[str, Any]:
     """Values must not be empty, and hold no line breaks, tabs or runs of blanks: Meta refuses the whole message."""
-    values = [{"type": "text", "text": " ".join(value.split()) or "–"} for value in letter.blanks]
+    values = [{"type": "text", "text": " ".join(value.split()) or "–"} for value in rendered.blanks]
     parts = [{"type": "body", "parameters": values}] if values else []
-    content = {"name": letter.registered_as, "language": {"code": letter.language}, "components": parts}
-    return _envelope(letter, phone, "template", content)
+    content = {"name": rendered.registered_as, "language": {"code": rendered.language}, "components": parts}
+    return _build_envelope(rendered, phone, "template", content)
 
 
 # ── the call ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def _post(letter: Letter, body: dict[str, Any]) -> str:
+def _post(rendered: RenderedMessage, body: dict[str, Any]) -> str:
     base = f"{settings.WHATSAPP_API_BASE.rstrip('/')}/{settings.WHATSAPP_API_VERSION}"
     url = f"{base}/{settings.WHATSAPP_PHONE_NUMBER_ID}/messages"
-    record = CallRecord("whatsapp", "whatsapp.send", letter.reference, url=url, attempt=letter.attempt, request=body)
-    with recorded(record) as call:
+    record = CallRecord(
+        "whatsapp", "whatsapp.send", rendered.reference, url=url, attempt=rendered.attempt, request=body
+    )
+    with record_call(record) as call:
         try:
-            answer = http.session().post(
+            answer = http.thread_session().post(
                 url,
                 json=body,
                 headers={"Authorization": f"Bearer {settings.WHATSAPP_ACCESS_TOKEN}"},
@@ -119,10 +125,10 @@ def _post(letter: Letter, body: dict[str, Any]) -> str:
         except requests.RequestException as error:
             raise classify_exception(error) from error
         call.status_code = answer.status_code
-        said = _json(answer)
+        said = _read_json(answer)
         if not answer.ok:
             call.answer = said.get("error")
-            _raise(answer, call.answer)
+            _raise_refusal(answer, call.answer)
         try:
             (message,) = said["messages"]
             wamid = str(message["id"])
@@ -132,7 +138,7 @@ def _post(letter: Letter, body: dict[str, Any]) -> str:
         return wamid
 
 
-def _json(answer: requests.Response) -> dict[str, Any]:
+def _read_json(answer: requests.Response) -> dict[str, Any]:
     try:
         said = answer.json()
     except ValueError:
@@ -140,7 +146,7 @@ def _json(answer: requests.Response) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _raise(answer: requests.Response, error: Any) -> None:
+def _raise_refusal(answer: requests.Response, error: Any) -> None:
     """What a refusal means: told by Meta's own code, whatever the HTTP status, else by that."""
     code = error.get("code") if isinstance(error, dict) else None
     message = f"{code}: {error.get('message', '')}"[:200] if isinstance(error, dict) else ""

@@ -7,18 +7,18 @@ Amounts are integers in minor units of the order's currency; positions are WGS 8
 from orders.models.ids import EXTERNAL_ID, EXTERNAL_ID_SHAPE, new_public_id, new_substitution_id
 from orders.models.money import IntentCancellation, Payment, Refund
 from orders.models.orders import Customer, Order, OrderItem, PosRelay, Substitution
-from orders.models.stores import KitchenPace, Store, StoreStaff
+from orders.models.stores import PreparationTime, Store, StoreStaff
 
 __all__ = [
     "EXTERNAL_ID",
     "EXTERNAL_ID_SHAPE",
     "Customer",
     "IntentCancellation",
-    "KitchenPace",
     "Order",
     "OrderItem",
     "Payment",
     "PosRelay",
+    "PreparationTime",
     "Refund",
     "Store",
     "StoreStaff",

@@ -16,8 +16,8 @@ from orders.lifecycle import (
     CarriageState,
     OrderStatus,
     PaymentState,
-    Preference,
     PreparationState,
+    SubstitutionPreference,
     SubstitutionStatus,
 )
 from orders.models.ids import EXTERNAL_ID, new_public_id, new_substitution_id
@@ -78,7 +78,10 @@ class Order(models.Model):
     delivery_preferences = models.JSONField(default=dict, help_text="contact_free, call_before_arriving, entrance")
     provider_preference = models.CharField(max_length=12, blank=True, default="")
     substitution_preference = models.CharField(
-        max_length=8, choices=Preference.choices, default=Preference.REFUSE, help_text="For a customer who is silent."
+        max_length=8,
+        choices=SubstitutionPreference.choices,
+        default=SubstitutionPreference.REFUSE,
+        help_text="For a customer who is silent.",
     )
     undecided_substitutions = models.PositiveSmallIntegerField(default=0, editable=False)
     metadata = models.JSONField(default=dict)
@@ -149,7 +152,7 @@ class Order(models.Model):
 
 
 class OrderItem(models.Model):
-    """One line as it was ordered; `price_minor` is for one piece. What became of it: orders/lines.py."""
+    """One line as it was ordered; `price_minor` is for one piece. What became of it: orders/line_items.py."""
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="items")
     position = models.PositiveSmallIntegerField()
@@ -180,7 +183,7 @@ class Substitution(models.Model):
         DEADLINE = "deadline", "The customer was silent"
         READY = "ready", "Preparation ended first"
         NO_CHOICE = "no_choice", "Nothing to choose"
-        TAKEN_BACK = "taken_back", "Taken back by the store"
+        TAKEN_BACK = "withdrawn", "Taken back by the store"
         CALLED_OFF = "called_off", "The order was called off"
 
     public_id = models.CharField(max_length=40, unique=True, default=new_substitution_id, editable=False)

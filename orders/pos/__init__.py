@@ -7,6 +7,6 @@ from orders.pos.petpooja import PetPooja
 REGISTRY: dict[str, Pos] = {pos.kind: pos for pos in (PetPooja(),)}
 
 
-def of(store: Store) -> Pos | None:
+def pos_of_store(store: Store) -> Pos | None:
     """None: the store has no POS."""
     return REGISTRY.get(store.pos_kind)

@@ -24,12 +24,12 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from foundation import http
-from foundation.errors import Invalid, Permanent, Problem, Transient, Unknown
-from foundation.money import exponent
-from orders import lines
-from orders.evidence import PosNews, PosStatus
+from foundation.errors import APIError, Invalid, Permanent, Transient, Unknown
+from foundation.money import currency_exponent
+from orders import line_items
+from orders.evidence import PosSignal, PosStatus
 from orders.lifecycle import POS_WORDS
-from orders.lines import Line
+from orders.line_items import LineItem
 from orders.models import EXTERNAL_ID, EXTERNAL_ID_SHAPE, Order
 from orders.pos.base import Pos
 
@@ -37,13 +37,13 @@ TIMEOUT_S = 15.0
 GENERAL_ERROR = "GN_"
 SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}\Z")
 NEWS = {
-    "-1": PosNews.CANCELLED,
-    "1": PosNews.ACCEPTED,
-    "2": PosNews.ACCEPTED,
-    "3": PosNews.ACCEPTED,
-    "4": PosNews.IGNORED,
-    "5": PosNews.READY,
-    "10": PosNews.IGNORED,
+    "-1": PosSignal.CANCELLED,
+    "1": PosSignal.ACCEPTED,
+    "2": PosSignal.ACCEPTED,
+    "3": PosSignal.ACCEPTED,
+    "4": PosSignal.IGNORED,
+    "5": PosSignal.READY,
+    "10": PosSignal.IGNORED,
 }
 MOST_MINUTES = 24 * 60
 
@@ -51,14 +51,14 @@ MOST_MINUTES = 24 * 60
 class PetPooja(Pos):
     kind: ClassVar[str] = "petpooja"
 
-    def enabled(self) -> bool:
+    def is_enabled(self) -> bool:
         return bool(settings.PETPOOJA_API_BASE and settings.PETPOOJA_APP_KEY)
 
-    def save(self, order: Order, *, attempt: int) -> str:
+    def save_order(self, order: Order, *, attempt: int) -> str:
         answer = self._call("V1/save_order", "save_order", order, attempt, save_body(order))
         return str(answer.get("orderID") or "")
 
-    def cancel(self, order: Order, *, reason: str, attempt: int) -> None:
+    def cancel_order(self, order: Order, *, reason: str, attempt: int) -> None:
         body = {
             "restID": order.store.pos_rest_id,
             "orderID": "",
@@ -69,9 +69,9 @@ class PetPooja(Pos):
         self._call("update_order_status", "cancel_order", order, attempt, body)
 
     def _call(self, path: str, purpose: str, order: Order, attempt: int, body: dict[str, Any]) -> dict[str, Any]:
-        if not self.enabled():
+        if not self.is_enabled():
             raise Transient("PetPooja is not configured (PETPOOJA_API_BASE, PETPOOJA_APP_KEY)")
-        answer = http.request(
+        answer = http.request_json(
             "POST",
             f"{settings.PETPOOJA_API_BASE.rstrip('/')}/{path}",
             provider=self.kind,
@@ -79,12 +79,12 @@ class PetPooja(Pos):
             reference=f"order:{order.pk}",
             attempt=attempt,
             timeout_s=TIMEOUT_S,
-            json={**_credentials(), **body},
+            json={**_credentials_body(), **body},
         )
-        return _succeeded(answer)
+        return _require_success(answer)
 
 
-def _credentials() -> dict[str, str]:
+def _credentials_body() -> dict[str, str]:
     return {
         "app_key": settings.PETPOOJA_APP_KEY,
         "app_secret": settings.PETPOOJA_APP_SECRET,
@@ -92,7 +92,7 @@ def _credentials() -> dict[str, str]:
     }
 
 
-def _succeeded(answer: Any) -> dict[str, Any]:
+def _require_success(answer: Any) -> dict[str, Any]:
     """The answer if it says success; HTTP 200 says nothing here."""
     success = str(answer.get("success", "")) if isinstance(answer, dict) else ""
     if success == "1":
@@ -108,7 +108,7 @@ def _succeeded(answer: Any) -> dict[str, Any]:
 # ── what we send ─────────────────────────────────────────────────────────────────────────────────────────────────
 def save_body(order: Order) -> dict[str, Any]:
     """The documented body of save_order, without the credentials."""
-    store, items = order.store, lines.of(order)
+    store, items = order.store, line_items.current_items(order)
     return {
         "orderinfo": {
             "OrderInfo": {
@@ -120,9 +120,9 @@ def save_body(order: Order) -> dict[str, Any]:
                         "restID": store.pos_rest_id,
                     }
                 },
-                "Customer": {"details": _customer(order)},
-                "Order": {"details": _order(order)},
-                "OrderItem": {"details": [_item(item, order.currency) for item in items]},
+                "Customer": {"details": _build_customer(order)},
+                "Order": {"details": _build_order(order)},
+                "OrderItem": {"details": [_build_item(item, order.currency) for item in items]},
                 "Tax": {"details": []},
                 "Discount": {"details": []},
             }
@@ -132,7 +132,7 @@ def save_body(order: Order) -> dict[str, Any]:
     }
 
 
-def _customer(order: Order) -> dict[str, str]:
+def _build_customer(order: Order) -> dict[str, str]:
     address = order.address_snapshot
     return {
         "email": order.customer.recipient.email,
@@ -144,7 +144,7 @@ def _customer(order: Order) -> dict[str, str]:
     }
 
 
-def _order(order: Order) -> dict[str, Any]:
+def _build_order(order: Order) -> dict[str, Any]:
     local = (order.paid_at or order.created_at).astimezone(ZoneInfo(order.store.time_zone))
     return {
         "orderID": order.public_id,
@@ -152,7 +152,7 @@ def _order(order: Order) -> dict[str, Any]:
         "preorder_time": local.strftime("%H:%M:%S"),
         "service_charge": "0",
         "sc_tax_amount": "0",
-        "delivery_charges": major(order.delivery_fee_minor, order.currency),
+        "delivery_charges": format_major(order.delivery_fee_minor, order.currency),
         "dc_tax_amount": "0",
         "dc_gst_details": [],
         "packing_charges": "0",
@@ -168,8 +168,8 @@ def _order(order: Order) -> dict[str, Any]:
         "no_of_persons": "0",
         "discount_total": "0",
         "discount_type": "F",
-        "tax_total": major(order.tax_minor, order.currency),
-        "total": major(order.total_minor, order.currency),
+        "tax_total": format_major(order.tax_minor, order.currency),
+        "total": format_major(order.total_minor, order.currency),
         "description": order.instructions,
         "created_on": local.strftime("%Y-%m-%d %H:%M:%S"),
         "enable_delivery": 0,  # 0: we bring it, 1: the restaurant does
@@ -180,15 +180,15 @@ def _order(order: Order) -> dict[str, Any]:
     }
 
 
-def _item(item: Line, currency: str) -> dict[str, Any]:
+def _build_item(item: LineItem, currency: str) -> dict[str, Any]:
     return {
         "id": item.external_id,
         "name": item.name,
         "gst_liability": "vendor",
         "item_tax": [],
         "item_discount": "0",
-        "price": major(item.price_minor, currency),
-        "final_price": major(item.price_minor, currency),
+        "price": format_major(item.price_minor, currency),
+        "final_price": format_major(item.price_minor, currency),
         "quantity": str(item.quantity),
         "description": item.instructions,
         "variation_name": "",
@@ -203,51 +203,51 @@ def callback_url(order: Order) -> str:
     return f"{url}?token={quote(token, safe='')}" if token else url
 
 
-def major(amount_minor: int, currency: str) -> str:
+def format_major(amount_minor: int, currency: str) -> str:
     """`major(1250, "INR") == "12.50"`: exact, by digits."""
-    digits = exponent(currency)
+    digits = currency_exponent(currency)
     whole, part = divmod(amount_minor, 10**digits)
     return f"{whole}.{part:0{digits}d}" if digits else str(whole)
 
 
 # ── what it tells us ─────────────────────────────────────────────────────────────────────────────────────────────
-def identify(payload: Any) -> tuple[str, str]:
-    """(event type, event id) of a callback: the same content is the same event. Raises Invalid as `read` does."""
-    fields = _fields(payload)
+def identify_callback(payload: Any) -> tuple[str, str]:
+    """(event type, event id) of a callback: the same content is the same event. Raises Invalid as `read_callback` does."""
+    fields = _require_fields(payload)
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:32]
-    return f"order.{_status(fields)}", f"{_order_ref(fields)}:{_status(fields)}:{digest}"
+    return f"order.{_read_status(fields)}", f"{_order_ref(fields)}:{_read_status(fields)}:{digest}"
 
 
-def read(slug: str, payload: Any, *, token: str = "") -> PosStatus:
+def read_callback(slug: str, payload: Any, *, token: str = "") -> PosStatus:
     """The callback as evidence; `slug` from its URL, `token` from its query or Authorization header.
 
     Pure. Raises Invalid (400) naming the field: not an object, no orderID, an unknown status.
     """
     if not SLUG.match(slug):
         raise Invalid("is not a restaurant's slug", field="restaurant_slug")
-    fields = _fields(payload)
-    status = _status(fields)
+    fields = _require_fields(payload)
+    status = _read_status(fields)
     if status not in NEWS:
         raise Invalid(f"unknown status {status[:20]!r}", field="status", code="UNKNOWN_STATUS")
     return PosStatus(
         provider=PetPooja.kind,
         store_slug=slug,
-        rest_id=_text(fields, "restID", 60),
+        rest_id=_read_text(fields, "restID", 60),
         order_ref=_order_ref(fields),
-        event_id=identify(payload)[1],
+        event_id=identify_callback(payload)[1],
         news=NEWS[status],
         payload=dict(fields),
         token=token,
-        reason=_text(fields, "cancel_reason", 300),
-        prep_minutes=_minutes(fields, "minimum_prep_time"),
-        rider_name=_text(fields, "rider_name", 120),
-        rider_phone=_text(fields, "rider_phone_number", 20),
-        is_modified=_text(fields, "is_modified", 10).lower() in ("yes", "1", "true"),
+        reason=_read_text(fields, "cancel_reason", 300),
+        prep_minutes=_read_minutes(fields, "minimum_prep_time"),
+        rider_name=_read_text(fields, "rider_name", 120),
+        rider_phone=_read_text(fields, "rider_phone_number", 20),
+        is_modified=_read_text(fields, "is_modified", 10).lower() in ("yes", "1", "true"),
     )
 
 
-def accepted(order: Order, *, message: str = "Order status updated successfully") -> dict[str, Any]:
+def accepted_body(order: Order, *, message: str = "Order status updated successfully") -> dict[str, Any]:
     """The contract's reply to a callback that was taken."""
     return {
         "success": True,
@@ -257,10 +257,10 @@ def accepted(order: Order, *, message: str = "Order status updated successfully"
     }
 
 
-def refused(problem: Problem | str, payload: Any) -> dict[str, Any]:
+def refused_body(problem: APIError | str, payload: Any) -> dict[str, Any]:
     """The contract's error body; the HTTP status is `problem.status` (400, 401, 404), or 500."""
     order_ref = payload.get("orderID") if isinstance(payload, dict) else None
-    if isinstance(problem, Problem):
+    if isinstance(problem, APIError):
         prefix = f"{problem.field}: " if problem.field else ""
         message = prefix + problem.message
     else:
@@ -268,13 +268,13 @@ def refused(problem: Problem | str, payload: Any) -> dict[str, Any]:
     return {"success": False, "message": message, "order_id": order_ref if isinstance(order_ref, str) else None}
 
 
-def _fields(payload: Any) -> Mapping[str, Any]:
+def _require_fields(payload: Any) -> Mapping[str, Any]:
     if not isinstance(payload, dict):
         raise Invalid("must be a JSON object", field="body")
     return payload
 
 
-def _text(fields: Mapping[str, Any], name: str, length: int) -> str:
+def _read_text(fields: Mapping[str, Any], name: str, length: int) -> str:
     """A string or a number as text, cut to what we keep (the whole stands in the payload). "" for anything else."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -283,20 +283,20 @@ def _text(fields: Mapping[str, Any], name: str, length: int) -> str:
 
 
 def _order_ref(fields: Mapping[str, Any]) -> str:
-    ref = _text(fields, "orderID", 100)
+    ref = _read_text(fields, "orderID", 100)
     if not EXTERNAL_ID_SHAPE.match(ref):
         raise Invalid(str(EXTERNAL_ID.message), field="orderID", code="MALFORMED_ID")
     return ref
 
 
-def _status(fields: Mapping[str, Any]) -> str:
-    status = _text(fields, "status", 60)
+def _read_status(fields: Mapping[str, Any]) -> str:
+    status = _read_text(fields, "status", 60)
     if not status:
         raise Invalid("is missing", field="status")
     return status
 
 
-def _minutes(fields: Mapping[str, Any], name: str) -> int | None:
-    text = _text(fields, name, 10)
+def _read_minutes(fields: Mapping[str, Any], name: str) -> int | None:
+    text = _read_text(fields, name, 10)
     minutes = int(text) if text.isascii() and text.isdigit() else 0
     return minutes if 0 < minutes <= MOST_MINUTES else None

@@ -7,6 +7,7 @@
 * UPDATE, DELETE and TRUNCATE of entries are refused. A test database that is emptied between tests says so by the
   setting payouts.ledger_may_be_emptied, which allows TRUNCATE and nothing else.
 * An account starts empty, keeps whose it is, and its balance moves only from inside the entries' trigger.
+* Courier companies take what they are owed themselves (SPEC C6): a payout of their accounts is refused.
 """
 
 from django.db import migrations
@@ -73,9 +74,23 @@ BEGIN
 END $$;
 CREATE TRIGGER guard_account BEFORE INSERT OR UPDATE ON payouts_ledgeraccount
     FOR EACH ROW EXECUTE FUNCTION payouts_guard_account();
+
+CREATE FUNCTION payouts_push_nothing() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM payouts_ledgeraccount WHERE id = NEW.account_id AND payee_kind = 'provider') THEN
+        RAISE integrity_constraint_violation USING
+            MESSAGE = format('no payout of ledger account %s: courier companies are not paid by transfer', NEW.account_id);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER push_nothing BEFORE INSERT OR UPDATE OF account_id ON payouts_payout
+    FOR EACH ROW EXECUTE FUNCTION payouts_push_nothing();
 """
 
 BACKWARD = """
+DROP TRIGGER push_nothing ON payouts_payout;
+DROP FUNCTION payouts_push_nothing();
+
 DROP TRIGGER guard_account ON payouts_ledgeraccount;
 DROP TRIGGER keep_accounts ON payouts_ledgeraccount;
 DROP TRIGGER keep_entries ON payouts_ledgerentry;

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from foundation.geo import Point
 
 
-class Degrees(serializers.FloatField):
+class DegreesField(serializers.FloatField):
     """A number of degrees within its range, and a number: no string or boolean that looks like one, no NaN, and no
     integer that is too long for a float."""
 
@@ -17,19 +17,19 @@ class Degrees(serializers.FloatField):
         return super().to_internal_value(data)
 
 
-def latitude(**options: Any) -> Degrees:
-    return Degrees(min_value=-90, max_value=90, **options)
+def latitude_field(**options: Any) -> DegreesField:
+    return DegreesField(min_value=-90, max_value=90, **options)
 
 
-def longitude(**options: Any) -> Degrees:
-    return Degrees(min_value=-180, max_value=180, **options)
+def longitude_field(**options: Any) -> DegreesField:
+    return DegreesField(min_value=-180, max_value=180, **options)
 
 
 class PositionSerializer(serializers.Serializer):
     """`lat` and `lng`, together or not at all; the position is then `validated["position"]` (None: not given)."""
 
-    lat = latitude(required=False, allow_null=True)
-    lng = longitude(required=False, allow_null=True)
+    lat = latitude_field(required=False, allow_null=True)
+    lng = longitude_field(required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         lat, lng = attrs.pop("lat", None), attrs.pop("lng", None)

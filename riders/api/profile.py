@@ -8,12 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import clock
-from notifications import recipients
+from notifications.contacts import recipients
 from notifications.models import PushToken
 from riders import availability, positions
-from riders.api.envelope import Nothing, RiderView, answer, envelope, read
+from riders.api.envelope import EmptyData, RiderView, envelope_schema, read_body, success_response
 from riders.api.fields import PositionSerializer
-from riders.lifecycle import Standing
+from riders.lifecycle import RiderStatus
 from riders.models import Rider
 
 PROFILE = inline_serializer(
@@ -23,7 +23,7 @@ PROFILE = inline_serializer(
         "name": serializers.CharField(),
         "phone": serializers.CharField(),
         "vehicle": serializers.CharField(),
-        "standing": serializers.ChoiceField(choices=Standing.choices),
+        "standing": serializers.ChoiceField(choices=RiderStatus.choices),
         "suspendedReason": serializers.CharField(allow_null=True),
         "online": serializers.BooleanField(),
         "lastSeenAt": serializers.CharField(allow_null=True),
@@ -44,7 +44,7 @@ class PushTokenSerializer(serializers.Serializer):
     platform = serializers.ChoiceField(choices=["android", "ios", "web"], required=False, default="android")
 
 
-def shown(rider: Rider) -> dict[str, Any]:
+def profile_body(rider: Rider) -> dict[str, Any]:
     spot = positions.spot_of(rider.pk)
     return {
         "id": str(rider.public_id),
@@ -54,7 +54,7 @@ def shown(rider: Rider) -> dict[str, Any]:
         "standing": rider.standing,
         "suspendedReason": rider.suspended_reason or None,
         "online": rider.is_online,
-        "lastSeenAt": clock.wire(spot.recorded_at) if spot else None,
+        "lastSeenAt": clock.format_wire(spot.recorded_at) if spot else None,
         "activeDeliveries": rider.active_deliveries,
         "openOffers": rider.open_offers,
         "maxConcurrentOrders": rider.max_concurrent,
@@ -63,48 +63,48 @@ def shown(rider: Rider) -> dict[str, Any]:
 
 
 class ProfileView(RiderView):
-    @extend_schema(responses=envelope("Profile", PROFILE), operation_id="rider_me", tags=["riders"])
+    @extend_schema(responses=envelope_schema("Profile", PROFILE), operation_id="rider_me", tags=["riders"])
     def get(self, request: Request) -> Response:
         """Who is signed in, and what is under way."""
-        return answer("Rider profile retrieved successfully", shown(self.rider))
+        return success_response("Rider profile retrieved successfully", profile_body(self.rider))
 
 
 class AvailabilityView(RiderView):
     @extend_schema(
         request=AvailabilitySerializer,
-        responses=envelope("Availability", PROFILE),
+        responses=envelope_schema("Availability", PROFILE),
         operation_id="rider_availability",
         tags=["riders"],
     )
     def patch(self, request: Request) -> Response:
         """Go online (with a position, so that offers come at once) or offline."""
-        wish = read(AvailabilitySerializer, request.data)
-        rider = availability.set_online(self.rider.pk, wish["online"], wish["position"], by=self.by)
-        return answer("Availability updated successfully", shown(rider))
+        wish = read_body(AvailabilitySerializer, request.data)
+        rider = availability.set_online(self.rider.pk, wish["online"], wish["position"], by=self.request_cause)
+        return success_response("Availability updated successfully", profile_body(rider))
 
 
 class PushTokenView(RiderView):
     @extend_schema(
         request=PushTokenSerializer,
-        responses=envelope("PushToken", Nothing()),
+        responses=envelope_schema("PushToken", EmptyData()),
         operation_id="rider_push_token",
         tags=["riders"],
     )
     def post(self, request: Request) -> Response:
         """Push to this device from now on, and only to its latest registrant."""
-        device = read(PushTokenSerializer, request.data)
+        device = read_body(PushTokenSerializer, request.data)
         recipients.register_token(self.rider.recipient, device["token"], device["platform"])
-        return answer("Push token registered successfully")
+        return success_response("Push token registered successfully")
 
     @extend_schema(
         request=PushTokenSerializer,
-        responses={200: envelope("PushTokenRetired", Nothing())},
+        responses={200: envelope_schema("PushTokenRetired", EmptyData())},
         operation_id="rider_push_token_retire",
         tags=["riders"],
     )
     def delete(self, request: Request) -> Response:
         """Push to this device no more; a device that is somebody else's by now is left alone."""
-        device = read(PushTokenSerializer, request.data)
+        device = read_body(PushTokenSerializer, request.data)
         if PushToken.objects.filter(token=device["token"], recipient=self.rider.recipient_id).exists():
             recipients.retire_token(device["token"], "signed out")
-        return answer("Push token removed successfully")
+        return success_response("Push token removed successfully")

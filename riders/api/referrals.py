@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from foundation import clock
 from riders import referrals
-from riders.api.envelope import Nothing, RiderView, answer, envelope, read
+from riders.api.envelope import EmptyData, RiderView, envelope_schema, read_body, success_response
 from riders.models import Referral
 
 
@@ -49,45 +49,45 @@ TOP_REFERRERS = inline_serializer(
 )
 
 
-def shown(referral: Referral) -> dict[str, Any]:
+def referral_body(referral: Referral) -> dict[str, Any]:
     return {
         "name": referral.referred.name,
         "deliveries": referral.deliveries,
         "deliveriesNeeded": referrals.DELIVERIES_TO_EARN,
-        "earnedAt": clock.wire(referral.earned_at),
-        "joinedAt": clock.wire(referral.created_at),
+        "earnedAt": clock.format_wire(referral.earned_at),
+        "joinedAt": clock.format_wire(referral.created_at),
     }
 
 
 class ReferralView(RiderView):
-    @extend_schema(responses=envelope("Referrals", REFERRALS), operation_id="rider_referrals", tags=["riders"])
+    @extend_schema(responses=envelope_schema("Referrals", REFERRALS), operation_id="rider_referrals", tags=["riders"])
     def get(self, request: Request) -> Response:
         """The rider's own code (made on first asking) and whom it brought."""
-        code, brought = referrals.code_of(self.rider.pk), referrals.of(self.rider.pk)
+        code, brought = referrals.code_of(self.rider.pk), referrals.list_referrals(self.rider.pk)
         data = {
             "code": code,
             "bonusPaise": referrals.BONUS_MINOR,
             "currency": referrals.BONUS_CURRENCY,
             "earned": sum(referral.earned_at is not None for referral in brought),
-            "referred": [shown(referral) for referral in brought],
+            "referred": [referral_body(referral) for referral in brought],
         }
-        return answer("Referrals retrieved successfully", data)
+        return success_response("Referrals retrieved successfully", data)
 
     @extend_schema(
         request=CodeSerializer,
-        responses=envelope("ReferralUsed", Nothing()),
+        responses=envelope_schema("ReferralUsed", EmptyData()),
         operation_id="rider_referral_use",
         tags=["riders"],
     )
     def post(self, request: Request) -> Response:
         """Say at sign-up whose code brought you."""
-        referrals.use(self.rider.pk, read(CodeSerializer, request.data)["code"])
-        return answer("Referral code applied successfully")
+        referrals.use_code(self.rider.pk, read_body(CodeSerializer, request.data)["code"])
+        return success_response("Referral code applied successfully")
 
 
 class TopReferrersView(RiderView):
     @extend_schema(
-        responses=envelope("TopReferrers", TOP_REFERRERS),
+        responses=envelope_schema("TopReferrers", TOP_REFERRERS),
         operation_id="rider_referrals_top",
         tags=["riders"],
     )
@@ -95,6 +95,6 @@ class TopReferrersView(RiderView):
         """Who brought most riders that earned the bonus."""
         data = [
             {"rank": rank, "name": line.name, "referred": line.referred, "earned": line.earned}
-            for rank, line in enumerate(referrals.top(), start=1)
+            for rank, line in enumerate(referrals.top_referrers(), start=1)
         ]
-        return answer("Top referrers retrieved successfully", data)
+        return success_response("Top referrers retrieved successfully", data)

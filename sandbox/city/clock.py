@@ -24,9 +24,9 @@ class CityClock:
     async def sleep_until(self, minute: float) -> None:
         await asyncio.sleep(self.until_s(minute))
 
-    async def sleep(self, minutes: float) -> None:
+    async def sleep_minutes(self, minutes: float) -> None:
         await asyncio.sleep(self.real_s(minutes))
 
-    def shown(self) -> str:
+    def time_shown(self) -> str:
         minute = int(self.now_min())
         return f"{minute // 60:02d}:{minute % 60:02d}"

@@ -77,7 +77,7 @@ class City:
     dial: str
     streets: tuple[str, ...]
 
-    def place(self, spot: Spot, centre: Spot) -> tuple[float, float]:
+    def place_spot(self, spot: Spot, centre: Spot) -> tuple[float, float]:
         """(latitude, longitude) of a spot, the day's centre lying on the city's."""
         lat = self.lat + (spot.y_m - centre.y_m) / METRES_PER_DEGREE
         lng = self.lng + (spot.x_m - centre.x_m) / (METRES_PER_DEGREE * math.cos(math.radians(self.lat)))
@@ -118,19 +118,19 @@ CITIES = {
 }
 
 
-def read(folder: Path) -> Day:
+def read_day(folder: Path) -> Day:
     """A published instance. Raises FileNotFoundError or ValueError that names the file."""
-    parameters = next(_rows(folder / "instance_parameters.txt"))
+    parameters = next(_iterate_rows(folder / "instance_parameters.txt"))
     return Day(
         name=folder.name,
-        restaurants=[Restaurant(r["restaurant"], _spot(r)) for r in _rows(folder / "restaurants.txt")],
+        restaurants=[Restaurant(r["restaurant"], _read_spot(r)) for r in _iterate_rows(folder / "restaurants.txt")],
         couriers=[
-            Courier(r["courier"], _spot(r), float(r["on_time"]), float(r["off_time"]))
-            for r in _rows(folder / "couriers.txt")
+            Courier(r["courier"], _read_spot(r), float(r["on_time"]), float(r["off_time"]))
+            for r in _iterate_rows(folder / "couriers.txt")
         ],
         orders=[
-            DayOrder(r["order"], r["restaurant"], _spot(r), float(r["placement_time"]), float(r["ready_time"]))
-            for r in _rows(folder / "orders.txt")
+            DayOrder(r["order"], r["restaurant"], _read_spot(r), float(r["placement_time"]), float(r["ready_time"]))
+            for r in _iterate_rows(folder / "orders.txt")
         ],
         metres_per_minute=float(parameters["meters_per_minute"]),
         service_min=float(parameters["pickup service minutes"]),
@@ -138,7 +138,7 @@ def read(folder: Path) -> Day:
     )
 
 
-def _rows(file: Path) -> Iterator[dict[str, str]]:
+def _iterate_rows(file: Path) -> Iterator[dict[str, str]]:
     with file.open(newline="", encoding="utf-8") as text:
         rows = list(csv.DictReader(text, delimiter="\t"))
     if not rows or None in rows[0]:
@@ -146,25 +146,27 @@ def _rows(file: Path) -> Iterator[dict[str, str]]:
     yield from rows
 
 
-def _spot(row: dict[str, str]) -> Spot:
+def _read_spot(row: dict[str, str]) -> Spot:
     return Spot(float(row["x"]), float(row["y"]))
 
 
-def generate(seed: int, orders: int) -> Day:
+def generate_day(seed: int, orders: int) -> Day:
     """A day of our own making: a town of some 6 km, lunch and dinner, enough riders with some slack."""
     dice = random.Random(seed)
-    restaurants = [Restaurant(f"r{n}", _near(dice, 2_500)) for n in range(1, max(4, orders // 6) + 1)]
+    restaurants = [Restaurant(f"r{n}", _spot_near(dice, 2_500)) for n in range(1, max(4, orders // 6) + 1)]
     couriers = []
     for n in range(1, max(5, orders // 5) + 1):
         on = dice.choice([0.0, 0.0, 60.0, 180.0])
-        couriers.append(Courier(f"c{n}", _near(dice, 2_500), on, on + dice.choice([240.0, 300.0, 420.0])))
-    placed = sorted(_mealtime(dice) for _ in range(orders))
+        couriers.append(Courier(f"c{n}", _spot_near(dice, 2_500), on, on + dice.choice([240.0, 300.0, 420.0])))
+    placed = sorted(_draw_mealtime(dice) for _ in range(orders))
     return Day(
         name=f"seed-{seed}",
         restaurants=restaurants,
         couriers=couriers,
         orders=[
-            DayOrder(f"o{n}", dice.choice(restaurants).name, _near(dice, 3_500), minute, minute + dice.uniform(8, 22))
+            DayOrder(
+                f"o{n}", dice.choice(restaurants).name, _spot_near(dice, 3_500), minute, minute + dice.uniform(8, 22)
+            )
             for n, minute in enumerate(placed, 1)
         ],
         metres_per_minute=320.0,
@@ -173,11 +175,11 @@ def generate(seed: int, orders: int) -> Day:
     )
 
 
-def _near(dice: random.Random, spread_m: float) -> Spot:
+def _spot_near(dice: random.Random, spread_m: float) -> Spot:
     return Spot(5_000 + dice.uniform(-spread_m, spread_m), 5_000 + dice.uniform(-spread_m, spread_m))
 
 
-def _mealtime(dice: random.Random) -> float:
+def _draw_mealtime(dice: random.Random) -> float:
     """Minutes after opening: two humps over six hours."""
     centre, width = dice.choice([(70.0, 35.0), (250.0, 45.0)])
     return round(min(345.0, max(2.0, dice.gauss(centre, width))), 1)

@@ -31,7 +31,7 @@ USER_AGENT = "HandoffSandbox/1.0"
 
 
 @dataclass(frozen=True, order=True)
-class Due:
+class DueWork:
     """Something to do at `at`. `excused` webhooks have met their fault already and leave without another."""
 
     at: float
@@ -42,17 +42,19 @@ class Due:
 
 
 class Dispatcher:
-    """`send` and `schedule` write rows inside the caller's transaction; the threads act on them when due."""
+    """`send_webhook` and `schedule_action` write rows inside the caller's transaction; the threads act on them when due."""
 
     def __init__(self, store: Store, faults: Faults, providers: Mapping[str, Provider]) -> None:
         self._store = store
         self._faults = faults
         self._providers = providers
-        self._actions = {(p.name, name): action for p in providers.values() for name, action in p.actions().items()}
-        self._heap: list[Due] = []
+        self._actions = {
+            (p.name, name): action for p in providers.values() for name, action in p.list_actions().items()
+        }
+        self._heap: list[DueWork] = []
         self._changed = threading.Condition()
         self._order = itertools.count()
-        self._work: queue.SimpleQueue[Due | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[DueWork | None] = queue.SimpleQueue()
         self._held: dict[str, list[int]] = {}  # provider -> webhooks waiting to be overtaken
         self._handed_out = 0  # given to the senders and not yet done
         self._threads: list[threading.Thread] = []
@@ -60,7 +62,7 @@ class Dispatcher:
 
     # --- called by providers, inside their transaction ---
 
-    def send(
+    def send_webhook(
         self,
         tx: Transaction,
         provider: str,
@@ -89,7 +91,7 @@ class Dispatcher:
         if not lost:
             tx.after_commit(lambda: self._put("webhook", webhook_id, at))
 
-    def schedule(
+    def schedule_action(
         self, tx: Transaction, provider: str, name: str, *, subject: str, payload: dict[str, Any], due_at: float
     ) -> None:
         """Run the provider's action `name` at `due_at`; `subject` is the handle to cancel it by."""
@@ -100,12 +102,12 @@ class Dispatcher:
         action_id = int(cursor.lastrowid or 0)
         tx.after_commit(lambda: self._put("action", action_id, due_at))
 
-    def cancel(self, tx: Transaction, provider: str, subject: str) -> None:
+    def cancel_actions(self, tx: Transaction, provider: str, subject: str) -> None:
         tx.sql.execute("DELETE FROM actions WHERE provider = ? AND subject = ?", (provider, subject))
 
     # --- life ---
 
-    def start(self) -> None:
+    def start_threads(self) -> None:
         with self._store.transaction() as tx:
             rows = tx.sql.execute(
                 "SELECT 'webhook' AS kind, id, due_at FROM webhooks WHERE state = 'pending'"
@@ -113,11 +115,11 @@ class Dispatcher:
             ).fetchall()
         for row in rows:
             self._put(row["kind"], row["id"], row["due_at"])
-        self._spawn("clock", self._run_clock)
+        self._spawn_thread("clock", self._run_clock)
         for number in range(SENDERS):
-            self._spawn(f"sender-{number}", self._run_sender)
+            self._spawn_thread(f"sender-{number}", self._run_sender)
 
-    def stop(self) -> None:
+    def stop_threads(self) -> None:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -126,21 +128,21 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(timeout=TIMEOUT_S[1])
 
-    def forget(self) -> None:
+    def forget_due(self) -> None:
         """After the store was emptied: nothing is due any more. Waits for what is on its way at this moment."""
         with self._changed:
             self._heap.clear()
             self._held.clear()
             self._changed.wait_for(lambda: self._handed_out == 0, timeout=sum(TIMEOUT_S))
 
-    def _spawn(self, name: str, target: Any) -> None:
+    def _spawn_thread(self, name: str, target: Any) -> None:
         thread = threading.Thread(target=target, name=f"sandbox-{name}", daemon=True)
         thread.start()
         self._threads.append(thread)
 
     def _put(self, kind: str, row_id: int, at: float, *, excused: bool = False) -> None:
         with self._changed:
-            heapq.heappush(self._heap, Due(at, next(self._order), kind, row_id, excused))
+            heapq.heappush(self._heap, DueWork(at, next(self._order), kind, row_id, excused))
             if self._heap[0].id == row_id:
                 self._changed.notify_all()
 
@@ -161,9 +163,9 @@ class Dispatcher:
             while (due := self._work.get()) is not None and not self._stopping:
                 try:
                     if due.kind == "action":
-                        self._act(due.id)
+                        self._run_action(due.id)
                     else:
-                        self._attempt(session, due)
+                        self._attempt_send(session, due)
                 except Exception:
                     # The thread must live on; the row is still due and returns with the next start.
                     log.exception("%s %s failed", due.kind, due.id)
@@ -173,7 +175,7 @@ class Dispatcher:
 
     # --- actions ---
 
-    def _act(self, action_id: int) -> None:
+    def _run_action(self, action_id: int) -> None:
         with self._store.transaction() as tx:
             row = tx.sql.execute("DELETE FROM actions WHERE id = ? RETURNING *", (action_id,)).fetchone()
             if row is not None:
@@ -181,13 +183,13 @@ class Dispatcher:
 
     # --- webhooks ---
 
-    def _attempt(self, session: requests.Session, due: Due) -> None:
+    def _attempt_send(self, session: requests.Session, due: DueWork) -> None:
         with self._store.transaction() as tx:
             row = tx.sql.execute("SELECT * FROM webhooks WHERE id = ? AND state = 'pending'", (due.id,)).fetchone()
         if row is None:
             return
         provider = self._providers[row["provider"]]
-        fault = None if due.excused else self._faults.choose(provider.name, "webhook", row["topic"])
+        fault = None if due.excused else self._faults.choose_fault(provider.name, "webhook", row["topic"])
         kind = fault.kind if fault else ""
         if fault and kind in ("delay", "reorder", "drop"):
             self._put_off(row, fault)
@@ -197,12 +199,12 @@ class Dispatcher:
             self._post(session, provider, row, wrong=False)
         if kind == "lost_answer":
             status, answer = None, "the answer was lost"
-        self._finish(provider, row, status, answer, kind)
+        self._finish_send(provider, row, status, answer, kind)
         self._release_overtaken(provider.name)
 
     def _post(self, session: requests.Session, provider: Provider, row: Any, *, wrong: bool) -> tuple[int | None, str]:
         headers = {"Content-Type": "application/json; charset=utf-8", **json.loads(row["headers"])}
-        headers.update(provider.sign(row["signer"], row["body"], time.time(), wrong=wrong))
+        headers.update(provider.sign_webhook(row["signer"], row["body"], time.time(), wrong=wrong))
         try:
             response = session.post(
                 row["url"], data=row["body"].encode(), headers=headers, timeout=TIMEOUT_S, allow_redirects=False
@@ -236,7 +238,7 @@ class Dispatcher:
         for webhook_id in held:
             self._put("webhook", webhook_id, 0.0, excused=True)
 
-    def _finish(self, provider: Provider, row: Any, status: int | None, answer: str, fault: str) -> None:
+    def _finish_send(self, provider: Provider, row: Any, status: int | None, answer: str, fault: str) -> None:
         """Note how the try went; a try that was not answered 2xx is repeated after the provider's delay."""
         tries = row["tries"] + 1
         delay_s = None if status is not None and 200 <= status < 300 else provider.retry_delay_s(tries)

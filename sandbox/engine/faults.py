@@ -59,7 +59,7 @@ class Fault:
     status: int = 500
 
 
-def read(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
+def read_fault(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
     """A rule from the control API. `signs` maps each provider to whether it signs what it sends."""
     provider, direction, kind = (str(rule.get(name, "")) for name in ("provider", "direction", "kind"))
     if provider not in signs:
@@ -70,7 +70,7 @@ def read(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
         raise FaultRefused("kind", f"one of {', '.join(KINDS[direction])} for direction {direction}")
     if kind == "wrong_signature" and not signs[provider]:
         raise FaultRefused("kind", f"{provider} signs nothing")
-    share = _number(rule, "share", 1.0)
+    share = _read_number(rule, "share", 1.0)
     if not 0 < share <= 1:
         raise FaultRefused("share", "above 0 and at most 1")
     times = rule.get("times", None if "share" in rule else 1)
@@ -89,20 +89,20 @@ def read(rule: dict[str, Any], signs: dict[str, bool]) -> Fault:
         path=path,
         times=times,
         share=share,
-        seconds=_number(rule, "seconds", DEFAULT_SECONDS.get(kind, 0.0)),
+        seconds=_read_number(rule, "seconds", DEFAULT_SECONDS.get(kind, 0.0)),
         saved=bool(rule.get("saved", True)),
         status=status,
     )
 
 
-def _number(rule: dict[str, Any], name: str, default: float) -> float:
+def _read_number(rule: dict[str, Any], name: str, default: float) -> float:
     value = rule.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise FaultRefused(name, "a number, 0 or more")
     return float(value)
 
 
-def _fires(rule: Fault, provider: str, direction: str, path: str) -> bool:
+def _does_fire(rule: Fault, provider: str, direction: str, path: str) -> bool:
     applies = (rule.provider, rule.direction) == (provider, direction) and path.startswith(rule.path)
     return applies and random.random() < rule.share
 
@@ -118,7 +118,7 @@ class Faults:
             for row in tx.sql.execute("SELECT id, body, fired FROM faults WHERE active = 1"):
                 self._rules[row["id"]] = (Fault(**json.loads(row["body"])), row["fired"])
 
-    def add(self, fault: Fault) -> int:
+    def add_fault(self, fault: Fault) -> int:
         with self._store.transaction() as tx:
             cursor = tx.sql.execute(
                 "INSERT INTO faults (created, body) VALUES (?, ?)", (time.time(), json.dumps(asdict(fault)))
@@ -128,7 +128,7 @@ class Faults:
             self._rules[fault_id] = (fault, 0)
         return fault_id
 
-    def clear(self, provider: str = "") -> None:
+    def clear_faults(self, provider: str = "") -> None:
         """All rules, or those of one provider."""
         with self._lock:
             ended = [key for key, (rule, _) in self._rules.items() if provider in ("", rule.provider)]
@@ -137,13 +137,13 @@ class Faults:
         with self._store.transaction() as tx:
             tx.sql.executemany("UPDATE faults SET active = 0 WHERE id = ?", [(key,) for key in ended])
 
-    def choose(self, provider: str, direction: str, path: str) -> Fault | None:
+    def choose_fault(self, provider: str, direction: str, path: str) -> Fault | None:
         """The first rule that fires for this call or webhook; counted. Cheap when there are no rules."""
         if not self._rules:
             return None
         with self._lock:
             fault_id = next(
-                (key for key, (rule, _) in self._rules.items() if _fires(rule, provider, direction, path)), 0
+                (key for key, (rule, _) in self._rules.items() if _does_fire(rule, provider, direction, path)), 0
             )
             if not fault_id:
                 return None
@@ -156,7 +156,7 @@ class Faults:
             tx.sql.execute("UPDATE faults SET fired = fired + 1, active = ? WHERE id = ?", (int(not spent), fault_id))
         return fault
 
-    def listing(self) -> list[dict[str, Any]]:
+    def list_faults(self) -> list[dict[str, Any]]:
         """All rules ever set since the last reset, newest first, with how often each fired."""
         with self._store.transaction() as tx:
             rows = tx.sql.execute("SELECT id, body, fired, active FROM faults ORDER BY id DESC LIMIT 200").fetchall()

@@ -31,47 +31,47 @@ class ConnectionDropped(Exception):
         self.unsent = unsent
 
 
-def guarded(provider: Provider, routes: list[Route]) -> View:
+def guard_routes(provider: Provider, routes: list[Route]) -> View:
     """One Django view for all methods of one path of a provider."""
     views = {route.method: route.view for route in routes}
 
-    def receive(request: HttpRequest, **path_values: Any) -> HttpResponse:
+    def receive_call(request: HttpRequest, **path_values: Any) -> HttpResponse:
         view = views.get(request.method or "")
         if view is None:
-            return _receive(provider, request, lambda: provider.failure(request, 405, "method not allowed"))
-        return _receive(provider, request, lambda: view(request, **path_values))
+            return _run_call(provider, request, lambda: provider.failure_response(request, 405, "method not allowed"))
+        return _run_call(provider, request, lambda: view(request, **path_values))
 
-    return receive
+    return receive_call
 
 
 def unknown_path(provider: Provider) -> View:
-    def receive(request: HttpRequest, rest: str = "") -> HttpResponse:
+    def receive_unknown(request: HttpRequest, rest: str = "") -> HttpResponse:
         message = f"Unrecognized request URL ({request.method}: /{rest})."
-        return _receive(provider, request, lambda: provider.failure(request, 404, message))
+        return _run_call(provider, request, lambda: provider.failure_response(request, 404, message))
 
-    return receive
+    return receive_unknown
 
 
-def _receive(provider: Provider, request: HttpRequest, execute: Callable[[], HttpResponse]) -> HttpResponse:
+def _run_call(provider: Provider, request: HttpRequest, execute: Callable[[], HttpResponse]) -> HttpResponse:
     started = time.perf_counter()
     request.body  # noqa: B018  # read it now: Django refuses to give the raw body once a form was parsed
     path = request.path.removeprefix(f"/{provider.name}")
     fault: Fault | None = None
     try:
-        response = provider.authenticate(request)
+        response = provider.check_credentials(request)
         if response is None:
-            fault = runtime.current().faults.choose(provider.name, "answer", path)
-            response = provider.around(request, lambda: _with_fault(fault, provider, request, execute), fault)
+            fault = runtime.current_runtime().faults.choose_fault(provider.name, "answer", path)
+            response = provider.wrap_call(request, lambda: _with_fault(fault, provider, request, execute), fault)
     except ConnectionDropped as dropped:
         request.META[DROP_CONNECTION] = True  # META is the WSGI environ itself
-        _record(provider, request, path, dropped.unsent, fault, started)
+        _record_call(provider, request, path, dropped.unsent, fault, started)
         return HttpResponse(status=502)
     except Exception as error:
         log.exception("%s %s failed", request.method, request.path)
-        response = provider.failure(request, 500, f"the sandbox failed: {type(error).__name__}")
+        response = provider.failure_response(request, 500, f"the sandbox failed: {type(error).__name__}")
     if response.status_code == 429:
         response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
-    _record(provider, request, path, response, fault, started)
+    _record_call(provider, request, path, response, fault, started)
     return response
 
 
@@ -84,9 +84,9 @@ def _with_fault(
     if kind == "drop":
         raise ConnectionDropped(None)
     if kind == "error_500":
-        return provider.failure(request, fault.status, "An unknown error occurred")
+        return provider.failure_response(request, fault.status, "An unknown error occurred")
     if kind == "too_many":
-        response = provider.failure(request, 429, "Too Many Requests")
+        response = provider.failure_response(request, 429, "Too Many Requests")
         response.headers["Retry-After"] = str(math.ceil(fault.seconds))
         return response
     if kind == "delay":
@@ -99,7 +99,7 @@ def _with_fault(
     return response
 
 
-def _record(
+def _record_call(
     provider: Provider,
     request: HttpRequest,
     path: str,
@@ -107,7 +107,7 @@ def _record(
     fault: Fault | None,
     started: float,
 ) -> None:
-    now = runtime.current()
+    now = runtime.current_runtime()
     query = request.META.get("QUERY_STRING")
     with now.store.transaction() as tx:
         tx.sql.execute(
@@ -118,7 +118,7 @@ def _record(
                 provider.name,
                 request.method,
                 f"{path}?{query}" if query else path,
-                json.dumps({name: _masked(name, value) for name, value in request.headers.items()}),
+                json.dumps({name: _mask_secret(name, value) for name, value in request.headers.items()}),
                 _without_secrets(request.body.decode("utf-8", "replace")[:LOGGED_CHARS], now.keys),
                 response.status_code if response is not None else None,
                 response.content.decode("utf-8", "replace")[:LOGGED_CHARS] if response is not None else "",
@@ -128,7 +128,7 @@ def _record(
         )
 
 
-def _masked(name: str, value: str) -> str:
+def _mask_secret(name: str, value: str) -> str:
     if name.lower() not in SECRET_HEADERS:
         return value
     scheme, _, secret = value.rpartition(" ")

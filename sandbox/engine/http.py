@@ -30,7 +30,7 @@ def json_object(request: HttpRequest) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def number(body: dict[str, Any], name: str, default: float) -> float:
+def parse_number(body: dict[str, Any], name: str, default: float) -> float:
     """A number of 0 or more from a control body."""
     value = body.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:

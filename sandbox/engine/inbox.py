@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 60.0
 ARRIVED, LOST, SAID = "arrived", "lost", "said"
 
 
-def iso(at: float) -> str:
+def format_iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -30,7 +30,7 @@ class Inbox:
         self._store = store
         self._bell = threading.Condition()
 
-    def deliver(
+    def deliver_message(
         self,
         tx: Transaction,
         channel: str,
@@ -45,60 +45,62 @@ class Inbox:
             "INSERT INTO messages (at, channel, recipient, title, body, data, kind) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (tx.now, channel, to, title, body, json.dumps(data), kind),
         )
-        tx.after_commit(self._ring)
+        tx.after_commit(self._wake_readers)
         return int(cursor.lastrowid or 0)
 
-    def note(self, tx: Transaction, message: int, word: str, detail: str = "") -> None:
+    def note_outcome(self, tx: Transaction, message: int, word: str, detail: str = "") -> None:
         """Write down what became of a message."""
         tx.sql.execute(
             "INSERT INTO steps (message, at, word, detail) VALUES (?, ?, ?, ?)", (message, tx.now, word, detail)
         )
 
-    def _ring(self) -> None:
+    def _wake_readers(self) -> None:
         with self._bell:
             self._bell.notify_all()
 
-    def read(self, *, channel: str | None, after: int, limit: int, wait_s: float = 0.0) -> list[dict[str, Any]]:
+    def read_messages(
+        self, *, channel: str | None, after: int, limit: int, wait_s: float = 0.0
+    ) -> list[dict[str, Any]]:
         """What arrived with an id above `after`, oldest first; waits up to `wait_s` for the first one."""
         until = time.monotonic() + min(wait_s, LONGEST_WAIT_S)
         with self._bell:  # held between looking and waiting, so that no ring is missed
             while True:
-                found = self._select(channel, after, limit)
+                found = self._select_messages(channel, after, limit)
                 remaining = until - time.monotonic()
                 if found or remaining <= 0:
                     return found
                 self._bell.wait(remaining)
 
-    def newest(self, channel: str, limit: int) -> list[dict[str, Any]]:
+    def newest_messages(self, channel: str, limit: int) -> list[dict[str, Any]]:
         with self._store.transaction() as tx:
             rows = tx.sql.execute(
                 "SELECT * FROM messages WHERE channel = ? AND kind = ? ORDER BY id DESC LIMIT ?",
                 (channel, ARRIVED, limit),
             ).fetchall()
-        return [_public(row) for row in rows]
+        return [_public_view(row) for row in rows]
 
-    def _select(self, channel: str | None, after: int, limit: int) -> list[dict[str, Any]]:
+    def _select_messages(self, channel: str | None, after: int, limit: int) -> list[dict[str, Any]]:
         wanted, values = ("channel = ? AND", (channel,)) if channel else ("", ())
         with self._store.transaction() as tx:
             query = f"SELECT * FROM messages WHERE {wanted} kind = ? AND id > ? ORDER BY id LIMIT ?"  # noqa: S608
             rows = tx.sql.execute(query, (*values, ARRIVED, after, limit)).fetchall()
-        return [_public(row) for row in rows]
+        return [_public_view(row) for row in rows]
 
 
 # ── whole, with what became of them: for the pages ───────────────────────────────────────────────────────────────
-def one(tx: Transaction, message: int) -> dict[str, Any] | None:
+def find_message(tx: Transaction, message: int) -> dict[str, Any] | None:
     row = tx.sql.execute("SELECT * FROM messages WHERE id = ?", (message,)).fetchone()
-    return _whole(tx, [row])[0] if row else None
+    return _with_history(tx, [row])[0] if row else None
 
 
-def of(tx: Transaction, addresses: Sequence[str], limit: int) -> list[dict[str, Any]]:
+def messages_of(tx: Transaction, addresses: Sequence[str], limit: int) -> list[dict[str, Any]]:
     """Everything to and from these addresses, newest first."""
     marks = ", ".join("?" * len(addresses))
     query = f"SELECT * FROM messages WHERE recipient IN ({marks}) ORDER BY id DESC LIMIT ?"  # noqa: S608
-    return _whole(tx, tx.sql.execute(query, (*addresses, limit)).fetchall())
+    return _with_history(tx, tx.sql.execute(query, (*addresses, limit)).fetchall())
 
 
-def addresses(tx: Transaction) -> list[dict[str, Any]]:
+def list_addresses(tx: Transaction) -> list[dict[str, Any]]:
     """Each address with its last message, the most recent first: `{recipient, channel, count, at, title, body}`."""
     rows = tx.sql.execute(
         "SELECT last.recipient, last.channel, last.at, last.title, last.body, counted.count FROM messages last"
@@ -108,18 +110,18 @@ def addresses(tx: Transaction) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def _whole(tx: Transaction, rows: Iterable[Any]) -> list[dict[str, Any]]:
-    found = [{**_public(row), "kind": row["kind"], "steps": []} for row in rows]
+def _with_history(tx: Transaction, rows: Iterable[Any]) -> list[dict[str, Any]]:
+    found = [{**_public_view(row), "kind": row["kind"], "steps": []} for row in rows]
     by_id = {message["id"]: message for message in found}
     marks = ", ".join("?" * len(by_id))
     query = f"SELECT * FROM steps WHERE message IN ({marks}) ORDER BY id"  # noqa: S608
     for step in tx.sql.execute(query, list(by_id)):
-        told = {"word": step["word"], "detail": step["detail"], "at": iso(step["at"])}
+        told = {"word": step["word"], "detail": step["detail"], "at": format_iso(step["at"])}
         by_id[step["message"]]["steps"].append(told)
     return found
 
 
-def _public(row: Any) -> dict[str, Any]:
+def _public_view(row: Any) -> dict[str, Any]:
     return {
         "id": row["id"],
         "channel": row["channel"],
@@ -127,5 +129,5 @@ def _public(row: Any) -> dict[str, Any]:
         "title": row["title"],
         "body": row["body"],
         "data": json.loads(row["data"]),
-        "at": iso(row["at"]),
+        "at": format_iso(row["at"]),
     }

@@ -23,14 +23,14 @@ MOST_PEOPLE, MOST_MESSAGES = 100, 60
 TICKS = {"sent": "✓", "delivered": "✓✓", "read": "✓✓"}  # WhatsApp's, in their order
 
 
-def style(request: HttpRequest) -> HttpResponse:
+def show_style(request: HttpRequest) -> HttpResponse:
     return HttpResponse(STYLE, content_type="text/css", headers={"Cache-Control": "max-age=60"})
 
 
-def everybody(request: HttpRequest) -> HttpResponse:
+def show_everybody(request: HttpRequest) -> HttpResponse:
     """Who got something, the most recent first; `q` is part of a name, a number or an address."""
     role, text = request.GET.get("role", ""), request.GET.get("q", "").strip()
-    with runtime.current().store.transaction() as tx:
+    with runtime.current_runtime().store.transaction() as tx:
         found = people.all_with_messages(tx, role=role, text=text)
     context = {
         "people": [(person, address_of(person.key)) for person in found[:MOST_PEOPLE]],
@@ -44,11 +44,11 @@ def everybody(request: HttpRequest) -> HttpResponse:
 
 def of_person(request: HttpRequest, key: str) -> HttpResponse:
     if request.method == "POST":
-        return _play(request, key)
-    with runtime.current().store.transaction() as tx:
-        person = people.find(tx, key)
-        messages = [_shown(tx, message) for message in inbox.of(tx, person.addresses, MOST_MESSAGES)]
-        ways = [_way(tx, messenger, to) for to in person.addresses for messenger in messengers(to)]
+        return _take_button(request, key)
+    with runtime.current_runtime().store.transaction() as tx:
+        person = people.find_person(tx, key)
+        messages = [_message_shown(tx, message) for message in inbox.messages_of(tx, person.addresses, MOST_MESSAGES)]
+        ways = [_channel_shown(tx, messenger, to) for to in person.addresses for messenger in messengers_for(to)]
     context = {
         "person": person,
         "messages": messages,
@@ -63,29 +63,29 @@ def address_of(key: str) -> str:
     return f"/inbox/{quote(key)}"
 
 
-def messengers(address: str) -> list[Messenger]:
+def messengers_for(address: str) -> list[Messenger]:
     """Who can bring something to this address."""
-    playing = runtime.current().providers.values()
-    return [one for one in playing if isinstance(one, Messenger) and one.reaches(address)]
+    playing = runtime.current_runtime().providers.values()
+    return [one for one in playing if isinstance(one, Messenger) and one.can_reach(address)]
 
 
-def messenger(channel: str) -> Messenger:
+def find_messenger(channel: str) -> Messenger:
     """Who brings things on this channel. Raises BadRequest."""
-    if (by := _brings(channel)) is None:
+    if (by := _messenger_of_channel(channel)) is None:
         raise BadRequest("channel", "there is no such channel")
     return by
 
 
-def _brings(channel: str) -> Messenger | None:
+def _messenger_of_channel(channel: str) -> Messenger | None:
     """None for phone calls: nothing can be played with them."""
-    playing = runtime.current().providers.values()
+    playing = runtime.current_runtime().providers.values()
     return next((one for one in playing if isinstance(one, Messenger) and one.channel == channel), None)
 
 
 # ── what is shown ────────────────────────────────────────────────────────────────────────────────────────────────
-def _shown(tx: Transaction, message: dict[str, Any]) -> dict[str, Any]:
-    by = _brings(message["channel"])
-    plays = by.plays(tx, message) if by and message["kind"] != inbox.SAID else {}
+def _message_shown(tx: Transaction, message: dict[str, Any]) -> dict[str, Any]:
+    by = _messenger_of_channel(message["channel"])
+    plays = by.playable_outcomes(tx, message) if by and message["kind"] != inbox.SAID else {}
     told = {step["word"] for step in message["steps"]}
     return {
         **message,
@@ -96,42 +96,42 @@ def _shown(tx: Transaction, message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _way(tx: Transaction, by: Messenger, to: str) -> dict[str, Any]:
-    outcomes = by.outcomes
+def _channel_shown(tx: Transaction, by: Messenger, to: str) -> dict[str, Any]:
+    outcomes = by.outcome_names
     return {"messenger": by, "to": to, "outcomes": outcomes, "outcome": by.fate_of(tx, to)}
 
 
 # ── what is played ───────────────────────────────────────────────────────────────────────────────────────────────
-def _play(request: HttpRequest, key: str) -> HttpResponse:
+def _take_button(request: HttpRequest, key: str) -> HttpResponse:
     """One button: a word about a message, an answer, or what becomes of the messages from now on."""
     try:
-        with runtime.current().store.transaction() as tx:
-            _act(tx, people.find(tx, key), request)
+        with runtime.current_runtime().store.transaction() as tx:
+            _run_button(tx, people.find_person(tx, key), request)
     except BadRequest as error:
         return HttpResponse(f"{error.field}: {error}", status=400, content_type="text/plain")
     return HttpResponseRedirect(address_of(key) + (f"?{query}" if (query := request.META["QUERY_STRING"]) else ""))
 
 
-def _act(tx: Transaction, person: Person, request: HttpRequest) -> None:
+def _run_button(tx: Transaction, person: Person, request: HttpRequest) -> None:
     form = request.POST
     if number := form.get("message"):
-        message = inbox.one(tx, int(number)) if number.isascii() and number.isdigit() else None
+        message = inbox.find_message(tx, int(number)) if number.isascii() and number.isdigit() else None
         if message is None or message["to"] not in person.addresses:
             raise BadRequest("message", "there is no such message here")
-        by, word = messenger(message["channel"]), form.get("word", "")
-        if word not in by.plays(tx, message):
+        by, word = find_messenger(message["channel"]), form.get("word", "")
+        if word not in by.playable_outcomes(tx, message):
             raise BadRequest("word", "this cannot be played with this message")
-        by.play(tx, message, word)
+        by.play_outcome(tx, message, word)
         return
-    by, to = messenger(form.get("channel", "")), form.get("to", "")
-    if to not in person.addresses or not by.reaches(to):
+    by, to = find_messenger(form.get("channel", "")), form.get("to", "")
+    if to not in person.addresses or not by.can_reach(to):
         raise BadRequest("to", "is no address of this person on that channel")
     if "text" in form:
         if not by.hears or not form["text"].strip():
             raise BadRequest("text", "nobody hears this")
-        by.hear(tx, to, form["text"])
+        by.take_answer(tx, to, form["text"])
     else:
-        by.decide(tx, to, wish_of(request))
+        by.decide_outcome(tx, to, wish_of(request))
 
 
 def wish_of(request: HttpRequest) -> dict[str, Any]:

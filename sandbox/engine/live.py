@@ -14,19 +14,19 @@ KIND = "live"
 SCHEMES = ("http://", "https://")
 
 
-def follow(request: HttpRequest) -> dict[str, Any]:
+def follow_order(request: HttpRequest) -> dict[str, Any]:
     """{"url"}: the page of the order to look at, "" when none is on its way."""
     url = (json_object(request) or {}).get("url")
     if not isinstance(url, str) or (url and not url.startswith(SCHEMES)):
         raise BadRequest("url", "must be an http address, or empty")
-    with runtime.current().store.transaction() as tx:
+    with runtime.current_runtime().store.transaction() as tx:
         before = tx.get(KIND, KIND) or {"last": ""}
         tx.put(KIND, KIND, {"url": url, "last": url or before["last"]})
     return {"url": url}
 
 
-def page(request: HttpRequest) -> HttpResponse:
-    with runtime.current().store.transaction() as tx:
+def show_live_page(request: HttpRequest) -> HttpResponse:
+    with runtime.current_runtime().store.transaction() as tx:
         known = tx.get(KIND, KIND) or {"url": "", "last": ""}
     if known["url"]:
         return HttpResponseRedirect(known["url"])

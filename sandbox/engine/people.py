@@ -37,26 +37,26 @@ def put(tx: Transaction, key: str, name: str, role: str, addresses: Sequence[str
     tx.put(KIND, key, {"key": key, "name": name, "role": role, "addresses": list(dict.fromkeys(addresses))})
 
 
-def find(tx: Transaction, key: str) -> Person:
+def find_person(tx: Transaction, key: str) -> Person:
     """The person of that key, or who has it as an address; an address that is nobody's is a person too."""
-    known = tx.get(KIND, key) or next(iter(tx.find(KIND, clauses=[(HAS_ADDRESS, key)], limit=1)), None)
+    known = tx.get(KIND, key) or next(iter(tx.find_documents(KIND, clauses=[(HAS_ADDRESS, key)], limit=1)), None)
     return Person(**known) if known else Person(key, key, addresses=[key])
 
 
 def all_with_messages(tx: Transaction, *, role: str = "", text: str = "") -> list[Person]:
     """Everybody who got or said something, the most recent first; `text` is part of a name or an address."""
     at_address: dict[str, list[dict[str, Any]]] = {}
-    for known in tx.find(KIND, limit=100_000):
+    for known in tx.find_documents(KIND, limit=100_000):
         for address in known["addresses"]:
             at_address.setdefault(address, []).append(known)
     met: dict[str, Person] = {}
-    for row in inbox.addresses(tx):
+    for row in inbox.list_addresses(tx):
         nobody = [{"key": row["recipient"], "name": row["recipient"], "addresses": [row["recipient"]]}]
         for known in at_address.get(row["recipient"], nobody):
             person = met.setdefault(known["key"], Person(**known))
             person.count += row["count"]
             if not person.at:
-                person.at, person.channel = inbox.iso(row["at"]), row["channel"]
+                person.at, person.channel = inbox.format_iso(row["at"]), row["channel"]
                 person.words = row["title"] or row["body"]
     return [person for person in met.values() if role in ("", person.role) and _is_meant(person, text.casefold())]
 

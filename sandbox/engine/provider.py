@@ -37,7 +37,7 @@ class Panel:
 class Provider:
     """Base class; every attribute and method below may be overridden.
 
-    `actions` are named things that happen later by themselves (a kitchen accepts, an account is verified); they are
+    `list_actions` are named things that happen later by themselves (a kitchen accepts, an account is verified); they are
     rows in the store, so they survive a restart.
     """
 
@@ -46,29 +46,29 @@ class Provider:
     signs_webhooks: ClassVar[bool] = False
     indexes: ClassVar[Sequence[Index]] = ()
 
-    def routes(self) -> Iterable[Route]:
+    def list_routes(self) -> Iterable[Route]:
         raise NotImplementedError
 
     def control_routes(self) -> Iterable[Route]:
         """Mounted at /_control/{name}/."""
         return ()
 
-    def actions(self) -> Mapping[str, Action]:
+    def list_actions(self) -> Mapping[str, Action]:
         return {}
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
         """The refusal this provider answers to wrong credentials, or None to let the call in."""
         raise NotImplementedError
 
-    def around(self, request: HttpRequest, execute: Callable[[], HttpResponse], fault: Fault | None) -> HttpResponse:
+    def wrap_call(self, request: HttpRequest, execute: Callable[[], HttpResponse], fault: Fault | None) -> HttpResponse:
         """Wraps the execution of a call, its `fault` included; where Stripe keeps idempotency keys."""
         return execute()
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
         """An error in this provider's own shape: its 500, its 404 for unknown URLs, its 405."""
         return JsonResponse({"error": message}, status=status)
 
-    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+    def sign_webhook(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
         """Headers that sign a webhook, made anew for every try. `signer` is what the sender stored with it."""
         return {}
 
@@ -76,7 +76,7 @@ class Provider:
         """How long after the n-th failed try the webhook is sent again; None gives up."""
         return None
 
-    def panels(self, tx: Transaction) -> Iterable[Panel]:
+    def list_panels(self, tx: Transaction) -> Iterable[Panel]:
         return ()
 
 
@@ -86,23 +86,23 @@ class Messenger(Provider):
     channel: ClassVar[str]
     hears: ClassVar[bool] = False  # whether people can answer
 
-    def reaches(self, address: str) -> bool:
+    def can_reach(self, address: str) -> bool:
         """Whether this is an address on its channel: a phone number, unless a messenger says otherwise."""
         return address.startswith("+")
 
-    def plays(self, tx: Transaction, message: dict[str, Any]) -> Mapping[str, str]:
+    def playable_outcomes(self, tx: Transaction, message: dict[str, Any]) -> Mapping[str, str]:
         """What can be played with this message: word -> label of its button."""
         raise NotImplementedError
 
-    def play(self, tx: Transaction, message: dict[str, Any], word: str) -> None:
+    def play_outcome(self, tx: Transaction, message: dict[str, Any], word: str) -> None:
         raise NotImplementedError
 
-    def hear(self, tx: Transaction, address: str, text: str) -> None:
+    def take_answer(self, tx: Transaction, address: str, text: str) -> None:
         """The person at `address` answers."""
         raise NotImplementedError
 
     @property
-    def outcomes(self) -> Sequence[str]:
+    def outcome_names(self) -> Sequence[str]:
         """The words for what may become of messages from now on."""
         raise NotImplementedError
 
@@ -110,6 +110,6 @@ class Messenger(Provider):
         """The outcome that waits for the next message to `address`."""
         raise NotImplementedError
 
-    def decide(self, tx: Transaction, address: str, wish: dict[str, Any]) -> None:
+    def decide_outcome(self, tx: Transaction, address: str, wish: dict[str, Any]) -> None:
         """From now on: `wish` holds an `outcome` and how it is told. Raises BadRequest."""
         raise NotImplementedError

@@ -31,13 +31,15 @@ class Runtime:
 _started: list[Runtime] = []  # none or one
 
 
-def current() -> Runtime:
+def current_runtime() -> Runtime:
     if not _started:
         raise RuntimeError("the sandbox is not started; run python -m sandbox.serve")
     return _started[-1]
 
 
-def start(home: Path, base_url: str, handoff_url: str, keys: dict[str, str], providers: Iterable[Provider]) -> Runtime:
+def start_runtime(
+    home: Path, base_url: str, handoff_url: str, keys: dict[str, str], providers: Iterable[Provider]
+) -> Runtime:
     """Open the store in `home` and start sending what is due."""
     by_name = {provider.name: provider for provider in providers}
     store = Store(home / "sandbox.sqlite3", [index for p in by_name.values() for index in p.indexes])
@@ -55,12 +57,12 @@ def start(home: Path, base_url: str, handoff_url: str, keys: dict[str, str], pro
         providers=by_name,
     )
     _started.append(runtime)
-    dispatcher.start()
+    dispatcher.start_threads()
     return runtime
 
 
-def stop() -> None:
+def stop_runtime() -> None:
     """Finish what is being sent and close the store; everything else stays due for the next start."""
     while _started:
-        _started[-1].dispatcher.stop()
+        _started[-1].dispatcher.stop_threads()
         _started.pop().store.close()

@@ -72,10 +72,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.send_error(413 if length.isdigit() else 400)
             return
-        self._answer(self.rfile.read(int(length)))
+        self._send_answer(self.rfile.read(int(length)))
 
-    def _answer(self, body: bytes) -> None:
-        environ = self._environ(body)
+    def _send_answer(self, body: bytes) -> None:
+        environ = self._build_environ(body)
         head: list[str] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         head_bytes = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
         self.wfile.write(head_bytes if self.command == "HEAD" else head_bytes + content)
 
-    def _environ(self, body: bytes) -> dict[str, Any]:
+    def _build_environ(self, body: bytes) -> dict[str, Any]:
         path, _, query = self.path.partition("?")
         environ: dict[str, Any] = {
             "REQUEST_METHOD": self.command,

@@ -96,7 +96,7 @@ class Transaction:
     def delete(self, kind: str, name: str) -> None:
         self.sql.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, name))
 
-    def find(
+    def find_documents(
         self,
         kind: str,
         where: dict[str, Any] | None = None,
@@ -119,7 +119,7 @@ class Transaction:
         rows = self.sql.execute(query, (*values, limit))
         return [json.loads(row["body"]) for row in rows]
 
-    def sequence(self, kind: str, name: str) -> int | None:
+    def sequence_of(self, kind: str, name: str) -> int | None:
         row = self.sql.execute("SELECT seq FROM documents WHERE kind = ? AND id = ?", (kind, name)).fetchone()
         return int(row["seq"]) if row else None
 
@@ -129,7 +129,7 @@ class Transaction:
             (name, amount, amount),
         )
 
-    def counters(self, prefix: str) -> dict[str, int]:
+    def list_counters(self, prefix: str) -> dict[str, int]:
         """Counters whose name starts with `prefix`, keyed by the rest of the name."""
         rows = self.sql.execute(
             "SELECT name, value FROM counters WHERE name >= ? AND name < ?", (prefix, prefix + "\uffff")

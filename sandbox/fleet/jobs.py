@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.engine.store import Transaction
-from sandbox.fleet import ground
-from sandbox.fleet.ground import Point
+from sandbox.fleet import geocoding
+from sandbox.fleet.geocoding import Point
 from sandbox.fleet.stages import ENDS, WITH_GOODS, Stage
 
 DRIVERS = (
@@ -37,24 +37,24 @@ DRIVERS = (
 Job = dict[str, Any]
 
 
-def kind(company: str) -> str:
+def document_kind(company: str) -> str:
     return f"{company}.job"
 
 
 def get(tx: Transaction, company: str, job_id: str) -> Job | None:
-    return tx.get(kind(company), job_id)
+    return tx.get(document_kind(company), job_id)
 
 
 def by_external_id(tx: Transaction, company: str, external_id: str) -> Job | None:
-    found = tx.find(kind(company), {"external_id": external_id}, limit=1) if external_id else []
+    found = tx.find_documents(document_kind(company), {"external_id": external_id}, limit=1) if external_id else []
     return found[0] if found else None
 
 
 def save(tx: Transaction, company: str, job: Job) -> None:
-    tx.put(kind(company), job["id"], job)
+    tx.put(document_kind(company), job["id"], job)
 
 
-def new(
+def new_job(
     tx: Transaction,
     *,
     number: int,
@@ -65,7 +65,7 @@ def new(
     ready_at: float | None,
     asked: dict[str, Any],
 ) -> Job:
-    """Not yet saved: `timeline.begin` does that."""
+    """Not yet saved: `timeline.begin_job` does that."""
     return {
         "id": job_id,
         "number": number,
@@ -75,7 +75,7 @@ def new(
         "created": tx.now,
         "pickup": pickup,
         "dropoff": dropoff,
-        "distance_m": round(ground.distance_m(pickup, dropoff)),
+        "distance_m": round(geocoding.distance_m(pickup, dropoff)),
         "ready_at": ready_at,
         "driver": None,
         "start": None,
@@ -88,10 +88,10 @@ def new(
 
 def next_number(tx: Transaction, company: str) -> int:
     tx.count_up(f"{company}/jobs", 1)
-    return tx.counters(f"{company}/")["jobs"]
+    return tx.list_counters(f"{company}/")["jobs"]
 
 
-def hire(job: Job) -> None:
+def hire_driver(job: Job) -> None:
     """Give the job a driver, who is somewhere around the pickup."""
     name, make, model, colour = DRIVERS[job["number"] % len(DRIVERS)]
     job["driver"] = {
@@ -103,7 +103,7 @@ def hire(job: Job) -> None:
         "colour": colour,
         "plate": f"CRR{job['number'] % 1000:03d}",
     }
-    job["start"] = ground.nearby(job["pickup"], job["id"])
+    job["start"] = geocoding.point_nearby(job["pickup"], job["id"])
 
 
 def is_live(job: Job) -> bool:
@@ -114,12 +114,12 @@ def has_goods(job: Job) -> bool:
     return job["stage"] in WITH_GOODS
 
 
-def since(job: Job, *stages: Stage) -> float | None:
+def reached_at(job: Job, *stages: Stage) -> float | None:
     """When it first came to one of these stages."""
     return next((step["at"] for step in job["history"] if step["stage"] in stages), None)
 
 
-def iso(at: float | None, *, milliseconds: bool = False) -> str | None:
+def format_iso(at: float | None, *, milliseconds: bool = False) -> str | None:
     if at is None:
         return None
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds" if milliseconds else "seconds")

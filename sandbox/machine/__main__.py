@@ -19,14 +19,14 @@ from sandbox.machine.children import MachineError
 from sandbox.machine.services import Services
 
 
-def up(home: Path, max_connections: int) -> int:
+def run_services(home: Path, max_connections: int) -> int:
     """Always the embedded ones, whatever the environment names."""
     forget_named_servers()
     with Services(home, max_connections=max_connections) as services:
         for name, value in services.environment.items():
             print(f"export {name}={shlex.quote(value)}", flush=True)
         while True:
-            services.check()
+            services.check_running()
             time.sleep(0.5)
 
 
@@ -41,7 +41,7 @@ def run(command: list[str]) -> int:
             services.destroy()
 
 
-def destroy(home: Path) -> int:
+def destroy_services(home: Path) -> int:
     forget_named_servers()
     Services(home).destroy()
     return 0
@@ -52,7 +52,7 @@ def forget_named_servers() -> None:
         os.environ.pop(name, None)
 
 
-def interrupt(signum: int, frame: object) -> None:
+def raise_interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -65,11 +65,15 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=Path(".demo"), help="folder of the data (default .demo)")
     parser.add_argument("--max-connections", type=int, default=200)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         if options.verb == "run":
             return run(options.command)
-        return destroy(options.home) if options.verb == "destroy" else up(options.home, options.max_connections)
+        return (
+            destroy_services(options.home)
+            if options.verb == "destroy"
+            else run_services(options.home, options.max_connections)
+        )
     except KeyboardInterrupt:
         return 0
     except MachineError as error:

@@ -15,13 +15,13 @@ class MachineError(RuntimeError):
     """The machine cannot give what was asked; the message says what to do about it."""
 
 
-def launched(command: Sequence[str | Path], *options: str) -> list[str]:
+def launch_command(command: Sequence[str | Path], *options: str) -> list[str]:
     """COMMAND wrapped by the launcher, for a child of this process."""
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), "--parent", str(os.getpid())]
     return [*launcher, *options, "--", *map(str, command)]
 
 
-def start(
+def start_child(
     command: Sequence[str | Path],
     *options: str,
     log: IO[bytes],
@@ -34,7 +34,7 @@ def start(
     Call it from the main thread: Linux counts the end of the starting *thread* as the parent's death.
     """
     return subprocess.Popen(
-        launched(command, *options),
+        launch_command(command, *options),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -44,7 +44,7 @@ def start(
     )
 
 
-def stop(process: subprocess.Popen[bytes], first: signal.Signals = signal.SIGTERM, grace_s: float = 15.0) -> int:
+def stop_child(process: subprocess.Popen[bytes], first: signal.Signals = signal.SIGTERM, grace_s: float = 15.0) -> int:
     """Ask with `first`, kill the whole group after `grace_s`; the exit code."""
     if process.poll() is None:
         process.send_signal(first)
@@ -63,7 +63,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def tail(log: Path, lines: int = 15) -> str:
+def read_tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log, for an error message."""
     if not log.exists():
         return "(no log)"

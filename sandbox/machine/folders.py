@@ -10,12 +10,12 @@ from sandbox.machine.children import MachineError
 SOCKET_PATH_MAX = 107  # bytes that Linux keeps for a socket's path
 
 
-def mark(home: Path) -> str:
+def short_name(home: Path) -> str:
     """A short name for `home`, the same at every start."""
     return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:10]
 
 
-def private(path: Path, owner_uid: int | None = None, mode: int = 0o700) -> Path:
+def make_private(path: Path, owner_uid: int | None = None, mode: int = 0o700) -> Path:
     """Make `path` readable by its owner only. One that belongs to somebody else is refused: names in /tmp are known."""
     wanted = os.geteuid() if owner_uid is None else owner_uid
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,12 +30,12 @@ def private(path: Path, owner_uid: int | None = None, mode: int = 0o700) -> Path
 
 def socket_folder(home: Path) -> Path:
     """Where the sockets of `home` live: in /tmp, because a socket's path may not be long."""
-    return Path("/tmp") / f"handoff-{mark(home)}"  # noqa: S108 - private() checks who owns it
+    return Path("/tmp") / f"handoff-{short_name(home)}"  # noqa: S108 - private() checks who owns it
 
 
 def make_socket_folder(home: Path) -> Path:
     """Passable for all, because the servers may run as different users; every socket in it is private itself."""
-    return private(socket_folder(home), mode=0o711)
+    return make_private(socket_folder(home), mode=0o711)
 
 
 def check_socket(path: Path) -> Path:

@@ -17,7 +17,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
-def choose(wanted: int, taken: Iterable[int] = (), host: str = "127.0.0.1") -> int:
+def choose_port(wanted: int, taken: Iterable[int] = (), host: str = "127.0.0.1") -> int:
     """`wanted`, or the first free port above it that is not in `taken` (chosen already, not yet listening)."""
     reserved = set(taken)
     for port in range(wanted, HIGHEST + 1):
@@ -30,5 +30,5 @@ def choose_all(wanted: dict[str, int], host: str = "127.0.0.1") -> dict[str, int
     """One port per name, all different."""
     chosen: dict[str, int] = {}
     for name, port in wanted.items():
-        chosen[name] = choose(port, chosen.values(), host)
+        chosen[name] = choose_port(port, chosen.values(), host)
     return chosen

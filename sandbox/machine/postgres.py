@@ -27,7 +27,7 @@ NOBODY = 65534
 START_S, STOP_S = 60.0, 30.0
 
 
-def binaries() -> Path:
+def find_binaries() -> Path:
     """The folder of the server's programs: named by HANDOFF_POSTGRES_BIN, or the newest in the wheel."""
     if named := os.environ.get(BINARIES_VARIABLE):
         if not (Path(named) / "initdb").exists():
@@ -87,14 +87,14 @@ class Postgres:
 
     @property
     def _nobodys_place(self) -> Path:
-        return Path("/var/tmp") / f"handoff-{folders.mark(self.home)}"  # noqa: S108 - owner is checked
+        return Path("/var/tmp") / f"handoff-{folders.short_name(self.home)}"  # noqa: S108 - owner is checked
 
     def start(self) -> str:
         """Start on the data of the home, made at the first start; the URL once queries are answered."""
         programs, major = self._choose_programs()
-        folders.private(self.home)
+        folders.make_private(self.home)
         folders.make_socket_folder(self.home)
-        folders.private(self.sockets, self._owner)
+        folders.make_private(self.sockets, self._owner)
         folders.check_socket(self.sockets / ".s.PGSQL.5432")
         self._make_data(programs, major)
         self._clear_leftovers()
@@ -109,12 +109,12 @@ class Postgres:
         }
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
-            self.process = children.start(
+            self.process = children.start_child(
                 [programs / "postgres", "-D", self.data, *flags],
                 *self._options,
                 "--signal=SIGINT",  # a fast shutdown: sessions are ended, data are written
                 log=log,
-                env=self._environment(),
+                env=self._server_environment(),
                 cwd=Path("/"),
             )
         self._create_database()
@@ -122,7 +122,7 @@ class Postgres:
 
     def stop(self) -> None:
         if self.process is not None:
-            children.stop(self.process, signal.SIGINT, STOP_S)
+            children.stop_child(self.process, signal.SIGINT, STOP_S)
             self.process = None
 
     def destroy(self) -> None:
@@ -137,7 +137,7 @@ class Postgres:
 
     def _choose_programs(self) -> tuple[Path, int]:
         """The programs and the identity that can run them."""
-        programs = binaries()
+        programs = find_binaries()
         major = major_version(programs)
         if major < OLDEST_MAJOR:
             raise MachineError(f"{programs} is PostgreSQL {major}; {OLDEST_MAJOR} or newer is needed")
@@ -146,30 +146,32 @@ class Postgres:
         for option in self._options or ("--map-root", "--nobody"):
             self._options = (option,)
             self._owner = NOBODY if option == "--nobody" else None
-            if self._runs(programs):
+            if self._can_run(programs):
                 return programs, major
-        programs = self._copy(programs)
-        if self._runs(programs):
+        programs = self._copy_programs(programs)
+        if self._can_run(programs):
             return programs, major
         raise MachineError(
             "PostgreSQL refuses to run as root, and neither a user namespace nor the user nobody works on this "
             "machine. Run as an ordinary user, or set DATABASE_URL to a running server."
         )
 
-    def _runs(self, programs: Path) -> bool:
+    def _can_run(self, programs: Path) -> bool:
         """The server and the maker of its data, which needs more libraries."""
         return all(
             subprocess.run(
-                children.launched([programs / name, "--version"], *self._options), capture_output=True, check=False
+                children.launch_command([programs / name, "--version"], *self._options),
+                capture_output=True,
+                check=False,
             ).returncode
             == 0
             for name in ("postgres", "initdb")
         )
 
-    def _copy(self, programs: Path) -> Path:
+    def _copy_programs(self, programs: Path) -> Path:
         """A copy that `nobody` may read, for a wheel below a private folder; libraries keep their place beside it."""
         installation, package = programs.parent, programs.parent.parent
-        copies = folders.private(self._nobodys_place, NOBODY) / "programs"
+        copies = folders.make_private(self._nobodys_place, NOBODY) / "programs"
         libraries = package.with_name(f"{package.name}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, copies / libraries.name, dirs_exist_ok=True)
@@ -187,7 +189,7 @@ class Postgres:
                 )
             return
         if self._owner:
-            folders.private(self._nobodys_place, self._owner)
+            folders.make_private(self._nobodys_place, self._owner)
         fresh = self.data.with_name("postgres.new")  # renamed when complete: a killed initdb leaves no half database
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
@@ -206,16 +208,16 @@ class Postgres:
         ]
         with self.log.open("ab") as log:
             made = subprocess.run(
-                children.launched(command, *self._options),
+                children.launch_command(command, *self._options),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment(),
+                env=self._server_environment(),
                 cwd="/",
                 check=False,
             )
         if made.returncode != 0:
-            raise MachineError(f"PostgreSQL could not make its data folder:\n{children.tail(self.log)}")
+            raise MachineError(f"PostgreSQL could not make its data folder:\n{children.read_tail(self.log)}")
         fresh.rename(self.data)
 
     def _clear_leftovers(self) -> None:
@@ -230,12 +232,12 @@ class Postgres:
         if Path("/proc/self").exists():  # elsewhere (macOS) we cannot know, and PostgreSQL's own check must do
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
-    def _wait(self) -> psycopg.Connection:
+    def _wait_for_connection(self) -> psycopg.Connection:
         """A connection to the maintenance database, as soon as there is one."""
         deadline = time.monotonic() + START_S
         while True:
             if self.process is None or self.process.poll() is not None:
-                raise MachineError(f"PostgreSQL did not start:\n{children.tail(self.log)}")
+                raise MachineError(f"PostgreSQL did not start:\n{children.read_tail(self.log)}")
             try:
                 return psycopg.connect(
                     f"postgresql://{USER}@/postgres?host={self.sockets}", autocommit=True, connect_timeout=5
@@ -246,12 +248,12 @@ class Postgres:
                 time.sleep(0.02)
 
     def _create_database(self) -> None:
-        with self._wait() as connection:
+        with self._wait_for_connection() as connection:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
             if found is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
     @staticmethod
-    def _environment() -> dict[str, str]:
+    def _server_environment() -> dict[str, str]:
         """No PG* variable of the person may steer the server."""
         return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}

@@ -21,12 +21,12 @@ class ProcessEnded(MachineError):
 
     def __init__(self, name: str, code: int, log: Path) -> None:
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        super().__init__(f"{name} ended by itself ({how}); the end of {log}:\n{children.tail(log)}")
+        super().__init__(f"{name} ended by itself ({how}); the end of {log}:\n{children.read_tail(log)}")
         self.name, self.code, self.log = name, code, log
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningProcess:
     """One started process; `log` holds what it wrote."""
 
     name: str
@@ -34,45 +34,45 @@ class Running:
     log: Path
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         return self.process.poll() is not None
 
 
 class Processes:
     """`with Processes(folder) as processes: processes.start("web", [...])`.
 
-    Start them from the main thread (see children.start). With `show`, every new line of every log is handed to it as
+    Start them from the main thread (see children.start_child). With `show`, every new line of every log is handed to it as
     `web      | text`.
     """
 
     def __init__(self, logs: Path, *, show: Callable[[str], None] | None = None) -> None:
         self.logs = logs
-        self.running: dict[str, Running] = {}
+        self.running: dict[str, RunningProcess] = {}
         self._show = show
         self._stopping = threading.Event()
         self._followers: list[threading.Thread] = []
 
-    def start(
+    def start_process(
         self,
         name: str,
         command: Sequence[str | Path],
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> Running:
+    ) -> RunningProcess:
         """Start a process that ends with us. Its log is begun afresh; `env` is its whole environment (None: ours)."""
-        if name in self.running and not self.running[name].ended:
+        if name in self.running and not self.running[name].has_ended:
             raise ValueError(f"{name} runs already")
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
         with log.open("wb") as file:
-            process = children.start(command, log=file, env=env, cwd=cwd)
-        self.running[name] = started = Running(name, process, log)
+            process = children.start_child(command, log=file, env=env, cwd=cwd)
+        self.running[name] = started = RunningProcess(name, process, log)
         if self._show is not None:
-            self._follow(started, self._show)
+            self._follow_log(started, self._show)
         return started
 
-    def check(self) -> None:
+    def check_running(self) -> None:
         """Raise ProcessEnded for the first process that is gone."""
         for child in self.running.values():
             if (code := child.process.poll()) is not None:
@@ -82,28 +82,28 @@ class Processes:
         """Poll `ready` while all processes live; MachineError when it takes too long."""
         deadline = time.monotonic() + within_s
         while not ready():
-            self.check()
+            self.check_running()
             if time.monotonic() > deadline:
                 raise MachineError(f"{what} was not ready after {within_s:.0f} s; logs are in {self.logs}")
             time.sleep(0.05)
 
-    def stop(self, name: str, *, grace_s: float = 15.0) -> int:
+    def stop_process(self, name: str, *, grace_s: float = 15.0) -> int:
         """Stop one process, and what it started and left behind; its exit code."""
         process = self.running.pop(name).process
-        code = children.stop(process, grace_s=grace_s)
+        code = children.stop_child(process, grace_s=grace_s)
         children.kill_group(process)
         return code
 
     def stop_all(self, *, grace_s: float = 15.0) -> None:
         """Stop all, the last started first."""
         for name in reversed(list(self.running)):
-            self.stop(name, grace_s=grace_s)
+            self.stop_process(name, grace_s=grace_s)
         self._stopping.set()
         for follower in self._followers:
             follower.join(timeout=2)
 
-    def _follow(self, child: Running, show: Callable[[str], None]) -> None:
-        def follow() -> None:
+    def _follow_log(self, child: RunningProcess, show: Callable[[str], None]) -> None:
+        def print_lines() -> None:
             with child.log.open(encoding="utf-8", errors="replace") as file:
                 while not self._stopping.is_set():
                     if not (line := whole_line(file)):
@@ -111,7 +111,7 @@ class Processes:
                         continue
                     show(f"{child.name:<8} | {line.rstrip()}")
 
-        follower = threading.Thread(target=follow, name=f"follow-{child.name}", daemon=True)
+        follower = threading.Thread(target=print_lines, name=f"follow-{child.name}", daemon=True)
         self._followers.append(follower)
         follower.start()
 
@@ -134,7 +134,7 @@ def whole_line(file: IO[str]) -> str:
     return ""
 
 
-def answers(url: str, timeout_s: float = 2.0) -> bool:
+def answers_get(url: str, timeout_s: float = 2.0) -> bool:
     """Does this address answer a GET with 2xx?"""
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as response:  # noqa: S310 - our own http address

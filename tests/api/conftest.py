@@ -8,7 +8,7 @@ from deliveries.models import Delivery
 from foundation.models import Role, User
 from tests.api.endpoints import STAFF
 from tests.builders import assigned, rider, searching, signed_in, staff_of, user
-from webhooks import attempts
+from webhooks import rejections
 
 
 class Party:
@@ -33,7 +33,7 @@ def quiet_city(settings: Any) -> None:
     """Riders may be anywhere in no time; no provider is configured; refusals are counted afresh."""
     settings.PLAUSIBLE_SPEED_M_PER_S = 1e9
     settings.STRIPE_WEBHOOK_SECRETS = settings.STRIPE_CONNECT_WEBHOOK_SECRETS = []
-    attempts.LOG.forget()
+    rejections.LOG.reset_counts()
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from deliveries import links
 from deliveries.models import TrackingLink
-from deliveries.page import watching
+from deliveries.tracking import links
+from deliveries.tracking.page import subscription
 from foundation.models import Role, User
 from orders.models import Order
 from tests.api.conftest import Party
@@ -79,7 +79,7 @@ def test_a_pages_ticket_opens_the_pages_own_socket_alone(parties: tuple[Party, P
     for party in parties:
         placed = Order.objects.get(public_id=party.ref)
         links.url_of(placed, by=TEST)
-        url[party.ref] = watching.socket_url(TrackingLink.objects.get(order=placed))
+        url[party.ref] = subscription.socket_url(TrackingLink.objects.get(order=placed))
     for party in parties:
         with hearing.at(url[party.ref]) as socket:
             assert read(socket)["topic"] == f"order:{party.ref}"

@@ -70,18 +70,18 @@ def bad_lines(report: Report, many: int) -> None:
 @contextmanager
 def known(companies: Mapping[str, Any]) -> Iterator[None]:
     """These are the companies, and only they are read."""
-    from deliveries import couriers
-    from deliveries.courier_doors import CourierDoor
+    from deliveries.couriers import providers
+    from deliveries.couriers.webhooks import CourierWebhooks
     from webhooks import registry
 
-    real = couriers.companies, registry.readers
-    couriers.companies = lambda: companies  # type: ignore[assignment]
-    doors = {name: CourierDoor(company) for name, company in companies.items()}
-    registry.readers = lambda: doors  # type: ignore[assignment]
+    real = providers.courier_providers, registry.event_readers
+    providers.courier_providers = lambda: companies  # type: ignore[assignment]
+    doors = {name: CourierWebhooks(company) for name, company in companies.items()}
+    registry.event_readers = lambda: doors  # type: ignore[assignment]
     try:
         yield
     finally:
-        couriers.companies, registry.readers = real
+        providers.courier_providers, registry.event_readers = real
 
 
 def requestable(many: int, courier: str) -> None:
@@ -103,7 +103,7 @@ def requestable(many: int, courier: str) -> None:
 
 def live_through(companies: Mapping[str, Any], many: int) -> None:
     """The jobs go on stage by stage, their webhooks arrive as rows, silent ones are polled, until all are delivered."""
-    from deliveries import requesting
+    from deliveries.couriers import calls
     from webhooks.models import WebhookEvent
 
     moved = polled = time.monotonic()
@@ -121,7 +121,7 @@ def live_through(companies: Mapping[str, Any], many: int) -> None:
                 )
         if now - polled >= POLL_EVERY_S:
             polled = now
-            requesting.poll_silent(silent_s=SILENT_S, limit=500)
+            calls.poll_silent(silent_s=SILENT_S, limit=500)
         time.sleep(0.1)
 
 
@@ -150,7 +150,7 @@ def five_minutes(report: Report, many: int) -> None:
 
     from django.db import connection
 
-    from deliveries import breakers
+    from deliveries.couriers import circuit_breaker
     from deliveries.models import Offer
     from foundation import clock
     from riders.models import RiderSpot
@@ -159,7 +159,7 @@ def five_minutes(report: Report, many: int) -> None:
 
     company = courier_city.Forgetful("gamma", lost=1.0, dropped=1.0)
     with known({"gamma": company}):
-        breakers.overrule("gamma", "closed", "all of them are to wait for it")
+        circuit_breaker.override_breaker("gamma", "closed", "all of them are to wait for it")
         requestable(many, "gamma")
         with courier_city.working(["dispatch", "couriers"]):
             courier_city.until(lambda: first_tries() == many, patience_s=120)
@@ -326,7 +326,7 @@ class Positions:
         deadline = time.monotonic() + 120
         while self.one("SELECT count(*) FROM webhook_events WHERE state IN ('pending', 'leased')") != (0,):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"not done in time:\n{children.tail(self.folder / 'worker.log', 20)}")
+                raise RuntimeError(f"not done in time:\n{children.read_tail(self.folder / 'worker.log', 20)}")
             time.sleep(0.02)
 
     def check(self, name: str, events: float, right: bool) -> None:

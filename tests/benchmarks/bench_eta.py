@@ -27,8 +27,8 @@ def run(*, quick: bool) -> Report:
 
 
 def learned(report: Report, sizes: Sequence[int]) -> None:
-    from deliveries import pace
-    from orders import kitchens
+    from deliveries.eta import learned_speeds
+    from orders.stores import preparation_times
     from tests import history
 
     stores, pattern = city()
@@ -37,7 +37,7 @@ def learned(report: Report, sizes: Sequence[int]) -> None:
     rows, errors = [], dict[int, float]()
     for known, size in zip((0, *sizes), sizes, strict=False):
         history.keep(past, size - known, pattern=pattern)
-        took = [seconds(learn) for learn in (pace.learn, kitchens.learn)]
+        took = [seconds(learn) for learn in (learned_speeds.learn_speeds, preparation_times.learn_preparation_times)]
         way_min, ready_min = way_error(later, stores), ready_error(later, stores)
         errors[size] = way_min
         rows.append([size or FIXED, way_min, way_min / errors[0], ready_min, *took])
@@ -71,11 +71,11 @@ def seconds(learn: Any) -> float:
 
 def way_error(trips: Sequence[Any], stores: Sequence[Any]) -> float:
     """Mean absolute error, in minutes, of what is expected at the pickup."""
-    from deliveries import eta, pace
+    from deliveries.eta import estimate, learned_speeds
     from deliveries.lifecycle import DeliveryStatus
     from deliveries.models import Delivery
     from orders.models import Order
-    from orders.slots import slot_of
+    from orders.stores.hour_slots import slot_of
     from tests.builders import near
 
     by_id, known, errors = {one.pk: one for one in stores}, dict[tuple[int, int], Any](), []
@@ -85,22 +85,23 @@ def way_error(trips: Sequence[Any], stores: Sequence[Any]) -> float:
         delivery = Delivery(order=placed, status=DeliveryStatus.PICKED_UP, picked_up_at=now)
         alike = trip.store_id, slot_of(placed.store, now)
         known.setdefault(alike, None)
-        known[alike] = known[alike] or pace.outlooks([placed], now=now)[placed.pk]
-        errors.append(eta.arrival(placed, delivery, known[alike], now=now) - trip.delivered_at)
+        known[alike] = known[alike] or learned_speeds.load_outlooks([placed], now=now)[placed.pk]
+        errors.append(estimate.estimate_arrival(placed, delivery, known[alike], now=now) - trip.delivered_at)
     return mean(abs(error.total_seconds()) / 60 for error in errors)
 
 
 def ready_error(trips: Sequence[Any], stores: Sequence[Any]) -> float:
     """The same of when the food is ready, expected when the store acknowledges."""
-    from orders import deadlines, kitchens
+    from orders import deadlines
     from orders.models import Order
+    from orders.stores import preparation_times
 
     by_id = {one.pk: one for one in stores}
     orders = [
         Order(pk=number, store=by_id[trip.store_id], confirmed_at=trip.confirmed_at)
         for number, trip in enumerate(trips)
     ]
-    usual = kitchens.usual_minutes(orders)
+    usual = preparation_times.usual_minutes(orders)
     errors = [
         deadlines.expected_ready_at(placed, usual[placed.pk]) - trip.ready_at
         for placed, trip in zip(orders, trips, strict=True)

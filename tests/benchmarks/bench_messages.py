@@ -129,8 +129,8 @@ def write(channel: str, many: int) -> None:
     """So many messages, due, each to a person of its own who is reached by this channel."""
     from django.utils import timezone
 
-    from notifications import messages
     from notifications.models import PushToken, Recipient
+    from notifications.outbox import enqueue
 
     people = Recipient.objects.bulk_create(
         Recipient(
@@ -144,7 +144,7 @@ def write(channel: str, many: int) -> None:
     PushToken.objects.bulk_create(PushToken(recipient=one, token=f"phone-of-{one.pk}-in-a-benchmark") for one in people)
     for one in people:
         params = {"orderId": f"order-{one.pk}", "totalPaise": 45_000}
-        messages.send(one.pk, "delivery.completed", params, dedupe=f"delivery:{one.pk}", channels=[channel])
+        enqueue.enqueue_message(one.pk, "delivery.completed", params, dedupe=f"delivery:{one.pk}", channels=[channel])
 
 
 def _posts(env: dict[str, str], many: int) -> bool:

@@ -71,7 +71,7 @@ def ours(at: Any) -> list[Any]:
     from foundation import clock
     from riders import nearest
 
-    return nearest.candidates(at, RADIUS_M, K, seen_after=clock.now() - timedelta(hours=1))
+    return nearest.nearest_candidates(at, RADIUS_M, K, seen_after=clock.now() - timedelta(hours=1))
 
 
 def reserved(at: Any) -> int | None:
@@ -81,7 +81,7 @@ def reserved(at: Any) -> int | None:
     from riders import capacity
 
     with transaction.atomic():
-        rider_id = capacity.reserve([rider.rider_id for rider in ours(at)])
+        rider_id = capacity.reserve_place([rider.rider_id for rider in ours(at)])
         transaction.set_rollback(True)
     return rider_id
 
@@ -216,7 +216,7 @@ def reserve() -> bool:
     from tests.benchmarks.city_of_riders import CENTRE
 
     with transaction.atomic():
-        rider_id = capacity.reserve([rider.rider_id for rider in ours(CENTRE)])
+        rider_id = capacity.reserve_place([rider.rider_id for rider in ours(CENTRE)])
         if rider_id is not None:
             write_offer(rider_id)
     return rider_id is not None

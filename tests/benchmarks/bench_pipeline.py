@@ -221,13 +221,13 @@ class Bench:
                 time.sleep(8.0)  # Celery takes messages when its processes are up; none is waiting yet
             yield worker
         finally:
-            children.stop(worker.process, grace_s=5)
+            children.stop_child(worker.process, grace_s=5)
             children.kill_group(worker.process)
 
     def begin(self, way: Way) -> "subprocess.Popen[bytes]":
         environment = {**self.environment, "HANDOFF_PROCESS": "worker", **way.environment}
         with (self.folder / "worker.log").open("ab") as log:
-            return children.start(way.worker, log=log, env=environment)
+            return children.start_child(way.worker, log=log, env=environment)
 
     def await_worker(self) -> None:
         self.empty()
@@ -257,7 +257,7 @@ class Bench:
         deadline = time.monotonic() + PATIENCE_S
         while self.one("SELECT count(*) FROM webhook_events WHERE state IN ('pending', 'leased')") != (0,):
             if time.monotonic() > deadline:
-                tail = children.tail(self.folder / "worker.log", 20)
+                tail = children.read_tail(self.folder / "worker.log", 20)
                 raise RuntimeError(f"{what}: not done in {PATIENCE_S:.0f} s:\n{tail}")
             time.sleep(0.02)
 

@@ -68,14 +68,14 @@ def settle(orders: int, logs: Path) -> City:
     from django.conf import settings
     from rest_framework_simplejwt.tokens import AccessToken
 
-    from deliveries import announcing
+    from deliveries.realtime import publisher
     from foundation.models import Role
     from tests import builders, copies
 
     refs = copies.of_order(builders.paid_order(), orders)
     token = AccessToken.for_user(builders.user(Role.READ_ONLY))
     token.set_exp(lifetime=timedelta(days=1))
-    channel = announcing.channel(settings.LIVE_URL)
+    channel = publisher.channel_name(settings.LIVE_URL)
     environment = {**os.environ, "HANDOFF_PROCESS": "sockets", "BARE_CHANNEL": channel}
     return City(refs, str(token), environment, channel, logs)
 

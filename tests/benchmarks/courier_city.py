@@ -13,28 +13,42 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from deliveries.couriers.base import Cancelled, Company, Handle, NotAsked, Parcel, Quote, Try
-from deliveries.evidence import CourierNews, Stage
+from deliveries.couriers.providers.base import (
+    CallAttempt,
+    CancellationResult,
+    CourierProvider,
+    JobReference,
+    LookupUnsupported,
+    Quote,
+    Shipment,
+)
+from deliveries.couriers.providers.status_update import CourierStage, CourierUpdate
 from foundation import clock
 from foundation.errors import Permanent, Unknown
-from foundation.webhook import Knock, Notice, Seal
+from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookRequest
 from foundation.work import Backoff
 
-ROAD = (Stage.REQUESTED, Stage.ASSIGNED, Stage.PICKED_UP, Stage.IN_TRANSIT, Stage.DELIVERED)
-ENDED = (Stage.DELIVERED, Stage.CANCELLED)
+ROAD = (
+    CourierStage.REQUESTED,
+    CourierStage.ASSIGNED,
+    CourierStage.PICKED_UP,
+    CourierStage.IN_TRANSIT,
+    CourierStage.DELIVERED,
+)
+ENDED = (CourierStage.DELIVERED, CourierStage.CANCELLED)
 
 
 @dataclass
 class Job:
     external_id: str
-    stage: Stage = Stage.REQUESTED
-    times: dict[Stage, datetime] = field(default_factory=dict)
+    stage: CourierStage = CourierStage.REQUESTED
+    times: dict[CourierStage, datetime] = field(default_factory=dict)
 
 
-class Forgetful(Company):
+class Forgetful(CourierProvider):
     """Answers at once. Known by its own ids only, as COOCO and Uber know them."""
 
-    words = {stage.value: stage for stage in Stage}
+    status_words = {stage.value: stage for stage in CourierStage}
     create_retries = Backoff(first_s=0.5, cap_s=2, tries=30)
 
     def __init__(self, name: str, *, lost: float, dropped: float) -> None:
@@ -42,7 +56,7 @@ class Forgetful(Company):
         self.lost, self.dropped, self.dice = lost, dropped, Random(name)
         self.lock, self.jobs, self.counts = threading.Lock(), dict[str, Job](), Counter[str]()
 
-    def enabled(self) -> bool:
+    def is_enabled(self) -> bool:
         return True
 
     @property
@@ -56,55 +70,55 @@ class Forgetful(Company):
             self.counts["answers lost"] += 1
             raise Unknown("the answer is lost")
 
-    def quote(self, parcel: Parcel, call: Try) -> Quote:
+    def request_quote(self, parcel: Shipment, call: CallAttempt) -> Quote:
         raise Permanent("quotes are stored beforehand")
 
-    def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
+    def create_job(self, parcel: Shipment, quote_ref: str, call: CallAttempt) -> CourierUpdate:
         with self.lock:
             job = self.jobs.setdefault(parcel.external_id, Job(parcel.external_id))
             self._answered("creates")
             return self._news(job)
 
-    def get(self, handle: Handle, call: Try) -> CourierNews:
+    def get(self, handle: JobReference, call: CallAttempt) -> CourierUpdate:
         with self.lock:
             job = self._known(handle)
             self._answered("polls")
             return self._news(job)
 
-    def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+    def cancel_job(self, handle: JobReference, reason: str, call: CallAttempt) -> CancellationResult:
         with self.lock:
             job = self._known(handle)
-            job.stage = Stage.CANCELLED
+            job.stage = CourierStage.CANCELLED
             self._answered("cancels")
-            return Cancelled()
+            return CancellationResult()
 
-    def _known(self, handle: Handle) -> Job:
+    def _known(self, handle: JobReference) -> Job:
         if not handle.courier_ref:
-            raise NotAsked("known by our id alone")
+            raise LookupUnsupported("known by our id alone")
         return self.jobs[handle.external_id]
 
-    def _news(self, job: Job) -> CourierNews:
-        return CourierNews(
+    def _news(self, job: Job) -> CourierUpdate:
+        return CourierUpdate(
             courier=self.name,
             external_id=job.external_id,
             courier_ref=f"{self.name}:{job.external_id}",
-            word=str(job.stage),
+            status_text=str(job.stage),
             stage=job.stage,
             occurred_at=job.times.get(job.stage),
             passed={stage: at for stage, at in job.times.items() if stage not in ENDED},
         )
 
     # ── its door ─────────────────────────────────────────────────────────────────────────────────────────────
-    def verify(self, knock: Knock) -> Seal:
-        return Seal()
+    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
+        return VerifiedSignature()
 
-    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
-        return [Notice(payload["stage"], payload["id"], payload)]
+    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+        return [IncomingEvent(payload["stage"], payload["id"], payload)]
 
-    def read(self, event_type: str, payload: Any) -> CourierNews | None:
+    def read_event(self, event_type: str, payload: Any) -> CourierUpdate | None:
         at = datetime.fromisoformat(payload["at"])
         ours = {"courier": self.name, "external_id": payload["job"], "courier_ref": f"{self.name}:{payload['job']}"}
-        return CourierNews(**ours, word=event_type, stage=Stage(event_type), occurred_at=at)
+        return CourierUpdate(**ours, status_text=event_type, stage=CourierStage(event_type), occurred_at=at)
 
     # ── what happens there ───────────────────────────────────────────────────────────────────────────────────────
     def move_all(self) -> list[dict[str, Any]]:
@@ -129,13 +143,13 @@ def working(names: Sequence[str]) -> Iterator[None]:
     """These lanes, each drained by a thread of its own until the end."""
     from django.db import connection
 
-    from foundation.lanes import all_lanes, drain
+    from foundation.work_queues import all_queues, drain_queue
 
     over = threading.Event()
 
     def work(name: str) -> None:
         while not over.is_set():
-            drain(all_lanes()[name], seconds=0.5)
+            drain_queue(all_queues()[name], seconds=0.5)
         connection.close()
 
     threads = [threading.Thread(target=work, args=[name]) for name in names]

@@ -18,7 +18,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from sandbox.machine import ports
-from sandbox.machine.processes import answers
+from sandbox.machine.processes import answers_get
 from tests.benchmarks import harness, position_load, servers
 from tests.benchmarks.harness import Report
 from tests.benchmarks.servers import Server
@@ -101,14 +101,14 @@ def outbox(environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def sockets(environment: Mapping[str, str], folder: Path) -> Iterator[int]:
-    port = ports.choose(31_000 + os.getpid() % 1_000)
+    port = ports.choose_port(31_000 + os.getpid() % 1_000)
     command = [servers.sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port)]
     log = folder / "sockets.log"
     with servers.process(
         [*command, "--log-level", "error"], {**environment, "HANDOFF_PROCESS": "sockets"}, log
     ) as running:
         deadline = time.monotonic() + servers.START_S
-        while running.poll() is None and not answers(f"http://127.0.0.1:{port}/health"):
+        while running.poll() is None and not answers_get(f"http://127.0.0.1:{port}/health"):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the sockets process did not start: {log.read_text()[-500:]}")
             time.sleep(0.1)

@@ -41,7 +41,7 @@ def granian(
     python: str = sys.executable,
     folder: Path | None = None,
 ) -> Iterator[Server]:
-    port = ports.choose(21_000 + os.getpid() % 9_000)
+    port = ports.choose_port(21_000 + os.getpid() % 9_000)
     options = ["--interface", "wsgi", "--port", str(port), "--workers", str(WORKERS), "--no-ws", "--log-level", "error"]
     command = [python, "-m", "granian", *options, "--blocking-threads", str(THREADS), application]
     with process(command, environment, log, folder=folder) as running:
@@ -51,7 +51,7 @@ def granian(
 
 @contextmanager
 def uvicorn(application: str, environment: Mapping[str, str], log: Path, *options: str) -> Iterator[Server]:
-    port = ports.choose(21_000 + os.getpid() % 9_000)
+    port = ports.choose_port(21_000 + os.getpid() % 9_000)
     command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning", *options, application]
     with process(command, environment, log) as running:
         _await_port(running, port, log)
@@ -63,11 +63,11 @@ def process(
     command: list[str], environment: Mapping[str, str], log: Path, *, folder: Path | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
     with log.open("ab") as file:
-        running = children.start([*command], log=file, env=dict(environment), cwd=folder)
+        running = children.start_child([*command], log=file, env=dict(environment), cwd=folder)
     try:
         yield running
     finally:
-        children.stop(running, grace_s=5)
+        children.stop_child(running, grace_s=5)
         children.kill_group(running)
 
 
@@ -80,7 +80,7 @@ def _await_port(running: "subprocess.Popen[bytes]", port: int, log: Path) -> Non
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError(f"the server did not start:\n{children.tail(log, 30)}")
+    raise RuntimeError(f"the server did not start:\n{children.read_tail(log, 30)}")
 
 
 def tree(pid: int) -> list[int]:

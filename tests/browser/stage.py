@@ -10,9 +10,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, CDPSession, ConsoleMessage, Page, Request
 
-from notifications import twilio
+from notifications.channels import twilio_client
 from sandbox.machine import ports
-from sandbox.machine.processes import Processes, answers
+from sandbox.machine.processes import Processes, answers_get
 from tests.processes import manage
 
 BIN = Path(sys.executable).parent
@@ -32,18 +32,18 @@ class Stage:
     def start_web(self) -> None:
         options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self._web), "--no-ws"]
         self._start("web", BIN / "granian", *options, "--blocking-threads", "4", "config.wsgi:application")
-        self.processes.wait_until(lambda: answers(self.url + "/health"), what="the web process", within_s=60)
+        self.processes.wait_until(lambda: answers_get(self.url + "/health"), what="the web process", within_s=60)
 
     def start_sockets(self) -> None:
         self._start("sockets", BIN / "uvicorn", "--port", str(self._sockets), "config.asgi:application")
-        self.processes.wait_until(lambda: answers(self.sockets_url + "/health"), what="sockets", within_s=60)
+        self.processes.wait_until(lambda: answers_get(self.sockets_url + "/health"), what="sockets", within_s=60)
 
     def kill_sockets(self) -> None:
         self.processes.running["sockets"].process.kill()
-        self.processes.stop("sockets")
+        self.processes.stop_process("sockets")
 
     def _start(self, name: str, *command: str | Path) -> None:
-        self.processes.start(name, command, env={**self.environment, "HANDOFF_PROCESS": name})
+        self.processes.start_process(name, command, env={**self.environment, "HANDOFF_PROCESS": name})
 
 
 @contextmanager
@@ -53,7 +53,9 @@ def running(environment: Mapping[str, str], folder: Path) -> Iterator[Stage]:
         "PUBLIC_URL": f"http://127.0.0.1:{chosen['web']}",
         "SOCKETS_URL": f"ws://127.0.0.1:{chosen['sockets']}",
         "STATIC_ROOT": str(folder / "static"),
-        **dict.fromkeys(twilio.CREDENTIALS, "+15005550006"),  # calls are on, and nobody makes them: no worker runs
+        **dict.fromkeys(
+            twilio_client.CREDENTIALS, "+15005550006"
+        ),  # calls are on, and nobody makes them: no worker runs
     }
     environment = {**environment, **addresses}
     manage({**environment, "HANDOFF_PROCESS": "command"}, "collectstatic", "--noinput", "--verbosity", "0")

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from deliveries import announcing, links
 from deliveries.models import TrackingLink
-from deliveries.page.views import LOOKS
+from deliveries.realtime import publisher
+from deliveries.tracking import links
+from deliveries.tracking.page.views import LOOKS
 from foundation import clock
 from foundation.models import RateLimit
 from tests.browser.stage import Stage, visit
@@ -26,11 +27,11 @@ def test_a_page_that_must_wait_is_level_afterwards(browser: Browser, stage: Stag
     answers: list[int] = []
     look.page.on("response", lambda answer: answers.append(answer.status) if "/state" in answer.url else None)
     spent_until = clock.database_now() + timedelta(seconds=LOOKS.per_s + QUIET_S)
-    key = LOOKS.params(str(TrackingLink.objects.get(order=placed).pk))["key"]
+    key = LOOKS.statement_params(str(TrackingLink.objects.get(order=placed).pk))["key"]
     RateLimit.objects.filter(key=key).update(free_at=spent_until)
 
     acknowledged(placed)
-    announcing.LANE.drain_once()
+    publisher.LANE.drain_once()
     look.page.wait_for_timeout(2_000)
     assert answers == [429]  # it asked once, and not again and again
     assert look.text("h1") == "Order placed"

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from deliveries import announcing
-from orders.lifecycle import Preference, SubstitutionStatus
+from deliveries.realtime import publisher
+from orders.lifecycle import SubstitutionPreference, SubstitutionStatus
 from orders.models import Order, Substitution
-from orders.placing import Item
+from orders.place_order import RequestedItem
 from tests.browser.stage import DESK, PHONE, Stage, Visit, visit
 from tests.browser.test_tracking import LIMIT_BYTES, PALE, link_of
 from tests.builders import basket, store, suggested
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BIRYANI = Item(name="Paneer biryani", quantity=1, price_minor=25_000)
-CURD = Item(name="Curd rice", quantity=1, price_minor=8_000)
+BIRYANI = RequestedItem(name="Paneer biryani", quantity=1, price_minor=25_000)
+CURD = RequestedItem(name="Curd rice", quantity=1, price_minor=8_000)
 
 
 def dinner() -> Order:
@@ -26,7 +26,7 @@ def dinner() -> Order:
 
 def suggest(placed: Order) -> list[Substitution]:
     found = suggested(placed, (0, BIRYANI), (1, CURD))
-    announcing.LANE.drain_once()
+    publisher.LANE.drain_once()
     return found
 
 
@@ -55,12 +55,12 @@ def test_suggestions_come_and_go_without_a_reload(browser: Browser, stage: Stage
     phone, desk = looks
     with phone.page.expect_navigation():
         phone.page.locator(".suggestions > li", has_text="biryani").get_by_role("button", name="Accept").click()
-    announcing.LANE.drain_once()
+    publisher.LANE.drain_once()
     expect(desk.page.locator(".suggestions > li")).to_have_count(1)
     assert desk.page.evaluate("window.stayed")
     with desk.page.expect_navigation():
         desk.page.get_by_role("button", name="Leave it out").click()
-    announcing.LANE.drain_once()
+    publisher.LANE.drain_once()
     expect(phone.page.get_by_role("region", name="The store suggests")).to_have_count(0)
     expect(phone.page.locator("[data-text=total]")).to_have_text("₹312.50")
     expect(phone.page.locator("[data-text=less]")).to_have_text("You paid ₹575.00; ₹262.50 is given back.")
@@ -82,7 +82,7 @@ def test_without_javascript_the_answer_is_a_plain_form(browser: Browser, stage: 
     with look.page.expect_navigation():
         look.page.click("text=Save this choice")
     placed.refresh_from_db()
-    assert placed.substitution_preference == Preference.ACCEPT
+    assert placed.substitution_preference == SubstitutionPreference.ACCEPT
     suggest(placed)
     look.page.reload()
     assert look.page.locator(".suggestions > li").count() == 2

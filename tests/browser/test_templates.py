@@ -5,12 +5,12 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Browser, Page, expect
 
 from foundation.models import Role, User
-from notifications.models import Wording
+from notifications.models import TextOverride
 from tests.browser.stage import DESK, Stage, visit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a long password"
-WRITE = "/admin/notifications/wording/write/delivery.on_the_way/en/every"
+WRITE = "/admin/notifications/textoverride/write/delivery.on_the_way/en/every"
 
 
 def sign_in(page: Page, stage: Stage, *, then: str) -> None:
@@ -27,7 +27,7 @@ def sign_in(page: Page, stage: Stage, *, then: str) -> None:
 def test_a_text_is_written_with_a_preview_that_follows(browser: Browser, stage: Stage):
     ops = visit(browser, stage, **DESK)
     page = ops.page
-    sign_in(page, stage, then="/admin/notifications/wording/")
+    sign_in(page, stage, then="/admin/notifications/textoverride/")
     page.get_by_role("link", name="Your order is on the way! ETA: {etaMinutes} minutes").click()
     preview = page.locator("#preview")
     expect(preview.locator(".bubble")).to_have_count(4)
@@ -49,7 +49,7 @@ def test_a_text_is_written_with_a_preview_that_follows(browser: Browser, stage: 
     page.get_by_role("button", name="Save as version 1").click()
     expect(page.locator(".messagelist")).to_contain_text("Version 1 saved")
     expect(page.locator("#v1")).to_contain_text("waits for Meta")
-    assert Wording.objects.get().body == "Nearly there, it takes {etaMinutes} minutes – bye"
+    assert TextOverride.objects.get().body == "Nearly there, it takes {etaMinutes} minutes – bye"
     assert [one for one in ops.complaints if "404" not in one] == []  # browsers ask for an icon, the console has none
 
 

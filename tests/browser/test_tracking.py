@@ -13,16 +13,18 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
-from deliveries import announcing, by_ops, links, location, ratings
+from deliveries.fulfilment import location_reports, ops_actions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Rating, TrackingLink
-from deliveries.page import words
+from deliveries.realtime import publisher
+from deliveries.tracking import links, ratings
+from deliveries.tracking.page import texts
 from foundation import clock
 from notifications.models import PhoneCall
-from orders import wishes
+from orders import delivery_preferences
 from orders.lifecycle import TRACKING_WORDS
 from orders.models import Order, OrderItem
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.browser.stage import DESK, PHONE, SOCKET_FAILED, Stage, Visit, visit
 from tests.builders import TEST, acknowledged, assigned, moved, near, paid_order, ready, rider, searching, store
 from tests.calling import token_of
@@ -80,12 +82,12 @@ def should_show(told: dict[str, Any], placed: Order) -> dict[str, Any]:
     placed = Order.objects.select_related("store").get(pk=placed.pk)
     driver = told["driver_details"] if told["current_status"] != "DELIVERED" else None
     assert told["current_status"] == TRACKING_WORDS[placed.status]
-    zone = words.ZoneInfo(placed.store.time_zone)
+    zone = texts.ZoneInfo(placed.store.time_zone)
     return {
         "version": str(told["version"]),
         "status": told["current_status"],
-        "headline": words.HEADLINES[placed.status][0],
-        "steps": [step["state"] for step in words.steps(placed, zone)],
+        "headline": texts.HEADLINES[placed.status][0],
+        "steps": [step["state"] for step in texts.list_steps(placed, zone)],
         "driver": driver["name"].split()[0] if driver else None,
         "call": f"Call {driver['name'].split()[0]}" if driver else None,
         "rider on the map": int(told["driver_location"] is not None),
@@ -99,7 +101,7 @@ class Audience:
         self.stage, self.placed, self.looks = stage, placed, looks
 
     def agree(self, when: str, within_s: float = SOON_S) -> None:
-        announcing.LANE.drain_once()
+        publisher.LANE.drain_once()
         told = asked_of_the_api(self.stage, self.placed)
         wanted = should_show(told, self.placed)
         ends = time.monotonic() + within_s
@@ -122,7 +124,7 @@ class Audience:
 
 def ride(delivery: Delivery, north_m: float) -> None:
     assert delivery.rider
-    location.report(delivery.rider, [Seen(near(north_m=north_m), clock.now(), 5.0)])
+    location_reports.take_report(delivery.rider, [PositionFix(near(north_m=north_m), clock.now(), 5.0)])
 
 
 # spec: T2, T4
@@ -134,7 +136,7 @@ def test_a_position_moves_the_rider_without_the_page_asking_for_more(browser: Br
     pin = look.page.locator("#map .pin.rider")
     expect(pin).to_have_count(1)
     with look.page.expect_response("**/state"):  # what had to be asked for on connecting
-        while announcing.LANE.drain_once():
+        while publisher.LANE.drain_once():
             pass
     asked: list[str] = []
     look.page.on("request", lambda request: asked.append(request.url))
@@ -142,7 +144,7 @@ def test_a_position_moves_the_rider_without_the_page_asking_for_more(browser: Br
     for north_m in range(200, 1_000, 200):
         before = pin.get_attribute("style")
         ride(delivery, north_m)
-        announcing.LANE.drain_once()
+        publisher.LANE.drain_once()
         expect(pin).not_to_have_attribute("style", before or "", timeout=PATIENCE_S * 1000)
     assert len(asked) <= 1 + (time.monotonic() - began) // 10
     assert look.complaints == []
@@ -191,7 +193,7 @@ def test_two_browsers_follow_an_order_to_its_end_through_a_lost_connection(
     assert all(re.search(r"about \d\d:\d\d \(in \d+ minutes?\)", look.text("[data-text=arrival]")) for look in looks)
 
     ride(delivery, 1500)
-    by_ops.deliver(placed.pk, "the customer called", by=TEST)
+    ops_actions.confirm_delivery(placed.pk, "the customer called", by=TEST)
     audience.agree("delivered")
     looks[0].page.check("input[name=stars][value='5']")
     looks[0].page.fill("textarea", "Warm and quick")
@@ -246,7 +248,7 @@ def test_without_javascript_the_page_is_whole_and_its_forms_work(browser: Browse
     with look.page.expect_navigation():
         look.page.click("text=Send")
     assert "You gave 4 of 5 stars" in look.text("main")
-    assert ratings.of(placed).stars == 4
+    assert ratings.find_rating(placed).stars == 4
     assert look.complaints == []
 
 
@@ -259,9 +261,9 @@ def test_a_link_opens_its_order_alone_and_a_revoked_one_stops_an_open_page(brows
         assert placed.order_id in look.page.content()
         assert other.order_id not in look.page.content()
         assert other.public_id not in look.page.content()
-    links.revoke(TrackingLink.objects.get(order=orders[0]).pk, "sent to the wrong person", by=TEST)
+    links.revoke_link(TrackingLink.objects.get(order=orders[0]).pk, "sent to the wrong person", by=TEST)
     revoked = time.monotonic()
-    announcing.LANE.drain_once()
+    publisher.LANE.drain_once()
     looks[0].page.wait_for_selector("text=This link does not work", timeout=SOON_S * 1000)
     print(f"an open page of a revoked link was closed after {time.monotonic() - revoked:.1f} s")
     assert looks[1].page.locator("main").get_attribute("data-live") == "yes"
@@ -279,10 +281,10 @@ def test_wishes_saved_in_one_browser_show_in_the_other(browser: Browser, stage: 
     here.page.fill("input[name=entrance]", "Gate B")
     with here.page.expect_navigation():
         here.page.click("text=Save")
-    announcing.LANE.drain_once()
+    publisher.LANE.drain_once()
     expect(there.page.locator("[name=entrance]")).to_have_value("Gate B")
     placed.refresh_from_db()
-    assert wishes.may_change(placed)
+    assert delivery_preferences.may_change(placed)
     assert here.complaints == there.complaints == []
 
 

@@ -7,19 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from config import alerts
-from config.alerts.alert import Alert
 from deliveries.models import FraudKind
 from notifications.models import STORM
+from ops import alerts
+from ops.alerts.alert import Alert
 from tests.test_house import FLOORS, sources
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "alerts.md"
 # Who reports, and which argument names the kind.
-REPORTS = {"incidents.open": 0, "incidents.hold": 0, "telling.ops": 1, "reports.wrong": 1}
-REPORTS_OF_OWN = {"orders/payments.py:_contradiction": 1, "payouts/invoice_reports.py:_hold": 1}
+REPORTS = {
+    "service.open_incident": 0,
+    "service.sync_incidents": 0,
+    "notices.report_to_ops": 1,
+    "alerts.report_payout": 1,
+}
+REPORTS_OF_OWN = {"orders/payments.py:_report_contradiction": 1, "payouts/invoices/alerts.py:_sync_incident": 1}
 # Functions that report what they are given: the kind stands where they are called.
-PASS_ON = {"orders/telling.py:ops", "payouts/reports.py:wrong", *REPORTS_OF_OWN}
+PASS_ON = {"orders/notices.py:report_to_ops", "payouts/runs/alerts.py:report_payout", *REPORTS_OF_OWN}
 
 
 def reported() -> Iterator[tuple[str, str]]:

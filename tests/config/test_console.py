@@ -7,12 +7,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from config import seeding
-from deliveries import breakers
+from deliveries.couriers import circuit_breaker
 from deliveries.models import Delivery
 from foundation.models import Role
-from notifications import incidents
+from notifications.incidents import service
 from notifications.models import Severity
+from ops import seeding
 from payouts.reactions import book_delivery
 from tests.builders import searching
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def signed_in(client):
     def sign_in(role: Role):
-        client.force_login(seeding.account(f"somebody-{role}", "a long password", role))
+        client.force_login(seeding.create_account(f"somebody-{role}", "a long password", role))
         return client
 
     return sign_in
@@ -43,7 +43,7 @@ def test_nobody_else_gets_in(signed_in, role):
 
 
 def test_the_home_leads_to_what_needs_somebody(signed_in):
-    incidents.open("probe", severity=Severity.CRITICAL, title="The oven is on fire", dedupe="oven")
+    service.open_incident("probe", severity=Severity.CRITICAL, title="The oven is on fire", dedupe="oven")
     page = signed_in(Role.OPS_AGENT).get(reverse("admin:home"))
     assert b"The oven is on fire" in page.content
 
@@ -56,11 +56,11 @@ def test_charts_and_state_are_data(signed_in):
 
 
 def test_every_link_of_the_home_leads_somewhere(signed_in):
-    from config.console import figures
     from foundation import clock
+    from ops.console import figures
 
     client = signed_in(Role.OPS_LEAD)
-    for figure in figures.figures(clock.now()):
+    for figure in figures.list_figures(clock.now()):
         assert client.get(figure.link).status_code == 200, figure.link
 
 
@@ -73,7 +73,7 @@ def test_the_couriers_page_says_how_each_company_does(signed_in):
     )
     Delivery.objects.filter(pk=delivery.pk).update(ended_at=Now(), assigned_at=F("created_at") + timedelta(seconds=42))
     book_delivery(delivery.pk)
-    breakers.overrule("cooco", "open", "strike")
+    circuit_breaker.override_breaker("cooco", "open", "strike")
     page = signed_in(Role.READ_ONLY).get(reverse("admin:couriers"))
     shown = {line.name: line for line in page.context["lines"]}
     assert (shown["uber"].success, shown["uber"].assigned_s, shown["uber"].spend) == (1.0, 42.0, "₹7.99")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from config import doctor, environment
+from config import environment
+from ops import doctor
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -15,14 +15,14 @@ from config import environment
 def test_a_wrong_value_names_its_variable(monkeypatch):
     monkeypatch.setenv("OFFER_SECONDS", "soon")
     with pytest.raises(ImproperlyConfigured, match="OFFER_SECONDS='soon'"):
-        environment.read("OFFER_SECONDS")
+        environment.read_variable("OFFER_SECONDS")
 
 
 @pytest.mark.parametrize(("text", "kind"), [("0", "count"), ("-3", "amount"), ("maybe", "yes/no")])
 def test_values_outside_their_kind_are_refused(monkeypatch, text, kind):
     monkeypatch.setenv("PROBE", text)
     with pytest.raises(ImproperlyConfigured, match="PROBE"):
-        environment.Variable("PROBE", kind, None, "").parse()
+        environment.Variable("PROBE", kind, None, "").parse_value()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_values_outside_their_kind_are_refused(monkeypatch, text, kind):
 )
 def test_hours_zones_and_amounts_are_read(monkeypatch, text, kind, value):
     monkeypatch.setenv("PROBE", text)
-    assert environment.Variable("PROBE", kind, "the default", "").parse() == value
+    assert environment.Variable("PROBE", kind, "the default", "").parse_value() == value
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_hours_zones_and_amounts_are_read(monkeypatch, text, kind, value):
 def test_hours_zones_and_amounts_that_are_none_are_refused(monkeypatch, text, kind):
     monkeypatch.setenv("PROBE", text)
     with pytest.raises(ImproperlyConfigured, match="PROBE"):
-        environment.Variable("PROBE", kind, None, "").parse()
+        environment.Variable("PROBE", kind, None, "").parse_value()
 
 
 def test_empty_means_the_default(monkeypatch):
     monkeypatch.setenv("OFFER_SECONDS", "")
-    assert environment.read("OFFER_SECONDS") == 30
+    assert environment.read_variable("OFFER_SECONDS") == 30
 
 
 # spec: S5

@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError
 
-from config import health
+from ops import health
 
 
 def test_health_touches_nothing(client):

@@ -7,4 +7,4 @@ from foundation import jobs
 def test_every_reaction_is_a_function_of_its_room():
     for handlers in REACTIONS.values():
         for handler in handlers:
-            assert callable(jobs.resolve(handler))
+            assert callable(jobs.resolve_handler(handler))

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django_celery_beat.models import PeriodicTask
 
-from config.schedule import LANES, PERIODIC
+from config.schedule import PERIODIC, WORK_QUEUES
 
 pytestmark = pytest.mark.django_db
 
@@ -26,9 +26,9 @@ def test_installing_twice_adds_nothing():
 
 def test_every_lane_is_drained_once_a_second_by_a_message_that_expires():
     install()
-    for lane in LANES:
+    for lane in WORK_QUEUES:
         task = PeriodicTask.objects.get(name=f"drain {lane.name}")
-        assert (task.task, json.loads(task.kwargs)) == ("foundation.drain", {"lane": lane.name})
+        assert (task.task, json.loads(task.kwargs)) == ("foundation.drain_queue", {"lane": lane.name})
         assert (task.interval.every, task.interval.period, task.expire_seconds) == (1, "seconds", 1)
 
 
@@ -43,18 +43,18 @@ def test_what_ops_edited_is_kept_and_what_left_the_page_is_removed():
     PeriodicTask.objects.filter(name="pay the stores").update(enabled=False, task="config.old_name")
     PeriodicTask.objects.filter(name="prove the books").update(name="a line of yesterday")
     PeriodicTask.objects.create(
-        name="made by ops", task="config.pay_stores", interval=PeriodicTask.objects.exclude(interval=None)[0].interval
+        name="made by ops", task="ops.pay_stores", interval=PeriodicTask.objects.exclude(interval=None)[0].interval
     )
     assert "1 added, 1 removed" in install()
     kept = PeriodicTask.objects.get(name="pay the stores")
-    assert (kept.enabled, kept.task) == (False, "config.pay_stores")
+    assert (kept.enabled, kept.task) == (False, "ops.pay_stores")
     assert PeriodicTask.objects.filter(name="made by ops").exists()
 
 
 def test_every_lane_has_a_name_and_a_table_or_a_part_of_one_of_its_own():
-    parts = {(lane.model, tuple(lane.only.items())) for lane in LANES}
-    assert len({lane.name for lane in LANES}) == len(LANES) == len(parts)
-    shared = [lane for lane in LANES if lane.only]
+    parts = {(lane.model, tuple(lane.only.items())) for lane in WORK_QUEUES}
+    assert len({lane.name for lane in WORK_QUEUES}) == len(WORK_QUEUES) == len(parts)
+    shared = [lane for lane in WORK_QUEUES if lane.only]
     assert [(lane.name, lane.only) for lane in shared] == [
         ("urgent messages", {"urgent": True}),
         ("messages", {"urgent": False}),

@@ -4,60 +4,60 @@ from datetime import timedelta
 
 import pytest
 
-from config.watching import books, lanes
 from foundation import clock, jobs
-from foundation.lanes import all_lanes
 from foundation.models import Job
 from foundation.work import WorkState
-from payouts.books import Report
+from foundation.work_queues import all_queues
+from ops.monitoring import ledger, queue_lag
+from payouts.audit import AuditReport
 from tests.config.watched import quiet_cost, standing
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_dead_row_opens_one_incident_until_it_is_replayed():
-    jobs.enqueue("orders.nothing", "order:1")
+    jobs.enqueue_job("orders.nothing", "order:1")
     Job.objects.update(state=WorkState.DEAD, processed_at=clock.now())
-    lanes.watch()
-    lanes.watch()
+    queue_lag.watch_queues()
+    queue_lag.watch_queues()
     assert standing() == {"dead_letters:jobs": ("warning", 1)}
-    jobs.enqueue("orders.nothing", "order:2")
+    jobs.enqueue_job("orders.nothing", "order:2")
     Job.objects.update(state=WorkState.DEAD, processed_at=clock.now())
-    lanes.watch()
+    queue_lag.watch_queues()
     assert standing() == {"dead_letters:jobs": ("warning", 2)}
-    Job.replay(list(Job.objects.values_list("pk", flat=True)))
-    lanes.watch()
+    Job.replay_rows(list(Job.objects.values_list("pk", flat=True)))
+    queue_lag.watch_queues()
     assert standing() == {}
 
 
 def test_a_lane_that_nobody_drains_is_noticed():
-    jobs.enqueue("orders.nothing", "order:1", due_at=clock.now() - timedelta(minutes=3))
-    lanes.watch()
+    jobs.enqueue_job("orders.nothing", "order:1", due_at=clock.now() - timedelta(minutes=3))
+    queue_lag.watch_queues()
     assert standing() == {"lane_behind:jobs": ("critical", 1)}
     Job.objects.update(state=WorkState.DONE, processed_at=clock.now())
-    lanes.watch()
+    queue_lag.watch_queues()
     assert standing() == {}
 
 
 def test_a_row_that_fails_again_and_again_is_noticed_before_it_is_dead():
-    jobs.enqueue("orders.nothing", "order:1", in_s=60)
-    Job.objects.update(retry_count=lanes.OFTEN - 1)
-    lanes.watch()
+    jobs.enqueue_job("orders.nothing", "order:1", in_s=60)
+    Job.objects.update(retry_count=queue_lag.OFTEN - 1)
+    queue_lag.watch_queues()
     assert standing() == {}
-    Job.objects.update(retry_count=lanes.OFTEN, state=WorkState.LEASED)
-    lanes.watch()
+    Job.objects.update(retry_count=queue_lag.OFTEN, state=WorkState.LEASED)
+    queue_lag.watch_queues()
     assert standing() == {"work_failing:jobs": ("warning", 1)}
     Job.objects.update(state=WorkState.DONE)
-    lanes.watch()
+    queue_lag.watch_queues()
     assert standing() == {}
 
 
 def test_an_empty_house_is_calm_and_cheap():
-    assert quiet_cost(lanes.watch) <= 3 * len(all_lanes()) + 3
+    assert quiet_cost(queue_lag.watch_queues) <= 3 * len(all_queues()) + 3
 
 
 def test_books_that_do_not_agree_are_critical_until_they_do():
-    books.report(Report(failures=[{"check": "balance", "account": "3"}]))
+    ledger.report_audit(AuditReport(failures=[{"check": "balance", "account": "3"}]))
     assert standing() == {"books": ("critical", 1)}
-    books.report(Report(failures=[]))
+    ledger.report_audit(AuditReport(failures=[]))
     assert standing() == {}

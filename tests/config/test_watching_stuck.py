@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from config.watching import stuck
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
 from notifications.models import Incident
+from ops.monitoring import stuck_work
 from orders.lifecycle import OrderStatus
 from orders.models import Order, Refund
 from payouts.lifecycle import PayoutStatus
@@ -29,26 +29,26 @@ def age(minutes: float) -> None:
     Delivery.objects.update(created_at=F("created_at") - earlier, assigned_at=F("assigned_at") - earlier)
 
 
-@pytest.mark.parametrize("step", stuck.STEPS, ids=lambda step: step.status)
-def test_an_order_that_stays_where_it_is_for_too_long_is_named(step: stuck.Step):
+@pytest.mark.parametrize("step", stuck_work.STEPS, ids=lambda step: step.status)
+def test_an_order_that_stays_where_it_is_for_too_long_is_named(step: stuck_work.Step):
     placed = builders.paid_order()
     Order.objects.update(status=step.status, **{step.since: clock.now()})
     age(step.minutes - 1)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
     age(2)
-    stuck.watch()
-    stuck.watch()
+    stuck_work.watch_stuck_work()
+    stuck_work.watch_stuck_work()
     assert standing() == {f"orders_stuck:{step.status}": (step.severity, 1)}
     assert placed.order_id in Incident.objects.get().title
 
     other = builders.paid_order()
     moved = {step.since: clock.now() - timedelta(days=1), "created_at": clock.now() - timedelta(days=1)}
     Order.objects.filter(pk=other.pk).update(status=step.status, **moved)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {f"orders_stuck:{step.status}": (step.severity, 2)}
     Order.objects.update(status=OrderStatus.DELIVERED)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
 
 
@@ -56,10 +56,10 @@ def test_an_order_that_stays_where_it_is_for_too_long_is_named(step: stuck.Step)
 def test_an_order_that_is_ready_and_has_no_delivery_is_critical():
     placed = builders.ready(builders.paid_order())
     age(11)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {"orders_stuck:ready_for_pickup": ("critical", 1)}
     builders.searching(placed)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
 
 
@@ -67,24 +67,24 @@ def test_a_courier_that_says_nothing_of_a_live_job_is_reported_until_it_does():
     delivery = builders.searching()
     facts = {"courier": "uber", "status": DeliveryStatus.REQUESTED}
     Delivery.objects.update(**facts, courier_heard_at=clock.now() - timedelta(minutes=16))
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {"deliveries_silent:couriers": ("warning", 1)}
     assert delivery.external_id in Incident.objects.get().title
     Delivery.objects.update(courier_heard_at=clock.now())
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
 
 
 def test_a_rider_whose_phone_is_mute_while_carrying_is_reported():
     builders.assigned()
     age(16)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}  # seen a moment ago
     RiderSpot.objects.update(seen_at=clock.now() - timedelta(minutes=16))
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {"deliveries_silent:riders": ("warning", 1)}
     RiderSpot.objects.update(seen_at=clock.now())
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
 
 
@@ -94,11 +94,11 @@ def test_refunds_that_do_not_get_through_are_reported_not_those_that_wait_for_th
     facts = {"order": placed, "reason": "r", "amount_minor": 500, "currency": "INR", "created_at": old}
     Refund.objects.create(reference="waits", due_at=clock.now() + timedelta(hours=1), **facts)
     tried = Refund.objects.create(reference="tried", retry_count=9, **facts)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {"money_stuck:refunds": ("warning", 1)}
     assert "₹5.00" in Incident.objects.get().title
     Refund.objects.filter(pk=tried.pk).update(state="done")
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
 
 
@@ -120,15 +120,15 @@ def test_payouts_that_do_not_arrive_are_reported(status: str, hours: float, key:
         account=account, period="2026-11-01", amount_minor=700, currency="INR", destination="acct_1", status=status
     )
     Payout.objects.update(transferred_at=then)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
     Payout.objects.filter(pk=payout.pk).update(created_at=then)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {key: (severity, 1)}
     Payout.objects.update(status=PayoutStatus.PAID)
-    stuck.watch()
+    stuck_work.watch_stuck_work()
     assert standing() == {}
 
 
 def test_an_empty_house_is_calm_and_cheap():
-    assert quiet_cost(stuck.watch) <= 16
+    assert quiet_cost(stuck_work.watch_stuck_work) <= 16

@@ -10,7 +10,7 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 
-from deliveries.api.location_lane import PATH, LocationLane
+from deliveries.api.location_fast_lane import PATH, LocationFastLane
 from foundation.models import User
 from tests.calling import Reply, token_of
 
@@ -21,7 +21,7 @@ class Web:
     def __init__(self) -> None:
         self.passed_on = 0
         self.django = get_wsgi_application()
-        self.lane = LocationLane(self._count)
+        self.lane = LocationFastLane(self._count)
 
     def _count(self, environ: dict[str, Any], start_response: Any) -> Any:
         self.passed_on += 1

@@ -14,11 +14,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from deliveries import announcing
+from deliveries.realtime import publisher
 from foundation.models import User
 from orders.models import Order, Store
 from sandbox.machine import ports
-from sandbox.machine.processes import Processes, answers
+from sandbox.machine.processes import Processes, answers_get
 from tests.calling import token_of
 
 PATIENCE_S = 20
@@ -55,12 +55,12 @@ class Sockets:
 
 
 def run(folder: Path, environment: dict[str, str]) -> Iterator[Sockets]:
-    port = ports.choose(22_000 + os.getpid() % 5_000)
+    port = ports.choose_port(22_000 + os.getpid() % 5_000)
     command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
     with Processes(folder) as processes:
-        processes.start("sockets", command, env={**environment, "HANDOFF_PROCESS": "sockets"})
+        processes.start_process("sockets", command, env={**environment, "HANDOFF_PROCESS": "sockets"})
         url = f"http://127.0.0.1:{port}/health"
-        processes.wait_until(lambda: answers(url), what="the sockets process", within_s=60)
+        processes.wait_until(lambda: answers_get(url), what="the sockets process", within_s=60)
         yield Sockets(processes, port)
 
 
@@ -104,7 +104,7 @@ def said(socket: ClientConnection, many: int) -> list[dict[str, Any]]:
 
 def announce() -> None:
     """All that has happened is said, to whoever listens."""
-    while announcing.LANE.drain_once():
+    while publisher.LANE.drain_once():
         pass
 
 

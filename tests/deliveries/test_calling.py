@@ -8,7 +8,7 @@ from django.test import Client
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation.models import Event
-from notifications import twilio
+from notifications.channels import twilio_client
 from notifications.models import PhoneCall
 from tests.builders import assigned, moved, paid_order, ready, rider, searching
 from tests.deliveries.test_tracking_page import address, send, shown, state
@@ -20,7 +20,7 @@ ASHA, RAVI = "+918012345678", "+919812345610"
 @pytest.fixture(autouse=True)
 def telephone(settings) -> None:
     settings.PLAUSIBLE_SPEED_M_PER_S = 1e9
-    for name in twilio.CREDENTIALS:
+    for name in twilio_client.CREDENTIALS:
         setattr(settings, name, "+15005550006")
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import by_ops, carrying, rider_steps, searching
+from deliveries.dispatch import search
+from deliveries.fulfilment import ops_actions, rider_steps, transitions
 from deliveries.lifecycle import DeliveryStatus, OfferStatus
 from deliveries.models import Delivery, Offer
 from deliveries.reactions import follow_order
@@ -16,7 +17,7 @@ from foundation.events import Cause
 from foundation.models import Event, Job
 from foundation.work import WorkState
 from notifications.models import Incident, IncidentStatus, Message
-from orders import cancelling, payments, refunds, rows
+from orders import cancellation, locks, payments, refunds
 from orders.lifecycle import CarriageState, OrderStatus
 from orders.models import Order, Refund
 from riders import capacity
@@ -48,7 +49,7 @@ def only(placed: Order) -> Delivery:
 
 
 def cancel(placed: Order) -> None:
-    cancelling.by_person(placed.pk, by=TEST, reason="changed mind")
+    cancellation.by_person(placed.pk, by=TEST, reason="changed mind")
 
 
 # ── following the order ──────────────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +126,7 @@ def test_an_order_called_off_while_it_is_offered_takes_the_offer_back():
 def test_a_full_refund_calls_the_rider_back_before_pickup_and_not_after():
     fetched, carried = assigned(), moved(assigned(), DeliveryStatus.PICKED_UP)
     for delivery in (fetched, carried):
-        payments.take(refund_of(delivery.order, delivery.order.total_minor))
+        payments.apply_payment_event(refund_of(delivery.order, delivery.order.total_minor))
         follow_order(delivery.order_id)
         delivery.refresh_from_db()
     assert (fetched.status, carried.status) == (DeliveryStatus.CANCELLED, DeliveryStatus.PICKED_UP)
@@ -136,7 +137,7 @@ def test_a_cancelled_order_is_not_handed_over_even_before_the_reaction_has_run()
     delivery = assigned()
     cancel(delivery.order)
     with pytest.raises(Conflict) as refused:
-        rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, None, by=TEST)
+        rider_steps.take_step(delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, None, by=TEST)
     assert refused.value.code == "ORDER_CANCELLED"
 
 
@@ -144,7 +145,7 @@ def test_a_cancelled_order_is_not_handed_over_even_before_the_reaction_has_run()
 # spec: A3, O1
 def test_a_lost_rider_is_replaced_on_the_same_delivery():
     delivery = assigned(rider("First"))
-    by_ops.take_away(delivery.order_id, "phone is off", by=OPS)
+    ops_actions.take_away(delivery.order_id, "phone is off", by=OPS)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.rider, delivery.driver_details) == (DeliveryStatus.SEARCHING, None, {})
     placed = Order.objects.get(pk=delivery.order_id)
@@ -154,7 +155,7 @@ def test_a_lost_rider_is_replaced_on_the_same_delivery():
     offer = Offer.objects.get(delivery=delivery, status=OfferStatus.PENDING)
     assert offer.rider == second  # not the one it was taken from, who is nearer
     with pytest.raises(Conflict, match="dispatch is looking"):
-        by_ops.take_away(delivery.order_id, "again", by=OPS)
+        ops_actions.take_away(delivery.order_id, "again", by=OPS)
 
 
 # spec: A3, O8
@@ -162,9 +163,9 @@ def test_a_failed_delivery_is_refunded_later_and_tried_again_before_that():
     placed = paid_order(of=store(refund_delay_s=3600))
     delivery = moved(assigned(delivery=searching_delivery(ready(placed))), DeliveryStatus.IN_TRANSIT)
     with pytest.raises(Invalid, match="say why"):
-        by_ops.fail(placed.pk, " ", by=OPS)
-    by_ops.fail(placed.pk, "bike stolen", by=OPS)
-    by_ops.fail(placed.pk, "said twice", by=OPS)
+        ops_actions.fail_delivery(placed.pk, " ", by=OPS)
+    ops_actions.fail_delivery(placed.pk, "bike stolen", by=OPS)
+    ops_actions.fail_delivery(placed.pk, "said twice", by=OPS)
     placed.refresh_from_db()
     assert placed.status == OrderStatus.DELIVERY_FAILED
     waiting = Refund.objects.get(order=placed)
@@ -173,7 +174,7 @@ def test_a_failed_delivery_is_refunded_later_and_tried_again_before_that():
     follow_order(placed.pk)
     assert Delivery.objects.count() == 1  # a failed delivery is not tried again by itself
 
-    again = by_ops.try_again(placed.pk, by=OPS)
+    again = ops_actions.try_again(placed.pk, by=OPS)
     assert (again.attempt, again.status, again.external_id) == (2, "searching", f"{placed.public_id}-2")
     waiting.refresh_from_db()
     ticket.refresh_from_db()
@@ -181,12 +182,12 @@ def test_a_failed_delivery_is_refunded_later_and_tried_again_before_that():
     assert (waiting.state, ticket.status) == (WorkState.DISCARDED, IncidentStatus.RESOLVED)
     assert (placed.status, placed.attempt) == (OrderStatus.READY_FOR_PICKUP, 2)
     with pytest.raises(Conflict, match="under way"):
-        by_ops.try_again(placed.pk, by=OPS)
+        ops_actions.try_again(placed.pk, by=OPS)
     moved(assigned(delivery.rider, again), DeliveryStatus.DELIVERED)
     placed.refresh_from_db()
     assert placed.status == OrderStatus.DELIVERED
     with pytest.raises(Conflict):
-        by_ops.try_again(placed.pk, by=OPS)
+        ops_actions.try_again(placed.pk, by=OPS)
 
 
 # spec: A3, O7
@@ -194,19 +195,19 @@ def test_a_failed_delivery_is_refunded_now_and_closed():
     placed = paid_order(of=store(refund_delay_s=3600))
     assigned(delivery=searching_delivery(ready(placed)))
     with pytest.raises(Conflict, match="has not failed"):
-        by_ops.refund_now(placed.pk, "angry", by=OPS)
-    by_ops.fail(placed.pk, "bike stolen", by=OPS)
-    refund = by_ops.refund_now(placed.pk, "angry customer", by=OPS)
+        ops_actions.refund_now(placed.pk, "angry", by=OPS)
+    ops_actions.fail_delivery(placed.pk, "bike stolen", by=OPS)
+    refund = ops_actions.refund_now(placed.pk, "angry customer", by=OPS)
     assert refund.due_at <= clock.database_now()
     assert (refund.amount_minor, Refund.objects.count()) == (placed.total_minor, 1)
     with transaction.atomic():
-        assert refunds.refundable_minor(rows.lock(placed.pk)) == 0
-    by_ops.close(placed.pk, "customer was called", by=OPS)
+        assert refunds.refundable_minor(locks.lock_order(placed.pk)) == 0
+    ops_actions.close_delivery(placed.pk, "customer was called", by=OPS)
     assert Incident.objects.get(kind="delivery_failed").status == IncidentStatus.RESOLVED
     assert Event.objects.filter(name="delivery.closed").count() == 1
     Refund.objects.filter(order=placed).update(retry_count=1)  # Stripe may have it: nobody carries it for nothing
     with pytest.raises(Conflict, match="already on its way"):
-        by_ops.try_again(placed.pk, by=OPS)
+        ops_actions.try_again(placed.pk, by=OPS)
 
 
 # spec: O7
@@ -214,7 +215,7 @@ def test_a_cancelled_order_is_not_tried_again():
     placed = ready(paid_order())
     cancel(placed)
     with pytest.raises(Conflict, match="nothing to carry"):
-        by_ops.try_again(placed.pk, by=OPS)
+        ops_actions.try_again(placed.pk, by=OPS)
 
 
 # ── the dispatch queue ───────────────────────────────────────────────────────────────────────────────────────────
@@ -224,21 +225,21 @@ def test_a_delivery_that_dispatch_holds_right_now_is_left_to_it(verb: str):
     """The worker has claimed the row, then somebody else moves the delivery: the worker finds nothing to search for,
     finishes its row and says nothing."""
     delivery, one = searching_delivery(), rider()
-    [held] = Delivery.claim(limit=1, lease_s=60)
+    [held] = Delivery.claim_batch(limit=1, lease_s=60)
     with transaction.atomic():
-        placed = rows.lock(delivery.order_id)
-        live = carrying.lock_live(placed)
+        placed = locks.lock_order(delivery.order_id)
+        live = transitions.lock_live(placed)
         assert live is not None
         if verb == "assign":
-            capacity.take(one.pk)
-            carrying.assign(placed, live, one, by=TEST)
+            capacity.take_place(one.pk)
+            transitions.assign_rider(placed, live, one, by=TEST)
         else:
-            carrying.cancel(placed, live, by=TEST, reason="off")
+            transitions.cancel_delivery(placed, live, by=TEST, reason="off")
     delivery.refresh_from_db()
     assert delivery.state == WorkState.LEASED
-    state: Any = searching.look(held)
+    state: Any = search.run_search(held)
     assert state == WorkState.DONE
-    Delivery.finish([(held, state)])
+    Delivery.finish_rows([(held, state)])
     assert not Offer.objects.exists()
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from deliveries import by_ops, courier_news
-from deliveries.couriers.base import Cancelled, Handle, Try
-from deliveries.evidence import Stage
+from deliveries.couriers import updates
+from deliveries.couriers.providers.base import CallAttempt, CancellationResult, JobReference
+from deliveries.couriers.providers.status_update import CourierStage
+from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import DeliveryStatus
 from foundation.errors import Unknown
 from orders.lifecycle import CarriageState
@@ -23,7 +24,7 @@ def test_a_job_whose_answer_was_lost_is_found_again_to_be_stopped(toy: Toy):
     delivery = asked(toy)
     toy.fails.append(Unknown("lost"))
     drain()
-    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
     for _ in range(3):
         drain()
         pass_time(2)
@@ -39,9 +40,9 @@ def test_a_wish_to_stop_is_passed_on_once_a_webhook_tells_whom(toy: Toy):
     delivery = asked(toy)
     toy.fails.append(Unknown("lost"))
     drain()
-    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
     drain()  # nothing can be cancelled yet
-    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.ASSIGNED, at=1))
     drain()
     delivery.refresh_from_db()
     assert not toy.live
@@ -55,15 +56,15 @@ def test_what_became_known_while_it_was_being_stopped_is_stopped(toy: Toy, monke
     delivery = asked(toy)
     toy.fails.append(Unknown("lost"))
     drain()
-    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
-    cancel = toy.cancel
+    ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
+    cancel = toy.cancel_job
 
-    def told_meanwhile(handle: Handle, reason: str, call: Try) -> Cancelled:
+    def told_meanwhile(handle: JobReference, reason: str, call: CallAttempt) -> CancellationResult:
         if not handle.courier_ref:
-            courier_news.take(toy.news(delivery.external_id, Stage.REQUESTED, at=None))
+            updates.apply_update(toy.news(delivery.external_id, CourierStage.REQUESTED, at=None))
         return cancel(handle, reason, call)
 
-    monkeypatch.setattr(toy, "cancel", told_meanwhile)
+    monkeypatch.setattr(toy, "cancel_job", told_meanwhile)
     drain()
     pass_time(2)
     drain()
@@ -77,9 +78,9 @@ def test_news_of_a_driver_who_was_stopped_brings_nobody_to_the_order(toy: Toy):
     """The courier had confirmed the stop when its earlier news came: the order went on waiting for that driver."""
     delivery = asked(toy)
     drain()
-    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
     drain()
-    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.ASSIGNED, at=1))
     drain()
     assert Order.objects.get(pk=delivery.order_id).carriage == CarriageState.NONE
     assert [one.courier for one in live(delivery.order_id)] == ["in_house"]
@@ -90,9 +91,9 @@ def test_news_of_a_driver_after_the_end_before_pickup_brings_nobody_either(toy: 
     delivery = asked(toy)
     drain()
     toy.jobs[delivery.external_id].live = False
-    toy.jobs[delivery.external_id].stage = Stage.CANCELLED
-    courier_news.take(toy.news(delivery.external_id, Stage.CANCELLED, at=5))
-    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    toy.jobs[delivery.external_id].stage = CourierStage.CANCELLED
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.CANCELLED, at=5))
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.ASSIGNED, at=1))
     assert Order.objects.get(pk=delivery.order_id).carriage == CarriageState.NONE
     drain()
     assert [one.courier for one in live(delivery.order_id)] == ["in_house"]

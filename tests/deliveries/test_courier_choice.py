@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from deliveries import breakers
+from deliveries.couriers import circuit_breaker
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import CourierCall, Decision, Delivery
+from deliveries.models import CourierCall, Delivery, DispatchDecision
 from foundation.errors import Permanent
 from orders.models import Store
 from tests.builders import near, ready, rider, searching, store
@@ -25,7 +25,7 @@ def look(**policy: Any) -> Delivery:
     return Delivery.objects.get(pk=delivery.pk)
 
 
-def verdicts(decision: Decision) -> dict[str, str]:
+def verdicts(decision: DispatchDecision) -> dict[str, str]:
     return {one["courier"]: one["verdict"] for one in decision.couriers}
 
 
@@ -39,9 +39,9 @@ def test_own_riders_first_then_the_companies(toy: Toy):
     delivery.refresh_from_db()
     assert (delivery.status, delivery.courier) == (DeliveryStatus.REQUESTED, "toy")
     assert delivery.quote.fee_minor == 7_000
-    outcomes = list(Decision.objects.filter(delivery=delivery).order_by("pk").values_list("outcome", flat=True))
+    outcomes = list(DispatchDecision.objects.filter(delivery=delivery).order_by("pk").values_list("outcome", flat=True))
     assert outcomes[-2:] == ["asked", "requested"]
-    chosen = Decision.objects.filter(delivery=delivery).latest("pk").couriers
+    chosen = DispatchDecision.objects.filter(delivery=delivery).latest("pk").couriers
     assert [(one["courier"], one["verdict"]) for one in chosen] == [("in_house", "nobody is free"), ("toy", "chosen")]
 
 
@@ -65,7 +65,7 @@ def test_the_stores_policy_picks(policy: dict[str, Any], toy_fee: int, carrier: 
     delivery = look(**policy)
     status = DeliveryStatus.SEARCHING if carrier == "in_house" else DeliveryStatus.REQUESTED
     assert (delivery.status, delivery.courier) == (status, carrier)
-    last = Decision.objects.filter(delivery=delivery).latest("pk")
+    last = DispatchDecision.objects.filter(delivery=delivery).latest("pk")
     assert last.outcome == ("offered" if carrier == "in_house" else "requested")
     assert verdicts(last)[carrier] == "chosen"
 
@@ -74,14 +74,14 @@ def test_a_company_that_gives_no_quote_is_passed_over_and_says_why(toy: Toy):
     toy.always = Permanent("not in our area")
     rider(at=near(north_m=100))
     delivery = look(carried_by=Store.Carriers.CHEAPEST)
-    last = Decision.objects.filter(delivery=delivery).latest("pk")
+    last = DispatchDecision.objects.filter(delivery=delivery).latest("pk")
     assert (last.outcome, verdicts(last)["toy"]) == ("offered", "refused: not in our area")
 
 
 def test_an_open_breaker_is_asked_by_the_selector(toy: Toy):
-    breakers.overrule("toy", "open", "strike")
+    circuit_breaker.override_breaker("toy", "open", "strike")
     rider(at=near(north_m=100))
     delivery = look(carried_by=Store.Carriers.CHEAPEST)
-    last = Decision.objects.filter(delivery=delivery).latest("pk")
+    last = DispatchDecision.objects.filter(delivery=delivery).latest("pk")
     assert (last.outcome, verdicts(last)["toy"]) == ("offered", "turned off by ops: strike")
     assert not CourierCall.objects.filter(delivery=delivery).exists()

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import carrying, courier_news, locking
-from deliveries.evidence import CourierNews, Stage
+from deliveries import locks as deliveries_locks
+from deliveries.couriers import updates
+from deliveries.couriers.providers.status_update import CourierStage, CourierUpdate
+from deliveries.fulfilment import transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import CourierCall, Delivery, Track
-from foundation.evidence import Verdict
+from foundation.evidence import EventOutcome
 from foundation.geo import Point
 from foundation.models import Event
 from notifications.models import Incident, Message
-from orders import cancelling, rows
+from orders import cancellation
+from orders import locks as orders_locks
 from orders.lifecycle import CarriageState, OrderStatus
 from orders.models import Order, Refund
 from tests.builders import TEST, searching
@@ -31,19 +34,19 @@ def requested(toy: Toy) -> Delivery:
     """A delivery that the toy company has, and has named nobody for yet."""
     delivery = searching()
     with transaction.atomic():
-        order = rows.lock(delivery.order_id)
-        carrying.request(order, locking.lock(delivery.pk), toy.name, None, by=TEST)
+        order = orders_locks.lock_order(delivery.order_id)
+        transitions.request_courier(order, deliveries_locks.lock_delivery(delivery.pk), toy.name, None, by=TEST)
     CourierCall.objects.all().delete()
     return Delivery.objects.get(pk=delivery.pk)
 
 
-def tell(toy: Toy, delivery: Delivery, stage: Stage | None, at: float, **facts: Any) -> Verdict:
-    return courier_news.take(toy.news(delivery.external_id, stage, at=at, **facts))
+def tell(toy: Toy, delivery: Delivery, stage: CourierStage | None, at: float, **facts: Any) -> EventOutcome:
+    return updates.apply_update(toy.news(delivery.external_id, stage, at=at, **facts))
 
 
-def told_all(toy: Toy, delivery: Delivery, history: Iterable[tuple[Stage, float]]) -> None:
+def told_all(toy: Toy, delivery: Delivery, history: Iterable[tuple[CourierStage, float]]) -> None:
     for stage, minute in history:
-        tell(toy, delivery, stage, minute, driver=DRIVER, reason="nobody there" if stage == Stage.FAILED else "")
+        tell(toy, delivery, stage, minute, driver=DRIVER, reason="nobody there" if stage == CourierStage.FAILED else "")
 
 
 def state(delivery: Delivery) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def test_a_history_in_any_order_ends_as_the_ordered_run(name: str, toy: Toy):
     history: History = HISTORIES[name][0]
     delivery = requested(toy)
 
-    def run(shuffled: Iterable[tuple[Stage, int]]) -> dict[str, Any]:
+    def run(shuffled: Iterable[tuple[CourierStage, int]]) -> dict[str, Any]:
         with transaction.atomic():
             told_all(toy, delivery, shuffled)
             found = state(delivery)
@@ -83,14 +86,14 @@ def test_a_history_in_any_order_ends_as_the_ordered_run(name: str, toy: Toy):
 # spec: C3
 def test_a_whole_job_is_seen_by_the_order_and_the_customer(toy: Toy):
     delivery = requested(toy)
-    assert tell(toy, delivery, Stage.ASSIGNED, 1, driver=DRIVER) == Verdict.APPLIED
+    assert tell(toy, delivery, CourierStage.ASSIGNED, 1, driver=DRIVER) == EventOutcome.APPLIED
     order = Order.objects.get(pk=delivery.order_id)
     assert (order.status, order.external_delivery_provider) == (OrderStatus.ASSIGNED_TO_DRIVER, "")
-    assert tell(toy, delivery, Stage.ASSIGNED, 1, driver=DRIVER) == Verdict.REPEATED
-    tell(toy, delivery, Stage.PICKED_UP, 5, proofs={"pickup_photo_url": "https://toy.example/1.jpg"})
-    tell(toy, delivery, Stage.IN_TRANSIT, 6, position=Point(12.98, 77.59))
+    assert tell(toy, delivery, CourierStage.ASSIGNED, 1, driver=DRIVER) == EventOutcome.REPEATED
+    tell(toy, delivery, CourierStage.PICKED_UP, 5, proofs={"pickup_photo_url": "https://toy.example/1.jpg"})
+    tell(toy, delivery, CourierStage.IN_TRANSIT, 6, position=Point(12.98, 77.59))
     assert Track.objects.get(delivery=delivery).rider_id is None
-    tell(toy, delivery, Stage.DELIVERED, 20, attempted_at=Point(12.99, 77.59))
+    tell(toy, delivery, CourierStage.DELIVERED, 20, attempted_at=Point(12.99, 77.59))
     delivery.refresh_from_db()
     order.refresh_from_db()
     assert (delivery.status, order.status) == (DeliveryStatus.DELIVERED, OrderStatus.DELIVERED)
@@ -104,11 +107,11 @@ def test_a_whole_job_is_seen_by_the_order_and_the_customer(toy: Toy):
 # spec: C9
 def test_a_failure_at_the_door_refunds_and_tells_everybody(toy: Toy):
     delivery = requested(toy)
-    told_all(toy, delivery, [(Stage.ASSIGNED, 1), (Stage.PICKED_UP, 5)])
+    told_all(toy, delivery, [(CourierStage.ASSIGNED, 1), (CourierStage.PICKED_UP, 5)])
     tell(
         toy,
         delivery,
-        Stage.FAILED,
+        CourierStage.FAILED,
         20,
         reason="customer_not_available",
         driver_notes="Called 3 times",
@@ -126,11 +129,11 @@ def test_a_failure_at_the_door_refunds_and_tells_everybody(toy: Toy):
 
 
 # spec: C9
-@pytest.mark.parametrize("end", [Stage.FAILED, Stage.CANCELLED])
-def test_an_end_before_pickup_has_somebody_else_looked_for(end: Stage, toy: Toy):
+@pytest.mark.parametrize("end", [CourierStage.FAILED, CourierStage.CANCELLED])
+def test_an_end_before_pickup_has_somebody_else_looked_for(end: CourierStage, toy: Toy):
     delivery = requested(toy)
     toy.jobs[delivery.external_id] = job = Job("toy-1", delivery.external_id, stage=end)
-    tell(toy, delivery, Stage.ASSIGNED, 1, driver=DRIVER)
+    tell(toy, delivery, CourierStage.ASSIGNED, 1, driver=DRIVER)
     tell(toy, delivery, end, 3, reason="driver crashed")
     order = Order.objects.get(pk=delivery.order_id)
     assert (order.carriage, order.status) == (CarriageState.NONE, OrderStatus.READY_FOR_PICKUP)
@@ -145,29 +148,32 @@ def test_an_end_before_pickup_has_somebody_else_looked_for(end: Stage, toy: Toy)
 # spec: O8
 def test_delivered_after_the_order_was_cancelled_is_delivered_and_ops_hears(toy: Toy):
     delivery = requested(toy)
-    told_all(toy, delivery, [(Stage.ASSIGNED, 1), (Stage.PICKED_UP, 5)])
+    told_all(toy, delivery, [(CourierStage.ASSIGNED, 1), (CourierStage.PICKED_UP, 5)])
     with transaction.atomic():
-        order = rows.lock(delivery.order_id)
-        cancelling.cancel(order, by=TEST, reason="changed mind")
-        carrying.follow(order, by=TEST)
+        order = orders_locks.lock_order(delivery.order_id)
+        cancellation.cancel_order(order, by=TEST, reason="changed mind")
+        transitions.follow_order(order, by=TEST)
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.PICKED_UP  # live until the courier has agreed
     assert CourierCall.objects.get(delivery=delivery).purpose == "cancel"
-    tell(toy, delivery, Stage.DELIVERED, 20)
+    tell(toy, delivery, CourierStage.DELIVERED, 20)
     order = Order.objects.get(pk=delivery.order_id)
     assert order.status == OrderStatus.DELIVERED
     assert Incident.objects.filter(kind="delivered_after_cancelled").exists()
 
 
 def test_a_job_that_is_not_ours_moves_nothing_and_ops_hears(toy: Toy):
-    assert courier_news.take(CourierNews(courier="toy", external_id="nobody", stage=Stage.ASSIGNED)) == Verdict.REFUSED
+    assert (
+        updates.apply_update(CourierUpdate(courier="toy", external_id="nobody", stage=CourierStage.ASSIGNED))
+        == EventOutcome.REFUSED
+    )
     assert Incident.objects.get().kind == "courier_job_unknown"
 
 
 def test_news_of_another_company_about_our_id_is_not_believed(toy: Toy):
     delivery = requested(toy)
-    news = CourierNews(courier="other", external_id=delivery.external_id, stage=Stage.DELIVERED)
-    assert courier_news.take(news) == Verdict.REFUSED
+    news = CourierUpdate(courier="other", external_id=delivery.external_id, stage=CourierStage.DELIVERED)
+    assert updates.apply_update(news) == EventOutcome.REFUSED
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.REQUESTED
 
@@ -175,14 +181,14 @@ def test_news_of_another_company_about_our_id_is_not_believed(toy: Toy):
 # spec: C3
 def test_an_unsigned_end_is_looked_up_before_it_counts(toy: Toy):
     delivery = requested(toy)
-    toy.jobs[delivery.external_id] = Job("toy-1", delivery.external_id, stage=Stage.IN_TRANSIT)
-    told_all(toy, delivery, [(Stage.ASSIGNED, 1), (Stage.PICKED_UP, 5)])
-    tell(toy, delivery, Stage.DELIVERED, 20, is_hint=True)
+    toy.jobs[delivery.external_id] = Job("toy-1", delivery.external_id, stage=CourierStage.IN_TRANSIT)
+    told_all(toy, delivery, [(CourierStage.ASSIGNED, 1), (CourierStage.PICKED_UP, 5)])
+    tell(toy, delivery, CourierStage.DELIVERED, 20, is_hint=True)
     drain()
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.IN_TRANSIT
-    toy.jobs[delivery.external_id].stage = Stage.DELIVERED
-    tell(toy, delivery, Stage.DELIVERED, 20, is_hint=True)
+    toy.jobs[delivery.external_id].stage = CourierStage.DELIVERED
+    tell(toy, delivery, CourierStage.DELIVERED, 20, is_hint=True)
     drain()
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.DELIVERED
@@ -198,7 +204,7 @@ def test_positions_share_a_statement_and_never_touch_the_order(toy: Toy, django_
         for minute in range(4)
     ]
     with django_assert_num_queries(1):
-        verdicts = courier_news.positions([*seen, *seen])
-    assert set(verdicts) == {Verdict.APPLIED}
+        verdicts = updates.store_positions([*seen, *seen])
+    assert set(verdicts) == {EventOutcome.APPLIED}
     assert Track.objects.count() == 12
     assert list(Order.objects.order_by("pk").values_list("version", flat=True)) == versions

@@ -7,17 +7,20 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 
-from deliveries import by_ops, carrying, courier_news, locking, requesting
-from deliveries.couriers.base import CannotCancel
-from deliveries.evidence import Stage
+from deliveries import locks as deliveries_locks
+from deliveries.couriers import calls, updates
+from deliveries.couriers.providers.base import CannotCancel
+from deliveries.couriers.providers.status_update import CourierStage
+from deliveries.fulfilment import ops_actions, transitions
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import Breaker, CourierCall, CourierQuote, Decision, Delivery
+from deliveries.models import CircuitBreaker, CourierCall, CourierQuote, Delivery, DispatchDecision
 from foundation import clock
 from foundation.errors import Conflict, Permanent, Transient, Unknown
 from foundation.models import Job
 from foundation.work import WorkState
 from notifications.models import Incident
-from orders import cancelling, rows
+from orders import cancellation
+from orders import locks as orders_locks
 from orders.models import Order
 from tests.builders import TEST, rider, searching, user
 from tests.deliveries.toy_courier import Toy, drain, toy
@@ -33,7 +36,7 @@ def pass_time(seconds: float) -> None:
     columns: dict[Any, list[str]] = {
         CourierCall: ["due_at", "first_failed_at", "created_at"],
         Job: ["due_at"],
-        Breaker: ["probe_at", "failing_since", "opened_at", "last_success_at"],
+        CircuitBreaker: ["probe_at", "failing_since", "opened_at", "last_success_at"],
         Delivery: ["due_at", "search_started_at", "courier_heard_at", "alerted_at"],
         CourierQuote: ["expires_at"],
     }
@@ -46,7 +49,13 @@ def asked(toy: Toy) -> Delivery:
     """A delivery for which the toy company shall be asked."""
     delivery = searching()
     with transaction.atomic():
-        carrying.request(rows.lock(delivery.order_id), locking.lock(delivery.pk), toy.name, None, by=TEST)
+        transitions.request_courier(
+            orders_locks.lock_order(delivery.order_id),
+            deliveries_locks.lock_delivery(delivery.pk),
+            toy.name,
+            None,
+            by=TEST,
+        )
     return Delivery.objects.get(pk=delivery.pk)
 
 
@@ -75,10 +84,10 @@ def test_the_contracts_clock_to_the_second(toy: Toy):
     """Quick retries after exactly 1, 2, 4, 8, 16 s, then every 30 s, one more just before five minutes are over."""
     failed_at, passed, tries = clock.now(), 0.0, []
     call = CourierCall(courier=toy.name, purpose="create", first_failed_at=failed_at)
-    while passed < requesting.GIVE_UP_S:
+    while passed < calls.GIVE_UP_S:
         tries.append(passed)
         call.retry_count += 1
-        passed += requesting.delay_s(call, failed_at + timedelta(seconds=passed)) or 0.0
+        passed += calls.delay_s(call, failed_at + timedelta(seconds=passed)) or 0.0
     assert tries == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181, 211, 241, 271, 295]
 
 
@@ -134,7 +143,7 @@ def test_an_outage_of_5_10_sends_it_to_our_own_riders_and_tells_ops(toy: Toy):
     assert (following.attempt, following.courier, following.previous_id) == (2, "in_house", delivery.pk)
     kinds = set(Incident.objects.values_list("kind", flat=True))
     assert {"courier_given_up", "courier_outage"} <= kinds
-    decision = Decision.objects.filter(delivery=following).latest("pk")
+    decision = DispatchDecision.objects.filter(delivery=following).latest("pk")
     assert decision.candidates[0]["name"] == ravi.name
     assert not toy.live
 
@@ -166,7 +175,7 @@ def test_the_late_answer_of_a_request_that_was_given_up_is_cancelled(toy: Toy):
     assert delivery.status == DeliveryStatus.CANCELLED
     assert len(toy.live) == 1
     toy.always = None
-    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))  # its webhook reveals it
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.ASSIGNED, at=1))  # its webhook reveals it
     drain()
     pass_time(60)
     drain()
@@ -192,7 +201,7 @@ def test_a_webhook_may_be_faster_than_the_answer_to_our_create(toy: Toy):
     delivery = asked(toy)
     toy.fails.append(Unknown("lost"))
     drain()
-    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.ASSIGNED, at=1))
     delivery.refresh_from_db()
     assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.ASSIGNED, "toy-0")
     pass_time(2.0)
@@ -217,7 +226,7 @@ def test_a_refusal_has_the_next_carrier_looked_for_at_once(toy: Toy):
 # ── the rule of one ──────────────────────────────────────────────────────────────────────────────────────────────
 def cancel_order(delivery: Delivery) -> None:
     with transaction.atomic():
-        cancelling.cancel(rows.lock(delivery.order_id), by=TEST, reason="changed mind")
+        cancellation.cancel_order(orders_locks.lock_order(delivery.order_id), by=TEST, reason="changed mind")
 
 
 # spec: O7
@@ -251,14 +260,14 @@ def test_what_was_never_asked_is_simply_not_asked(toy: Toy):
 def drain_jobs_only() -> None:
     from foundation import jobs
 
-    while jobs.LANE.drain_once():
+    while jobs.QUEUE.drain_once():
         pass
 
 
 def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):
     delivery = asked(toy)
     drain()
-    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
     toy.fails.append(CannotCancel("a driver is on the way"))
     drain()
     delivery.refresh_from_db()
@@ -266,7 +275,7 @@ def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):
     assert [one.pk for one in live(delivery.order_id)] == [delivery.pk]
     assert Incident.objects.get(kind="courier_will_not_stop").status == "open"
     lead = user()
-    by_ops.decide_stop(delivery.order_id, "double_cost", lead, by=TEST)
+    ops_actions.decide_stop(delivery.order_id, "double_cost", lead, by=TEST)
     drain()
     delivery.refresh_from_db()
     assert (delivery.status, delivery.stop_decision, delivery.stop_decided_by) == ("cancelled", "double_cost", lead)
@@ -276,11 +285,11 @@ def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):
 def test_kept_means_kept(toy: Toy):
     delivery = asked(toy)
     drain()
-    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
     toy.fails.append(CannotCancel("no"))
     drain()
-    by_ops.decide_stop(delivery.order_id, "keep", user(), by=TEST)
-    courier_news.take(toy.news(delivery.external_id, Stage.DELIVERED, at=20))
+    ops_actions.decide_stop(delivery.order_id, "keep", user(), by=TEST)
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.DELIVERED, at=20))
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.DELIVERED
 
@@ -292,22 +301,22 @@ def test_a_job_that_was_given_up_and_will_not_stop_is_for_ops_as_well(toy: Toy):
         drain()
         pass_time(1.0)
     toy.always = None
-    courier_news.take(toy.news(delivery.external_id, Stage.ASSIGNED, at=1))
+    updates.apply_update(toy.news(delivery.external_id, CourierStage.ASSIGNED, at=1))
     toy.fails.append(CannotCancel("a driver is on the way"))
     pass_time(60)
     drain()
     incident = Incident.objects.get(kind="courier_will_not_stop")
-    by_ops.decide_stop(delivery.order_id, "double_cost", user(), by=TEST)
+    ops_actions.decide_stop(delivery.order_id, "double_cost", user(), by=TEST)
     incident.refresh_from_db()
     assert incident.status == "resolved"
     with pytest.raises(Conflict):
-        by_ops.decide_stop(delivery.order_id, "keep", user(), by=TEST)
+        ops_actions.decide_stop(delivery.order_id, "keep", user(), by=TEST)
 
 
 def test_a_rider_cannot_be_given_what_a_company_carries(toy: Toy):
     delivery = asked(toy)
     with pytest.raises(Conflict) as refused:
-        by_ops.give_to(delivery.order_id, rider().public_id, by=TEST)
+        ops_actions.give_to(delivery.order_id, rider().public_id, by=TEST)
     assert refused.value.code == "COURIER_HAS_IT"
 
 
@@ -316,47 +325,47 @@ def test_a_rider_cannot_be_given_what_a_company_carries(toy: Toy):
 def test_a_job_that_fell_silent_is_asked_about_and_heals(toy: Toy):
     delivery = asked(toy)
     drain()
-    toy.jobs[delivery.external_id].stage = Stage.PICKED_UP
-    assert requesting.poll_silent(silent_s=120) == 0
+    toy.jobs[delivery.external_id].stage = CourierStage.PICKED_UP
+    assert calls.poll_silent(silent_s=120) == 0
     pass_time(121)
-    assert requesting.poll_silent(silent_s=120) == 1
-    assert requesting.poll_silent(silent_s=120) == 1  # still silent, asked once
+    assert calls.poll_silent(silent_s=120) == 1
+    assert calls.poll_silent(silent_s=120) == 1  # still silent, asked once
     drain()
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.PICKED_UP
     assert [what for what, _ in toy.calls] == ["create", "get"]
-    assert requesting.poll_silent(silent_s=120) == 0
+    assert calls.poll_silent(silent_s=120) == 0
 
 
 # ── the breaker ──────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: C4
 def test_the_breaker_opens_probes_and_closes(toy: Toy):
-    from deliveries import breakers
+    from deliveries.couriers import circuit_breaker
 
-    for _ in range(breakers.FAILURES):
-        assert breakers.begin("toy")
-        breakers.failed("toy", "time-out")
-    assert "does not answer" in breakers.allows("toy")
-    assert not breakers.begin("toy")
+    for _ in range(circuit_breaker.FAILURES):
+        assert circuit_breaker.begin_probe("toy")
+        circuit_breaker.record_failure("toy", "time-out")
+    assert "does not answer" in circuit_breaker.refusal_reason("toy")
+    assert not circuit_breaker.begin_probe("toy")
     pass_time(31)
-    assert breakers.allows("toy") == ""
-    assert breakers.begin("toy")
-    assert not breakers.begin("toy")  # one try at a time
-    breakers.failed("toy", "time-out")
-    assert not breakers.begin("toy")
+    assert circuit_breaker.refusal_reason("toy") == ""
+    assert circuit_breaker.begin_probe("toy")
+    assert not circuit_breaker.begin_probe("toy")  # one try at a time
+    circuit_breaker.record_failure("toy", "time-out")
+    assert not circuit_breaker.begin_probe("toy")
     pass_time(31)
-    assert breakers.begin("toy")
-    breakers.succeeded("toy")
-    assert breakers.begin("toy")
+    assert circuit_breaker.begin_probe("toy")
+    circuit_breaker.record_success("toy")
+    assert circuit_breaker.begin_probe("toy")
     assert Incident.objects.get(kind="courier_outage").status == "resolved"
 
 
 def test_ops_overrules_the_breaker_both_ways():
-    from deliveries import breakers
+    from deliveries.couriers import circuit_breaker
 
-    breakers.overrule("toy", "open", "contract ended")
-    assert breakers.allows("toy") == "turned off by ops: contract ended"
-    breakers.overrule("toy", "closed", "they called")
+    circuit_breaker.override_breaker("toy", "open", "contract ended")
+    assert circuit_breaker.refusal_reason("toy") == "turned off by ops: contract ended"
+    circuit_breaker.override_breaker("toy", "closed", "they called")
     for _ in range(9):
-        breakers.failed("toy", "time-out")
-    assert breakers.begin("toy")
+        circuit_breaker.record_failure("toy", "time-out")
+    assert circuit_breaker.begin_probe("toy")

@@ -6,16 +6,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from deliveries import by_ops, fraud
-from deliveries.fraud import Suspicion
+from deliveries.fraud import flags
+from deliveries.fraud.flags import FraudSignal
+from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import Decision, Delivery, FraudFlag, FraudKind
+from deliveries.models import Delivery, DispatchDecision, FraudFlag, FraudKind
 from foundation import clock
 from foundation.events import Cause
 from foundation.models import Event, Role
-from orders import rows
+from orders import locks
 from orders.models import Refund
-from riders.lifecycle import Standing
+from riders.lifecycle import RiderStatus
 from tests.builders import assigned, moved, near, offered, rider, searching
 from tests.console import act, desk
 
@@ -27,7 +28,7 @@ OPS = Cause("user:1", "admin")
 
 def failed() -> Delivery:
     delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
-    by_ops.fail(delivery.order_id, "bike stolen", by=OPS)
+    ops_actions.fail_delivery(delivery.order_id, "bike stolen", by=OPS)
     delivery.refresh_from_db()
     return delivery
 
@@ -35,8 +36,8 @@ def failed() -> Delivery:
 def flagged() -> FraudFlag:
     delivery = assigned(rider("Ravi"))
     assert delivery.rider
-    suspicion = Suspicion(FraudKind.FAKE_PICKUP, delivery.rider, clock.now(), {"distance_m": 9_001, "allowed_m": 100})
-    return fraud.raise_flag(suspicion, delivery=delivery, order=rows.find(None, delivery.order.public_id))
+    suspicion = FraudSignal(FraudKind.FAKE_PICKUP, delivery.rider, clock.now(), {"distance_m": 9_001, "allowed_m": 100})
+    return flags.raise_flag(suspicion, delivery=delivery, order=locks.find_order(None, delivery.order.public_id))
 
 
 # ── failed deliveries ────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,9 +70,9 @@ def test_a_failed_delivery_is_tried_again_with_a_reason():
 # spec: A3, O7
 def test_a_failed_delivery_is_refunded_and_closed():
     delivery = failed()
-    assert "refund of ₹450.00 requested" in act(desk(), DELIVERIES, "refund", delivery)
+    assert "refund of ₹450.00 requested" in act(desk(), DELIVERIES, "refund_customer", delivery)
     assert Refund.objects.count() == 1
-    assert "closed" in act(desk(), DELIVERIES, "close", delivery)
+    assert "closed" in act(desk(), DELIVERIES, "close_delivery", delivery)
     assert Event.objects.get(name="delivery.closed").data == {"reason": "customer called"}
 
 
@@ -79,7 +80,7 @@ def test_a_failed_delivery_is_refunded_and_closed():
 def test_a_live_delivery_is_taken_away_given_up_or_confirmed():
     one = rider("Ravi")
     first, second = assigned(one, searching()), moved(assigned(one, searching()), DeliveryStatus.IN_TRANSIT)
-    assert "looks for another rider" in act(desk(Role.OPS_AGENT), DELIVERIES, "look_again", first)
+    assert "looks for another rider" in act(desk(Role.OPS_AGENT), DELIVERIES, "search_again", first)
     assert "delivered" in act(desk(), DELIVERIES, "confirm_delivered", second)
     second.refresh_from_db()
     assert second.status == DeliveryStatus.DELIVERED
@@ -116,7 +117,7 @@ def test_roles_without_the_right_cannot(role: Role, action: str):
 
 # ── fraud flags ──────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: A3, R11
-@pytest.mark.parametrize(("action", "status"), [("uphold", "upheld"), ("dismiss", "dismissed")])
+@pytest.mark.parametrize(("action", "status"), [("uphold_flag", "upheld"), ("dismiss_flag", "dismissed")])
 def test_a_flag_is_decided_with_a_reason(action: str, status: str):
     flag = flagged()
     page = desk(Role.READ_ONLY).get(f"{FLAGS}{flag.pk}/change/").content.decode()
@@ -132,15 +133,15 @@ def test_a_flag_is_decided_with_a_reason(action: str, status: str):
 # spec: A3, R4
 def test_a_rider_is_suspended_and_reinstated_from_the_flag():
     flag = flagged()
-    assert "Ravi is suspended" in act(desk(), FLAGS, "suspend", flag)
+    assert "Ravi is suspended" in act(desk(), FLAGS, "suspend_rider", flag)
     flag.rider.refresh_from_db()
-    assert flag.rider.standing == Standing.SUSPENDED
-    assert "Ravi is reinstated" in act(desk(), FLAGS, "reinstate", flag)
+    assert flag.rider.standing == RiderStatus.SUSPENDED
+    assert "Ravi is reinstated" in act(desk(), FLAGS, "reinstate_rider", flag)
     flag.rider.refresh_from_db()
-    assert flag.rider.standing == Standing.VERIFIED
-    act(desk(Role.OPS_AGENT), FLAGS, "suspend", flag)
+    assert flag.rider.standing == RiderStatus.VERIFIED
+    act(desk(Role.OPS_AGENT), FLAGS, "suspend_rider", flag)
     flag.rider.refresh_from_db()
-    assert flag.rider.standing == Standing.VERIFIED  # an agent may not
+    assert flag.rider.standing == RiderStatus.VERIFIED  # an agent may not
 
 
 # ── why ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,9 +149,9 @@ def test_a_rider_is_suspended_and_reinstated_from_the_flag():
 def test_why_not_ravi_can_be_read():
     rider("Ravi <b>Rao</b>", at=near(north_m=300), load=3)
     offer = offered(rider("Asha"), searching())
-    decision = Decision.objects.get()
+    decision = DispatchDecision.objects.get()
     client = desk(Role.READ_ONLY)
-    pages = [f"/admin/deliveries/decision/{decision.pk}/change/", f"{DELIVERIES}{offer.delivery_id}/change/"]
+    pages = [f"/admin/deliveries/dispatchdecision/{decision.pk}/change/", f"{DELIVERIES}{offer.delivery_id}/change/"]
     for page in (client.get(url).content.decode() for url in pages):
         assert "Ravi &lt;b&gt;Rao" in page
         assert "Asha" in page
@@ -158,7 +159,7 @@ def test_why_not_ravi_can_be_read():
 
 
 # spec: A3, A5
-@pytest.mark.parametrize("name", ["delivery", "offer", "decision", "fraudflag", "pace"])
+@pytest.mark.parametrize("name", ["delivery", "offer", "dispatchdecision", "fraudflag", "learnedspeed"])
 def test_pages_are_read_only_and_ask_few_questions(name: str):
     for _ in range(3):
         flagged()

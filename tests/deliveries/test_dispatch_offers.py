@@ -5,16 +5,17 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from deliveries import carrying, fraud, offers
+from deliveries.fraud import flags as fraud_flags
+from deliveries.fulfilment import offers, transitions
 from deliveries.models import Delivery, FraudFlag, FraudKind, Offer
 from foundation import clock
 from foundation.errors import Conflict, Forbidden, Invalid, NotFound
 from foundation.events import Cause
-from foundation.lanes import all_lanes
 from foundation.models import Event, Job
 from foundation.work import WorkState
+from foundation.work_queues import all_queues
 from notifications.models import Message
-from orders import rows
+from orders import locks
 from orders.models import Order
 from riders import riders
 from riders.models import Rider
@@ -30,7 +31,7 @@ def overdue(offer: Offer) -> None:
 
 
 def expire_due() -> int:
-    return all_lanes()["offers"].drain_once()
+    return all_queues()["offers"].drain_once()
 
 
 def names(offer: Offer) -> list[str]:
@@ -58,7 +59,7 @@ def test_an_offer_lives_thirty_seconds_and_the_rider_is_pushed():
         "store": order.store.name,
         "distance_m": offer.distance_m,
         "fee": "₹50.00",
-        "deadline": clock.wire(offer.expires_at),
+        "deadline": clock.format_wire(offer.expires_at),
         "orderId": order.public_id,
         "offerId": str(offer.public_id),
     }
@@ -70,7 +71,7 @@ def test_an_offer_lives_thirty_seconds_and_the_rider_is_pushed():
 # spec: D2, R3
 def test_accepting_assigns_and_closes():
     offer = offered()
-    offers.accept(offer.pk, offer.rider, by=TEST)
+    offers.accept_offer(offer.pk, offer.rider, by=TEST)
     offer.refresh_from_db()
     delivery, order = Delivery.objects.get(), Order.objects.get()
     assert (offer.status, offer.state, offer.decided_at is not None) == ("accepted", WorkState.DONE, True)
@@ -83,8 +84,8 @@ def test_accepting_assigns_and_closes():
 # spec: D2, R3
 def test_a_second_answer_is_a_conflict_and_changes_nothing():
     offer = offered()
-    offers.accept(offer.pk, offer.rider, by=TEST)
-    for answer in (offers.accept, offers.reject):
+    offers.accept_offer(offer.pk, offer.rider, by=TEST)
+    for answer in (offers.accept_offer, offers.reject_offer):
         with pytest.raises(Conflict) as lost:
             answer(offer.pk, offer.rider, by=TEST)
         assert (lost.value.code, lost.value.status) == ("OFFER_TAKEN", 409)
@@ -96,7 +97,7 @@ def test_a_second_answer_is_a_conflict_and_changes_nothing():
 def test_rejecting_asks_the_next_rider_at_once():
     first, second = rider(), rider(at=near(north_m=500))
     offer = offered(first)
-    offers.reject(offer.pk, first, "Too far from current location", by=TEST)
+    offers.reject_offer(offer.pk, first, "Too far from current location", by=TEST)
     offer.refresh_from_db()
     assert (offer.status, offer.reason) == ("rejected", "Too far from current location")
     assert load(first) == (0, 0)
@@ -110,7 +111,7 @@ def test_rejecting_asks_the_next_rider_at_once():
 def test_an_accept_after_the_deadline_fails_even_if_no_sweep_has_run():
     offer = offered()
     overdue(offer)
-    for answer in (offers.accept, offers.reject):
+    for answer in (offers.accept_offer, offers.reject_offer):
         with pytest.raises(Conflict) as late:
             answer(offer.pk, offer.rider, by=TEST)
         assert late.value.code == "OFFER_EXPIRED"
@@ -132,7 +133,7 @@ def test_running_out_counts_as_a_rejection_and_asks_the_next_at_once():
     assert Offer.objects.get(status="pending").rider == second
     assert names(offer) == ["offer.made", "offer.expired"]
     with pytest.raises(Conflict) as late:
-        offers.accept(offer.pk, first, by=TEST)
+        offers.accept_offer(offer.pk, first, by=TEST)
     assert late.value.code == "OFFER_EXPIRED"
 
 
@@ -148,25 +149,25 @@ def test_an_offer_looked_at_before_its_deadline_waits_for_it():
 # spec: O7
 def test_a_cancelled_delivery_takes_its_offer_back():
     offer = offered()
-    order = rows.lock(offer.delivery.order_id)
-    carrying.cancel(order, carrying.lock_live(order), by=TEST, reason="customer changed their mind")
+    order = locks.lock_order(offer.delivery.order_id)
+    transitions.cancel_delivery(order, transitions.lock_live(order), by=TEST, reason="customer changed their mind")
     offer.refresh_from_db()
     assert (offer.status, offer.reason) == ("withdrawn", "customer changed their mind")
     assert load(offer.rider) == (0, 0)
     assert Message.objects.get(event="offer.withdrawn").params["offerId"] == str(offer.public_id)
     with pytest.raises(Conflict) as lost:
-        offers.accept(offer.pk, offer.rider, by=TEST)
+        offers.accept_offer(offer.pk, offer.rider, by=TEST)
     assert lost.value.code == "OFFER_WITHDRAWN"
 
 
 # spec: R5
 def test_somebody_elses_offer_is_forbidden():
     offer, other = offered(), rider()
-    for answer in (offers.accept, offers.reject):
+    for answer in (offers.accept_offer, offers.reject_offer):
         with pytest.raises(Forbidden, match="This order is not assigned to you"):
             answer(offer.pk, other, by=TEST)
     with pytest.raises(Forbidden):
-        offers.find(offer.delivery.order.public_id, other)
+        offers.find_offer(offer.delivery.order.public_id, other)
     assert load(offer.rider) == (0, 1)
 
 
@@ -174,19 +175,19 @@ def test_somebody_elses_offer_is_forbidden():
 def test_an_offer_is_found_by_either_id_of_its_order():
     offer = offered()
     order = offer.delivery.order
-    assert offers.find(order.public_id, offer.rider) == offers.find(order.order_id, offer.rider) == offer
+    assert offers.find_offer(order.public_id, offer.rider) == offers.find_offer(order.order_id, offer.rider) == offer
     with pytest.raises(NotFound):
-        offers.find("o_nothing", offer.rider)
+        offers.find_offer("o_nothing", offer.rider)
     with pytest.raises(Invalid):
-        offers.find("no id/", offer.rider)
+        offers.find_offer("no id/", offer.rider)
 
 
 # spec: R4
 def test_a_rider_who_was_suspended_meanwhile_cannot_accept():
     offer = offered()
-    riders.suspend(offer.rider_id, "fake deliveries", by=TEST)
+    riders.suspend_rider(offer.rider_id, "fake deliveries", by=TEST)
     with pytest.raises(Forbidden) as refused:
-        offers.accept(offer.pk, offer.rider, by=TEST)
+        offers.accept_offer(offer.pk, offer.rider, by=TEST)
     assert refused.value.code == "RIDER_SUSPENDED"
     overdue(offer)
     expire_due()
@@ -196,7 +197,7 @@ def test_a_rider_who_was_suspended_meanwhile_cannot_accept():
 def test_an_overlong_reason_is_refused_by_name():
     offer = offered()
     with pytest.raises(Invalid) as refused:
-        offers.reject(offer.pk, offer.rider, "x" * 201, by=TEST)
+        offers.reject_offer(offer.pk, offer.rider, "x" * 201, by=TEST)
     assert refused.value.field == "reason"
     offer.refresh_from_db()
     assert offer.status == "pending"
@@ -217,7 +218,7 @@ def answered(one: Rider, *answers: str) -> None:
             currency="INR",
         )
         Offer.objects.create(delivery=past, status=answer, **template)
-    offers.reject(offered(one, delivery).pk, one, by=TEST)
+    offers.reject_offer(offered(one, delivery).pk, one, by=TEST)
 
 
 # spec: R9
@@ -247,7 +248,7 @@ def test_a_rejection_rate_is_flagged_once_per_window():
     answered(one, *["rejected"] * 25)
     answered(one)  # ops has not looked yet: nothing to add
     assert [flag.evidence["count"] for flag in flags] == [1]
-    fraud.dismiss(flags.get(), by=Cause(f"user:{user().pk}", "admin"), note="the map was wrong")
+    fraud_flags.dismiss_flag(flags.get(), by=Cause(f"user:{user().pk}", "admin"), note="the map was wrong")
     answered(one, *["rejected"] * 18)  # with the one of now: 19 since the decision
     assert len(flags) == 1
     answered(one)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from deliveries import policy
-from deliveries.policy import DispatchPolicy
+from deliveries.dispatch import policy
+from deliveries.dispatch.policy import DispatchPolicy
 
 
 # spec: D1, D2
 def test_the_policy_follows_the_configuration(settings):
     settings.OFFER_SECONDS, settings.POSITION_FRESH_SECONDS = 20, 90
-    rules = policy.current()
+    rules = policy.current_policy()
     assert (rules.offer_s, rules.fresh_s) == (20, 90)
     assert rules.as_json()["first_radius_m"] == rules.radius_m(0)
 
@@ -26,4 +26,4 @@ def test_a_policy_that_would_never_end_or_never_offer_is_refused(nonsense: dict)
 # spec: D1
 def test_fewest_under_way_beats_any_distance_within_reach():
     rules = DispatchPolicy()
-    assert rules.score(0, rules.max_radius_m) < rules.score(1, 0.0)
+    assert rules.score_rider(0, rules.max_radius_m) < rules.score_rider(1, 0.0)

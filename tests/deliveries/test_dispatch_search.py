@@ -5,16 +5,17 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from deliveries import carrying, offers, reactions
-from deliveries import searching as search
-from deliveries.models import Decision, Delivery, Offer
-from deliveries.places import differences
+from deliveries import reactions
+from deliveries.dispatch import search
+from deliveries.fulfilment import offers, transitions
+from deliveries.models import Delivery, DispatchDecision, Offer
+from deliveries.places import find_differences
 from foundation import clock
-from foundation.lanes import all_lanes
 from foundation.models import Job
 from foundation.work import LostLease, WorkState
+from foundation.work_queues import all_queues
 from notifications.models import Incident, Message
-from orders import rows, serviceability
+from orders import locks, serviceability
 from orders.models import Order, Refund, Store
 from riders import availability, capacity
 from riders.models import RiderSpot
@@ -23,14 +24,14 @@ from tests.builders import CENTRE, TEST, assigned, dispatch, near, offered, ride
 pytestmark = pytest.mark.django_db
 
 
-def look_again() -> Decision:
+def look_again() -> DispatchDecision:
     """The time of the next look has come."""
     Delivery.objects.update(due_at=clock.now() - timedelta(seconds=1))
-    assert all_lanes()["dispatch"].drain_once() == 1
-    return Decision.objects.latest("pk")
+    assert all_queues()["dispatch"].drain_once() == 1
+    return DispatchDecision.objects.latest("pk")
 
 
-def verdicts(decision: Decision) -> dict[str, str]:
+def verdicts(decision: DispatchDecision) -> dict[str, str]:
     return {one["name"]: one["verdict"] for one in decision.candidates}
 
 
@@ -45,7 +46,7 @@ def test_every_choice_is_explained():
     RiderSpot.objects.filter(pk=stale.pk).update(seen_at=clock.now() - timedelta(minutes=5))
     searching()
     dispatch()
-    decision = Decision.objects.get()
+    decision = DispatchDecision.objects.get()
     assert (decision.outcome, decision.radius_m) == ("offered", 3_000)
     assert decision.reason == "Asha is best of 2: 0 under way, 900 m away"
     assert [one["name"] for one in decision.candidates[:2]] == ["Asha", "Busy"]
@@ -65,9 +66,9 @@ def test_every_choice_is_explained():
 # spec: D1, D2
 def test_nobody_is_asked_twice_for_the_same_delivery():
     first, second = rider("First"), rider("Second", at=near(north_m=100))
-    offers.reject(offered(first).pk, first, by=TEST)
+    offers.reject_offer(offered(first).pk, first, by=TEST)
     dispatch()
-    offers.reject(Offer.objects.get(status="pending").pk, second, by=TEST)
+    offers.reject_offer(Offer.objects.get(status="pending").pk, second, by=TEST)
     decision = look_again()
     assert decision.outcome == "waiting"
     assert verdicts(decision) == {"First": "rejected", "Second": "rejected"}
@@ -77,7 +78,7 @@ def test_nobody_is_asked_twice_for_the_same_delivery():
 def test_nobody_there_widens_waits_alerts_and_goes_on():
     delivery = searching()
     dispatch()
-    seen = [Decision.objects.get(), look_again(), look_again(), look_again()]
+    seen = [DispatchDecision.objects.get(), look_again(), look_again(), look_again()]
     assert [decision.radius_m for decision in seen] == [3_000, 6_000, 12_000, 15_000]
     assert {decision.outcome for decision in seen} == {"waiting"}
     assert seen[-1].reason == "nobody within 15.0 km; no courier company"
@@ -99,7 +100,7 @@ def test_nobody_there_widens_waits_alerts_and_goes_on():
 
     ravi = rider()
     assert look_again().outcome == "offered"
-    offers.accept(Offer.objects.get().pk, ravi, by=TEST)
+    offers.accept_offer(Offer.objects.get().pk, ravi, by=TEST)
     incident.refresh_from_db()
     assert incident.status == "resolved"
 
@@ -142,7 +143,7 @@ def test_only_deliveries_that_the_rider_can_have_are_woken():
     assert search.rider_came(refuser.pk) == 1
     assert Delivery.objects.get(due_at__lte=clock.database_now()) == waiting
     dispatch()
-    offers.reject(Offer.objects.get().pk, refuser, by=TEST)
+    offers.reject_offer(Offer.objects.get().pk, refuser, by=TEST)
     dispatch()
     assert search.rider_came(refuser.pk) == 0
     assert search.rider_came(rider(online=False).pk) == 0
@@ -154,8 +155,8 @@ def test_a_freed_rider_is_a_reason_to_look_again():
     first = assigned(one)
     waiting = searching()
     dispatch()
-    order = rows.lock(first.order_id)
-    carrying.fail(order, carrying.lock_live(order), "bicycle broke down", by=TEST)
+    order = locks.lock_order(first.order_id)
+    transitions.fail_delivery(order, transitions.lock_live(order), "bicycle broke down", by=TEST)
     assert Job.objects.filter(handler="deliveries.follow_rider", subject=f"rider:{one.pk}").exists()
     reactions.follow_rider(one.pk)
     dispatch()
@@ -172,13 +173,13 @@ def test_what_cannot_be_delivered_is_refunded_before_any_offer(change: dict):
     assert not Offer.objects.exists()
     delivery.refresh_from_db()
     order = Order.objects.get()
-    refusal = serviceability.check(order.store, order.point, order.created_at)
-    assert refusal.text == f"Order auto-rejected, reason: {refusal.reason}"
-    assert (delivery.status, delivery.end_reason, delivery.state) == ("cancelled", refusal.text, WorkState.DONE)
-    assert (order.status, order.cancel_reason) == ("cancelled", refusal.text)
+    refusal = serviceability.check_serviceable(order.store, order.point, order.created_at)
+    assert refusal.message == f"Order auto-rejected, reason: {refusal.reason}"
+    assert (delivery.status, delivery.end_reason, delivery.state) == ("cancelled", refusal.message, WorkState.DONE)
+    assert (order.status, order.cancel_reason) == ("cancelled", refusal.message)
     assert Refund.objects.get().amount_minor == order.total_minor
     assert Message.objects.get(event="order.auto_rejected").params["reason"] == refusal.reason
-    assert Decision.objects.get().outcome == "refused"
+    assert DispatchDecision.objects.get().outcome == "refused"
 
 
 # spec: D3
@@ -208,11 +209,11 @@ def test_a_look_at_a_cancelled_order_ends_the_search():
 def test_a_look_whose_lease_was_lost_changes_nothing():
     rider()
     delivery = searching()
-    (mine,) = Delivery.claim(limit=10, lease_s=60)
+    (mine,) = Delivery.claim_batch(limit=10, lease_s=60)
     Delivery.objects.update(due_at=clock.now() - timedelta(seconds=1))
-    Delivery.claim(limit=10, lease_s=60)
+    Delivery.claim_batch(limit=10, lease_s=60)
     with pytest.raises(LostLease):
-        search.look(mine)
+        search.run_search(mine)
     assert mine == delivery
     assert not Offer.objects.exists()
 
@@ -220,17 +221,17 @@ def test_a_look_whose_lease_was_lost_changes_nothing():
 def test_a_rider_who_gives_up_is_not_asked_again_and_another_one_is():
     first, second = rider("First"), rider("Second", at=near(north_m=700))
     delivery = assigned(first)
-    order = rows.lock(delivery.order_id)
-    carrying.lose(order, carrying.lock_live(order), by=TEST, reason="flat tyre")
+    order = locks.lock_order(delivery.order_id)
+    transitions.unassign_rider(order, transitions.lock_live(order), by=TEST, reason="flat tyre")
     dispatch()
     assert Offer.objects.get(status="pending").rider == second
-    assert verdicts(Decision.objects.latest("pk")) == {"First": "gave_up", "Second": "candidate"}
+    assert verdicts(DispatchDecision.objects.latest("pk")) == {"First": "gave_up", "Second": "candidate"}
 
 
 def test_places_and_offers_agree_after_all_of_it():
     one = rider()
     offered(one)
-    assert capacity.reserve([one.pk]) == one.pk  # a place without an offer: what the check must find
-    assert [(d.rider_id, d.counted, d.real) for d in differences()] == [(one.pk, (0, 2), (0, 1))]
+    assert capacity.reserve_place([one.pk]) == one.pk  # a place without an offer: what the check must find
+    assert [(d.rider_id, d.counted, d.real) for d in find_differences()] == [(one.pk, (0, 2), (0, 1))]
     capacity.release_offer(one.pk)
-    assert differences() == []
+    assert find_differences() == []

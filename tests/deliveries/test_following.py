@@ -19,8 +19,9 @@ from websockets.sync.client import ClientConnection
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation.models import Event, User
-from orders import cancelling, stores
+from orders import cancellation
 from orders.models import Order, Store
+from orders.stores import stores
 from tests.builders import TEST, acknowledged, assigned, order, paid, ready, rider, searching, staff_of, store
 from tests.calling import call, token_of
 from tests.deliveries.sockets_process import Sockets, announce, wait_for
@@ -97,7 +98,7 @@ def evening(here: Store) -> tuple[list[Order], list[Callable[[], Any]]]:
         lambda: acknowledged(called_off),
         lambda: step(carried[0], DeliveryStatus.PICKED_UP),
         lambda: paid(waits),
-        lambda: cancelling.by_person(called_off.pk, reason="changed my mind", by=TEST),
+        lambda: cancellation.by_person(called_off.pk, reason="changed my mind", by=TEST),
         lambda: step(carried[0], DeliveryStatus.IN_TRANSIT),
         lambda: step(carried[0], DeliveryStatus.DELIVERED),
         lambda: acknowledged(waits),
@@ -172,7 +173,7 @@ def test_who_may_not_see_it_any_more_stays_away(house: str):
     somebody = staff_of(placed.store)
     follower = Unlucky(house, f"orders/{placed.order_id}", somebody)
     with following(follower):
-        stores.employ(somebody, store())
+        stores.assign_staff(somebody, store())
         wait_for(lambda: follower.over, PATIENCE_S)
     assert len(follower.opened) == 1
 

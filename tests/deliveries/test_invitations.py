@@ -6,11 +6,11 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from deliveries import invitations
+from deliveries.tracking import link_message
 from foundation import jobs
+from notifications.content.catalogue import CATALOGUE
 from notifications.models import Message
-from notifications.templates import CATALOGUE
-from orders import cancelling, rows
+from orders import cancellation, locks
 from orders.models import Order
 from tests.builders import TEST, order, paid, paid_order
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def invitations_of(placed: Order) -> list[Message]:
-    return list(Message.objects.filter(event=invitations.EVENT, order_ref=placed.public_id))
+    return list(Message.objects.filter(event=link_message.EVENT, order_ref=placed.public_id))
 
 
 # spec: T3, N4
@@ -26,11 +26,11 @@ def test_a_paid_order_is_followed_by_the_message_that_leads_to_its_page():
     placed = order()
     assert invitations_of(placed) == []
     paid(placed)
-    while jobs.LANE.drain_once():
+    while jobs.QUEUE.drain_once():
         pass
     (message,) = invitations_of(placed)
     assert message.recipient == placed.customer.recipient
-    said = CATALOGUE[message.event].render("en", message.params)
+    said = CATALOGUE[message.event].render_text("en", message.params)
     assert said.body.startswith(f"{placed.store.name} has your order {placed.order_id}. Follow it at http")
     page = Client().get(urlsplit(message.params["link"]).path)
     assert (page.status_code, placed.order_id in page.content.decode()) == (200, True)
@@ -39,13 +39,13 @@ def test_a_paid_order_is_followed_by_the_message_that_leads_to_its_page():
 def test_it_is_said_once():
     placed = paid_order()
     for _ in range(3):
-        invitations.invite(placed.pk)
+        link_message.send_tracking_link(placed.pk)
     assert len(invitations_of(placed)) == 1
 
 
 def test_of_an_order_that_is_over_nobody_is_invited_to_anything():
     placed = paid_order()
     with transaction.atomic():
-        cancelling.cancel(rows.lock(placed.pk), by=TEST, reason="the customer called")
-    invitations.invite(placed.pk)
+        cancellation.cancel_order(locks.lock_order(placed.pk), by=TEST, reason="the customer called")
+    link_message.send_tracking_link(placed.pk)
     assert invitations_of(placed) == []

@@ -13,17 +13,17 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework_simplejwt.tokens import AccessToken
 
 from config.wsgi import application
-from deliveries import location
-from deliveries.api.location_lane import PATH, LocationLane
+from deliveries.api.location_fast_lane import PATH, LocationFastLane
+from deliveries.fulfilment import location_reports
+from deliveries.fulfilment.location_reports import LocationReport
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.location import Report
 from deliveries.models import Delivery, FraudFlag, Track
 from foundation import clock
 from foundation.api.authentication import subject_for
 from foundation.models import Role, User
 from riders import availability
 from riders.models import RiderSpot
-from riders.positions import PointVerdict, Seen
+from riders.positions import FixVerdict, PositionFix
 from tests.builders import CENTRE, TEST, assigned, moved, near, rider, searching, user
 from tests.calling import Reply, call, token_of
 from tests.deliveries.lane_calls import Web, serving, through
@@ -54,7 +54,7 @@ GOOD: list[Any] = [
 @pytest.mark.parametrize("body", GOOD)
 def test_the_lane_says_what_the_view_says(body: Any, web: Web):
     one, other = rider(at=None), rider(at=None)
-    text = json.dumps(body).replace("{now}", clock.wire(clock.now()) or "")
+    text = json.dumps(body).replace("{now}", clock.format_wire(clock.now()) or "")
     reply, known = web.post(one.user, raw=text.encode()), call(other.user, "post", PATH, raw=text.encode())
     assert (reply.status, reply.body) == (known.status, known.body) == (200, known.body)
     assert web.passed_on == 0
@@ -137,7 +137,7 @@ def test_what_is_not_plainly_a_report_is_djangos(environ: dict[str, str], status
 def test_the_web_process_has_the_lane():
     one = rider()
     assert through(application, one.user, json.dumps(HERE).encode()).body["success"]
-    assert application._django.__class__ is LocationLane
+    assert application._django.__class__ is LocationFastLane
 
 
 # ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,8 +148,8 @@ def test_jumps_are_flagged_and_leaving_the_store_is_seen(web: Web):
     RiderSpot.objects.update(seen_at=clock.now() - timedelta(minutes=30))
     out, away = near(north_m=260), near(north_m=90_000)
     later = clock.now() + timedelta(seconds=2)
-    first = {"lat": out.lat, "lng": out.lng, "recordedAt": clock.wire(later)}
-    jump = {"lat": away.lat, "lng": away.lng, "recordedAt": clock.wire(later + timedelta(seconds=1))}
+    first = {"lat": out.lat, "lng": out.lng, "recordedAt": clock.format_wire(later)}
+    jump = {"lat": away.lat, "lng": away.lng, "recordedAt": clock.format_wire(later + timedelta(seconds=1))}
     reply = web.post(delivery.rider.user, [first, jump])
     assert [one["result"] for one in reply.body["data"]] == ["accepted", "impossible"]
     assert web.passed_on == 0
@@ -163,9 +163,9 @@ def test_jumps_are_flagged_and_leaving_the_store_is_seen(web: Web):
 
 
 # ── in company ───────────────────────────────────────────────────────────────────────────────────────────────────
-def reports(riders: list[Any], metres: float = 10.0) -> list[Report]:
+def reports(riders: list[Any], metres: float = 10.0) -> list[LocationReport]:
     at = clock.now() + timedelta(seconds=metres / 10)
-    return [Report(subject_for(one.user), [Seen(near(north_m=metres), at)]) for one in riders]
+    return [LocationReport(subject_for(one.user), [PositionFix(near(north_m=metres), at)]) for one in riders]
 
 
 # spec: R7
@@ -177,7 +177,7 @@ def test_the_statements_are_as_many_for_forty_riders_as_for_one():
     for number, some in enumerate((riders[-1:], riders), start=1):
         sent = reports(some, 10.0 * number)
         with CaptureQueriesContext(connection) as captured:
-            assert all(location.take_together(sent))
+            assert all(location_reports.take_together(sent))
         counts.append([query["sql"].split()[0] for query in captured.captured_queries])
     assert counts[0] == counts[1] == ["BEGIN", *counts[0][1:-1], "COMMIT"]
     assert len(counts[0]) == 3 + 2  # who and where, the tracks, the spots
@@ -190,12 +190,12 @@ def test_the_statements_are_as_many_for_forty_riders_as_for_one():
 def test_two_reports_of_one_rider_count_one_after_the_other():
     one = rider(at=None)
     at = clock.now()
-    first, second = Seen(near(), at), Seen(near(north_m=20), at - timedelta(seconds=5))
-    taken = location.take_together(
-        [Report(subject_for(one.user), [first]), Report(subject_for(one.user), [second, first])]
+    first, second = PositionFix(near(), at), PositionFix(near(north_m=20), at - timedelta(seconds=5))
+    taken = location_reports.take_together(
+        [LocationReport(subject_for(one.user), [first]), LocationReport(subject_for(one.user), [second, first])]
     )
     assert [[result.verdict for result in one.results] for one in taken if one] == [
-        [PointVerdict.ACCEPTED], [PointVerdict.OLD, PointVerdict.DUPLICATE],
+        [FixVerdict.ACCEPTED], [FixVerdict.OLD, FixVerdict.DUPLICATE],
     ]  # fmt: skip
     assert RiderSpot.objects.get(pk=one.pk).latitude == near().lat
 
@@ -239,11 +239,11 @@ def test_whoever_is_locked_is_left_out_whole_and_nobody_waits_for_them(table: st
     before = RiderSpot.objects.filter(pk=one.pk).values_list("seen_at", flat=True).first()
     release = locker(rows[table])
     sent = reports([one, free])
-    taken = location.take_together(sent)
+    taken = location_reports.take_together(sent)
     assert [one is None for one in taken] == [True, False]
     assert RiderSpot.objects.filter(pk=one.pk).values_list("seen_at", flat=True).first() == before
     release()
-    assert [one.verdict for one in location.report(one, sent[0].points)] == [PointVerdict.ACCEPTED]
+    assert [one.verdict for one in location_reports.take_report(one, sent[0].points)] == [FixVerdict.ACCEPTED]
     assert Track.objects.count() == (0 if table == "rider" else 1)
     assert RiderSpot.objects.get(pk=one.pk).seen_at == sent[0].points[0].recorded_at
 
@@ -255,7 +255,9 @@ def test_the_lane_does_alone_whom_a_group_left_out(web: Web, locker: Any):
 
     def post() -> Reply:
         try:
-            return web.post(delivery.rider.user, {**HERE, "recordedAt": clock.wire(clock.now() + timedelta(seconds=1))})
+            return web.post(
+                delivery.rider.user, {**HERE, "recordedAt": clock.format_wire(clock.now() + timedelta(seconds=1))}
+            )
         finally:
             connection.close()
 
@@ -273,12 +275,12 @@ def test_the_lane_does_alone_whom_a_group_left_out(web: Web, locker: Any):
 @pytest.mark.django_db
 def test_who_is_offline_or_unknown_leaves_no_spot():
     one = rider(online=False)
-    stranger = Report(subject_for(user(Role.OPS_LEAD)), [Seen(CENTRE, clock.now())])
-    taken = location.take_together([*reports([one]), stranger])
+    stranger = LocationReport(subject_for(user(Role.OPS_LEAD)), [PositionFix(CENTRE, clock.now())])
+    taken = location_reports.take_together([*reports([one]), stranger])
     assert [one is None for one in taken] == [False, True]
     assert not RiderSpot.objects.exists()
     availability.set_online(one.pk, True, None, by=TEST)
-    location.take_together(reports([one], 20))
+    location_reports.take_together(reports([one], 20))
     assert RiderSpot.objects.get(pk=one.pk).latitude == near(north_m=20).lat
 
 

@@ -12,16 +12,16 @@ import pytest
 import redis
 from django.db import connection, transaction
 
-from deliveries import announcing
 from deliveries.lifecycle import DeliveryStatus
+from deliveries.realtime import publisher
 from foundation import clock
 from orders import payments
 from orders.evidence import PaymentFailed
 from orders.lifecycle import CarriageState
 from orders.models import Order
-from payouts import connect
-from payouts.evidence import AccountUpdated
 from payouts.models import ConnectAccount, PayeeKind
+from payouts.runs import connected_accounts
+from payouts.runs.stripe_events import AccountUpdated
 from tests import copies
 from tests.builders import assigned, moved, order, paid, refund_of
 from tests.test_house import FLOORS, ROOT, sources
@@ -41,7 +41,7 @@ ELSE: dict[str, set[str]] = {
     "delivery.driver_changed": {"delivery:driver"},
     "store.stripe_verified": {"chef:stripe_verified"},
 }
-RECORDING = {"record", "_record"}
+RECORDING = {"record_event", "_record_event"}
 
 
 def recorded() -> set[str]:
@@ -66,7 +66,7 @@ def on_the_wire(event: str) -> set[str]:
     return {
         hint["name"]
         for data in facts
-        for hint in announcing.hints_of(event, f"{kind}:1", "o_x" if kind != "store" else "", 1, data, "corner", 5)
+        for hint in publisher.hints_of(event, f"{kind}:1", "o_x" if kind != "store" else "", 1, data, "corner", 5)
     }
 
 
@@ -93,15 +93,15 @@ def test_the_names_of_the_contracts_are_explained_to_those_who_connect():
 def test_what_happens_is_said_by_the_contracts_names(broker: redis.Redis, settings):
     """By the verbs that make it happen, and as it leaves."""
     with broker.pubsub() as listener:
-        listener.subscribe(announcing.channel(settings.LIVE_URL))
+        listener.subscribe(publisher.channel_name(settings.LIVE_URL))
         assert listener.get_message(timeout=5)["type"] == "subscribe"
         placed = order()
-        payments.take(PaymentFailed(**failure(placed)))
+        payments.apply_payment_event(PaymentFailed(**failure(placed)))
         paid(placed)
-        payments.take(refund_of(placed, 1_000))
+        payments.apply_payment_event(refund_of(placed, 1_000))
         onboard(placed)
         delivery = moved(assigned(), DeliveryStatus.DELIVERED)
-        while announcing.LANE.drain_once():
+        while publisher.LANE.drain_once():
             pass
         hints = []
         while message := listener.get_message(timeout=1):
@@ -130,7 +130,9 @@ def onboard(placed: Order) -> None:
     row = ConnectAccount.objects.create(payee_kind=PayeeKind.STORE, payee_id=placed.store_id, stripe_account="acct_1")
     able = {"charges_enabled": True, "payouts_enabled": True, "requirements": {}}
     with transaction.atomic():
-        connect.take(AccountUpdated("acct_1", payee=row.payee, occurred_at=clock.now(), event_id="evt_1", **able))
+        connected_accounts.apply_account_event(
+            AccountUpdated("acct_1", payee=row.payee, occurred_at=clock.now(), event_id="evt_1", **able)
+        )
 
 
 # ── what it costs ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,8 +151,8 @@ def test_among_many_orders_claiming_and_comparing_go_by_indexes():
             " now() - interval '1 day', true FROM orders_order"
         )
         cursor.execute("ANALYZE orders_order, foundation_event")
-        claim = plan(cursor, announcing._CLAIM_EVENTS, [announcing.LANE.batch])
-        compare = plan(cursor, announcing._CHANGED, [70.0])
+        claim = plan(cursor, publisher._CLAIM_EVENTS, [publisher.LANE.batch])
+        compare = plan(cursor, publisher._CHANGED, [70.0])
     for text in (claim, compare):
         assert "Seq Scan on orders_order" not in text, text
         assert "Seq Scan on foundation_event" not in text, text

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from deliveries import links
 from deliveries.models import TrackingLink
+from deliveries.tracking import links
 from foundation.models import Event
 from orders.models import Order
 from tests.builders import TEST, paid_order
@@ -60,7 +60,7 @@ def test_guessing_is_limited_by_address(settings):
     assert statuses("/track/guessed/state", 5, **there) == [404, 404, 404, 429, 429]
     assert statuses(mine + "/state", 1, **there) == [429]  # it could be a good guess
     assert statuses(mine + "/state", 1, **here) == [200]
-    links.revoke(TrackingLink.objects.get().pk, "leaked", by=TEST)
+    links.revoke_link(TrackingLink.objects.get().pk, "leaked", by=TEST)
     assert statuses(mine + "/state", 4, **here) == [410, 410, 410, 429]
 
 

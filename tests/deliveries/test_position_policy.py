@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from deliveries import location, tracks
+from deliveries.fulfilment import location_reports
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, FraudFlag, FraudKind, Track
+from deliveries.positions import tracks
 from foundation import clock
 from orders.models import Store
 from riders.models import Rider, RiderSpot
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import CENTRE, assigned, moved, near
 from tests.calling import Reply, call
 from tests.deliveries.tracking_calls import put, swift
@@ -41,7 +42,10 @@ def seen(
 ) -> None:
     """The phone told us so long ago that its rider was so far from the store; it took `late_s` to reach us."""
     at = clock.now() - timedelta(seconds=ago_s)
-    assert location.report(delivery.rider, [Seen(near(north_m=metres), at, accuracy_m)])[0].verdict == "accepted"
+    assert (
+        location_reports.take_report(delivery.rider, [PositionFix(near(north_m=metres), at, accuracy_m)])[0].verdict
+        == "accepted"
+    )
     Track.objects.filter(delivery=delivery, recorded_at=at).update(received_at=at + timedelta(seconds=late_s))
 
 
@@ -163,7 +167,9 @@ def test_what_does_not_bear_a_position_out(tolerant: Delivery, what: str, sighti
 def test_a_report_in_the_same_breath_bears_nothing_out(tolerant: Delivery):
     """All in one transaction, as if the reports had reached us while the request was on its way."""
     for ago_s in (60, 30):
-        location.report(tolerant.rider, [Seen(near(north_m=60), clock.now() - timedelta(seconds=ago_s), 20.0)])
+        location_reports.take_report(
+            tolerant.rider, [PositionFix(near(north_m=60), clock.now() - timedelta(seconds=ago_s), 20.0)]
+        )
     Track.objects.update(received_at=clock.now() + timedelta(seconds=5))
     refused(tolerant, step(tolerant, accuracy=60))
 
@@ -174,7 +180,7 @@ def test_another_riders_tracks_bear_nothing_out(tolerant: Delivery):
     Track.objects.update(rider=None)
     refused(tolerant, step(tolerant, accuracy=60))
     now = clock.now()
-    assert tracks.received(tolerant, since=now - timedelta(minutes=5), before=now) == []
+    assert tracks.received_fixes(tolerant, since=now - timedelta(minutes=5), before=now) == []
 
 
 # ── what may be said ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -182,9 +188,9 @@ def test_another_riders_tracks_bear_nothing_out(tolerant: Delivery):
 def test_the_age_of_a_position_is_doubt_too(tolerant: Delivery, settings):
     settings.TRAVEL_SPEED_M_PER_MIN = 240.0  # 4 m/s
     seen_near(tolerant)
-    taken_at = clock.wire(clock.now() - timedelta(seconds=4))
+    taken_at = clock.format_wire(clock.now() - timedelta(seconds=4))
     assert refused(tolerant, step(tolerant, recordedAt=taken_at))["nearness"] == "far"  # 16 m of doubt
-    taken_at = clock.wire(clock.now() - timedelta(seconds=20))
+    taken_at = clock.format_wire(clock.now() - timedelta(seconds=20))
     assert step(tolerant, recordedAt=taken_at).status == 200
     tolerant.refresh_from_db()
     assert tolerant.pickup_position["age_s"] in (20, 21)
@@ -225,7 +231,7 @@ def test_what_makes_no_sense_is_refused_naming_the_field(claim: dict[str, Any], 
 def test_the_tracking_api_judges_alike(tolerant: Delivery):
     seen_near(tolerant)
     rider, order = tolerant.rider.user, tolerant.order
-    body = {"lat": DRIFTED.lat, "lng": DRIFTED.lng, "recorded_at": clock.wire(clock.now())}
+    body = {"lat": DRIFTED.lat, "lng": DRIFTED.lng, "recorded_at": clock.format_wire(clock.now())}
     wish = {"status": "DRIVER_PICKUP_COMPLETE", **body}
     assert put(rider, order, "/status", wish).code == "FAKE_PICKUP_DETECTED"
     assert put(rider, order, "/status", {**wish, "accuracy": 60}).status == 200

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from deliveries import fraud, location, position_checks, tracks
+from deliveries.fraud import flags
+from deliveries.fulfilment import location_reports
 from deliveries.lifecycle import DeliveryStatus, FlagStatus
 from deliveries.models import Delivery, FraudFlag, FraudKind, Track
-from deliveries.position_checks import Nearness
+from deliveries.positions import geofence, tracks
+from deliveries.positions.geofence import Proximity
 from foundation import clock
 from foundation.errors import IllegalMove, Invalid
 from foundation.events import Cause
@@ -16,9 +18,9 @@ from foundation.geo import Point, haversine_m
 from foundation.models import Event, Job
 from notifications.models import Incident, IncidentStatus, Message
 from orders.models import Store
-from riders.lifecycle import Standing
+from riders.lifecycle import RiderStatus
 from riders.models import RiderSpot
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import CENTRE, assigned, moved, near, rider, says_at, searching, user
 from tests.calling import Reply, call
 
@@ -53,7 +55,7 @@ def accepted_long_ago() -> Delivery:
 def test_a_hundred_metres_are_near_and_more_are_far(metres: float, nearness: str):
     place = Point(0.0, 77.5)
     east = Point(0.0, 77.5 + metres / 111_195.08)
-    finding = position_checks.measure(place, says_at(east), Store.Positions.HARD, now=clock.now())
+    finding = geofence.measure_fix(place, says_at(east), Store.Positions.HARD, now=clock.now())
     assert finding.nearness == nearness
     assert finding.distance_m == pytest.approx(metres, rel=1e-4, abs=0.01)
 
@@ -62,8 +64,8 @@ def test_a_hundred_metres_are_near_and_more_are_far(metres: float, nearness: str
 def test_what_cannot_be_measured_is_said():
     for rule in Store.Positions:
         now = clock.now()
-        assert position_checks.measure(CENTRE, None, rule, now=now).nearness == Nearness.MISSING
-        assert position_checks.measure(None, says_at(CENTRE), rule, now=now).nearness == Nearness.UNMEASURABLE
+        assert geofence.measure_fix(CENTRE, None, rule, now=now).nearness == Proximity.MISSING
+        assert geofence.measure_fix(None, says_at(CENTRE), rule, now=now).nearness == Proximity.UNMEASURABLE
 
 
 # spec: R4
@@ -125,7 +127,7 @@ def test_a_request_sent_again_within_seconds_counts_once_and_is_refused_again():
     for _ in range(5):
         assert step(delivery, "PICKED_UP", near(north_m=400)).code == "FAKE_PICKUP_DETECTED"
     delivery.rider.refresh_from_db()
-    assert (delivery.rider.fake_attempts, delivery.rider.standing) == (1, Standing.VERIFIED)
+    assert (delivery.rider.fake_attempts, delivery.rider.standing) == (1, RiderStatus.VERIFIED)
     assert FraudFlag.objects.get().evidence["count"] == 1
 
 
@@ -136,10 +138,10 @@ def test_more_than_three_fakes_suspend_the_rider():
     for metres in (400, 410, 420):
         step(delivery, "PICKED_UP", near(north_m=metres))
     one.refresh_from_db()
-    assert (one.standing, one.fake_attempts) == (Standing.VERIFIED, 3)
+    assert (one.standing, one.fake_attempts) == (RiderStatus.VERIFIED, 3)
     step(delivery, "PICKED_UP", near(north_m=430))
     one.refresh_from_db()
-    assert (one.standing, one.is_online) == (Standing.SUSPENDED, False)
+    assert (one.standing, one.is_online) == (RiderStatus.SUSPENDED, False)
     assert FraudFlag.objects.get().evidence["count"] == 4
     assert Message.objects.filter(event="rider.suspended", recipient=one.recipient).count() == 1
     assert step(delivery, "PICKED_UP", CENTRE).status == 200  # the food does not wait for ops: the money does
@@ -193,7 +195,7 @@ def test_drift_between_houses_is_not_taken_for_fraud():
     delivery = assigned()
     for metres in (0, 180, 20, 200):
         at = near(north_m=metres)
-        location.report(delivery.rider, [Seen(at, clock.now())])
+        location_reports.take_report(delivery.rider, [PositionFix(at, clock.now())])
     assert not FraudFlag.objects.exists()
 
 
@@ -201,7 +203,7 @@ def test_drift_between_houses_is_not_taken_for_fraud():
 def test_jumps_of_a_rider_who_carries_nothing_are_flagged_once_and_touch_no_money():
     one = rider()
     for metres in (50_000, 60_000):
-        location.report(one, [Seen(near(north_m=metres), clock.now())])
+        location_reports.take_report(one, [PositionFix(near(north_m=metres), clock.now())])
     flag = FraudFlag.objects.get()
     assert (flag.kind, flag.delivery, flag.evidence["count"]) == (FraudKind.SPOOFING, None, 2)
     assert not Job.objects.filter(handler="payouts.book_delivery").exists()
@@ -210,7 +212,7 @@ def test_jumps_of_a_rider_who_carries_nothing_are_flagged_once_and_touch_no_mone
 
 # ── what ops decides ─────────────────────────────────────────────────────────────────────────────────────────────
 # spec: R11
-@pytest.mark.parametrize(("verb", "status"), [(fraud.uphold, "upheld"), (fraud.dismiss, "dismissed")])
+@pytest.mark.parametrize(("verb", "status"), [(flags.uphold_flag, "upheld"), (flags.dismiss_flag, "dismissed")])
 def test_a_flag_is_decided_once(verb: Any, status: str):
     delivery = accepted_long_ago()
     step(delivery, "PICKED_UP", near(north_m=400))
@@ -233,13 +235,13 @@ def test_a_flag_is_decided_once(verb: Any, status: str):
 # spec: R7, R11
 def test_tracks_outlive_the_delivery_while_a_flag_needs_them():
     delivery = moved(assigned(), DeliveryStatus.IN_TRANSIT)
-    location.report(delivery.rider, [Seen(near(north_m=100), clock.now())])
+    location_reports.take_report(delivery.rider, [PositionFix(near(north_m=100), clock.now())])
     rode(delivery)
     step(delivery, "DELIVERED", near(DOOR, north_m=500))
     step(delivery, "DELIVERED", DOOR)
     assert Track.objects.filter(delivery=delivery).exists()
     for flag in FraudFlag.objects.all():
-        fraud.dismiss(flag, by=OPS, note="fine")
+        flags.dismiss_flag(flag, by=OPS, note="fine")
     assert not Track.objects.exists()
 
 
@@ -276,7 +278,12 @@ def test_a_batch_is_answered_point_by_point():
     now = clock.now()
 
     def point(ago_s: float, **more: Any) -> dict[str, Any]:
-        return {"lat": CENTRE.lat, "lng": CENTRE.lng, "recordedAt": clock.wire(now - timedelta(seconds=ago_s)), **more}
+        return {
+            "lat": CENTRE.lat,
+            "lng": CENTRE.lng,
+            "recordedAt": clock.format_wire(now - timedelta(seconds=ago_s)),
+            **more,
+        }
 
     points = [point(20), point(10), point(10), {"lat": 91, "lng": 0}, "nonsense", point(-3600), point(5, accuracy=-1)]
     reply = send(delivery.rider, {"points": points})
@@ -321,10 +328,10 @@ def test_a_bad_body_is_refused_naming_the_field(body: Any, field: str):
 def test_who_leaves_the_store_is_out_for_delivery():
     delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
     rode(delivery)
-    location.report(delivery.rider, [Seen(near(north_m=150), clock.now())])
+    location_reports.take_report(delivery.rider, [PositionFix(near(north_m=150), clock.now())])
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.PICKED_UP
-    location.report(delivery.rider, [Seen(near(north_m=260), clock.now())])
+    location_reports.take_report(delivery.rider, [PositionFix(near(north_m=260), clock.now())])
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.IN_TRANSIT
     assert Event.objects.get(name="delivery.left").actor == "system"
@@ -335,16 +342,16 @@ def test_who_leaves_the_store_is_out_for_delivery():
 # spec: R7
 def test_the_latest_position_is_that_of_who_carries_it_now():
     delivery = assigned()
-    location.report(delivery.rider, [Seen(near(north_m=60), clock.now())])
-    latest = tracks.latest(delivery)
+    location_reports.take_report(delivery.rider, [PositionFix(near(north_m=60), clock.now())])
+    latest = tracks.latest_fix(delivery)
     assert latest is not None
     assert latest.point == near(north_m=60)
     delivery.rider = rider("Somebody else")
-    assert tracks.latest(delivery) is None
+    assert tracks.latest_fix(delivery) is None
 
 
 # spec: R7
 def test_points_that_come_after_the_end_are_not_kept():
     delivery = moved(assigned(), DeliveryStatus.DELIVERED)
-    tracks.keep({delivery.rider.pk: [Seen(CENTRE, clock.now())]})
+    tracks.keep_positions({delivery.rider.pk: [PositionFix(CENTRE, clock.now())]})
     assert not Track.objects.exists()

@@ -113,7 +113,7 @@ def test_pages_follow_the_cursor_without_gap_or_repeat(monkeypatch):
     one = rider(max_concurrent=5)
     carried = [assigned(one, searching()) for _ in range(3)]
     waiting = offered(one, searching())
-    monkeypatch.setattr("deliveries.rider_selectors.page.__kwdefaults__", {"size": 2})
+    monkeypatch.setattr("deliveries.fulfilment.rider_tasks.list_tasks.__kwdefaults__", {"size": 2})
     seen, cursor = [], ""
     for _ in range(5):
         reply = call(one.user, "get", f"{ORDERS}?cursor={cursor}")

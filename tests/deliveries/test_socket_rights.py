@@ -10,16 +10,19 @@ from rest_framework_simplejwt.tokens import AccessToken
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from deliveries import access, by_ops, links, live_tickets, offers, socket_access, visitors
-from deliveries.access import Standing
+from deliveries import permissions
+from deliveries.fulfilment import offers, ops_actions
 from deliveries.models import TrackingLink
-from deliveries.page import watching
-from deliveries.visitors import OrderVisitor, StoreVisitor
+from deliveries.permissions import AccessState
+from deliveries.realtime import authentication, subscriptions, tickets
+from deliveries.realtime.subscriptions import OrderSubscription, StoreSubscription
+from deliveries.tracking import links
+from deliveries.tracking.page import subscription
 from foundation import clock
-from foundation.errors import Problem
+from foundation.errors import APIError
 from foundation.models import Role, User
-from orders import stores
 from orders.models import Customer, Order
+from orders.stores import stores
 from riders.models import Rider
 from tests.api.conftest import Party
 from tests.builders import TEST, acknowledged, assigned, offered, paid_order, rider, signed_in, staff_of, store, user
@@ -39,7 +42,7 @@ def deactivate(somebody: User) -> None:
 
 def page_of(sockets: Sockets, placed: Order) -> ClientConnection:
     links.url_of(placed, by=TEST)
-    return sockets.at(watching.socket_url(TrackingLink.objects.get(order=placed)))
+    return sockets.at(subscription.socket_url(TrackingLink.objects.get(order=placed)))
 
 
 # spec: T2, S1
@@ -63,11 +66,11 @@ def test_whoever_loses_the_right_is_closed_and_nobody_else(hearing: Sockets):
         for socket in (*watching_order.values(), *watching_store.values(), asked, page, *staying):
             assert read(socket)["name"] == "snapshot"
 
-        stores.employ(moves, store())
+        stores.assign_staff(moves, store())
         deactivate(leaves)
         User.objects.filter(pk=demoted.pk).update(role=Role.RIDER)
         Customer.objects.filter(user=buyer).update(user=None)
-        offers.reject(offer.pk, offer.rider, "too far", by=TEST)
+        offers.reject_offer(offer.pk, offer.rider, "too far", by=TEST)
         TrackingLink.objects.filter(order=paged).update(expires_at=clock.now() - timedelta(seconds=1))
 
         for sockets in (watching_order, watching_store):
@@ -91,7 +94,7 @@ def test_who_lost_the_order_to_another_does_not_even_hear_of_it(hearing: Sockets
     announce()
     with hearing.watch(first.user, delivery.order) as loser, hearing.watch(user(), delivery.order) as ops:
         read(loser), read(ops)
-        by_ops.give_to(delivery.order_id, second.public_id, by=TEST)
+        ops_actions.give_to(delivery.order_id, second.public_id, by=TEST)
         announce()
         assert heard(loser, within_s=SOON_S) == []
         assert closed_with(loser) == GONE
@@ -104,7 +107,7 @@ def test_a_page_whose_link_is_taken_back_is_closed_at_once(hearing: Sockets):
     with page_of(hearing, placed) as page:
         read(page)
         announce()
-        links.revoke(TrackingLink.objects.get(order=placed).pk, "sent to the wrong person", by=TEST)
+        links.revoke_link(TrackingLink.objects.get(order=placed).pk, "sent to the wrong person", by=TEST)
         announce()
         assert heard(page, within_s=SOON_S) == []
         assert closed_with(page) == LINK_OVER
@@ -128,24 +131,26 @@ def test_asked_of_many_the_rules_are_the_same(role: Role):
     mine, other = Party(), Party()
     somebody = mine.people[role]
     placed = [Order.objects.select_related("store").get(public_id=party.ref) for party in (mine, other)]
-    found = access.still_sees_orders([(somebody.pk, one.pk) for one in placed])
+    found = permissions.still_sees_orders([(somebody.pk, one.pk) for one in placed])
     for one in placed:
-        assert (found[somebody.pk, one.pk] == Standing.STANDS) is let_in(access.visible_order, somebody, one.public_id)
-    own_only = access.own_orders_only(somebody) is not None
-    found = access.still_sees_stores([(somebody.pk, one.store_id) for one in placed], [own_only] * 2)
+        assert (found[somebody.pk, one.pk] == AccessState.ALLOWED) is let_in(
+            permissions.visible_order, somebody, one.public_id
+        )
+    own_only = permissions.own_orders_only(somebody) is not None
+    found = permissions.still_sees_stores([(somebody.pk, one.store_id) for one in placed], [own_only] * 2)
     for one in placed:
-        assert (found[somebody.pk, one.store_id] == Standing.STANDS) is let_in(
-            access.visible_store, somebody, one.store.slug
+        assert (found[somebody.pk, one.store_id] == AccessState.ALLOWED) is let_in(
+            permissions.visible_store, somebody, one.store.slug
         )
     User.objects.filter(pk=somebody.pk).update(is_active=False)
-    found = access.still_sees_orders([(somebody.pk, placed[0].pk)])
-    assert found == {(somebody.pk, placed[0].pk): Standing.SIGNED_OUT}
+    found = permissions.still_sees_orders([(somebody.pk, placed[0].pk)])
+    assert found == {(somebody.pk, placed[0].pk): AccessState.SIGNED_OUT}
 
 
 def let_in(look: Any, *who: Any) -> bool:
     try:
         look(*who)
-    except Problem:
+    except APIError:
         return False
     return True
 
@@ -153,10 +158,12 @@ def let_in(look: Any, *who: Any) -> bool:
 # spec: T2, S1
 def test_a_storefront_that_once_was_staff_does_not_go_on_hearing_of_others():
     placed, somebody = paid_order(), user()
-    watcher = StoreVisitor(topic="store:x", expires_at=0.0, user_id=somebody.pk, store_id=placed.store_id, only_of=None)
-    assert visitors.refused([watcher]) == {}
+    watcher = StoreSubscription(
+        topic="store:x", expires_at=0.0, user_id=somebody.pk, store_id=placed.store_id, only_of=None
+    )
+    assert subscriptions.find_refused([watcher]) == {}
     User.objects.filter(pk=somebody.pk).update(role=Role.STOREFRONT)
-    assert visitors.refused([watcher]) == {watcher: visitors.LOST}
+    assert subscriptions.find_refused([watcher]) == {watcher: subscriptions.LOST}
 
 
 # spec: T2
@@ -164,17 +171,18 @@ def test_however_many_watch_each_kind_is_one_statement(django_assert_num_queries
     placed, everybody = paid_order(), [user() for _ in range(5)]
     links.url_of(placed, by=TEST)
     link = TrackingLink.objects.get(order=placed)
-    crowd: list[visitors.Visitor] = [
-        watching.LinkVisitor(topic="order:x", expires_at=float(number), link_id=link.pk) for number in range(10)
+    crowd: list[subscriptions.Subscription] = [
+        subscription.LinkSubscription(topic="order:x", expires_at=float(number), link_id=link.pk)
+        for number in range(10)
     ]
     for one in everybody:
-        crowd.append(OrderVisitor(topic="order:x", expires_at=0.0, user_id=one.pk, order_id=placed.pk))
+        crowd.append(OrderSubscription(topic="order:x", expires_at=0.0, user_id=one.pk, order_id=placed.pk))
         known = {"user_id": one.pk, "store_id": placed.store_id, "only_of": None}
-        crowd.append(StoreVisitor(topic="store:x", expires_at=0.0, **known))
+        crowd.append(StoreSubscription(topic="store:x", expires_at=0.0, **known))
     with django_assert_num_queries(3):
-        assert visitors.refused(crowd) == {}
-    links.revoke(link.pk, "leaked", by=TEST)
-    assert set(visitors.refused(crowd)) == set(crowd[:10])
+        assert subscriptions.find_refused(crowd) == {}
+    links.revoke_link(link.pk, "leaked", by=TEST)
+    assert set(subscriptions.find_refused(crowd)) == set(crowd[:10])
 
 
 # ── tickets ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,7 +196,7 @@ def test_a_ticket_opens_one_socket_for_a_minute_and_stays_out_of_the_log(hearing
         (f"stores/{placed.store.slug}", f"store:{placed.store.slug}"),
     ):
         made = call(somebody, "post", f"/api/v1/live/{what}/ticket")
-        assert (made.status, made.body["expires_in"]) == (200, live_tickets.TICKET_S)
+        assert (made.status, made.body["expires_in"]) == (200, tickets.TICKET_S)
         with hearing.at(made.body["url"]) as socket:
             assert read(socket)["topic"] == topic
         path, _, ticket = made.body["url"].partition("/ws/")[2].partition("?ticket=")
@@ -203,8 +211,8 @@ def test_a_ticket_opens_one_socket_for_a_minute_and_stays_out_of_the_log(hearing
             with pytest.raises(InvalidStatus) as refused:
                 hearing.at(f"ws://x{wrong_path}?ticket={wrong}")
             assert refused.value.response.status_code == 401
-        with time_machine.travel(clock.now() + timedelta(seconds=live_tickets.TICKET_S + 1)), pytest.raises(Problem):
-            socket_access.admit(f"/ws/{path}", f"ticket={ticket}", {})
+        with time_machine.travel(clock.now() + timedelta(seconds=tickets.TICKET_S + 1)), pytest.raises(APIError):
+            authentication.admit_socket(f"/ws/{path}", f"ticket={ticket}", {})
 
 
 # spec: T2, S1
@@ -225,8 +233,8 @@ def test_a_socket_by_ticket_ends_with_the_token_and_the_user(hearing: Sockets):
 # spec: T2, S1
 def test_a_storefronts_page_may_open_sockets_where_its_origin_is_known(settings):
     settings.SOCKETS_ORIGINS = ["https://shop.example"]
-    socket_access.require_known_origin("https://shop.example")
-    socket_access.require_known_origin(None)
+    authentication.require_known_origin("https://shop.example")
+    authentication.require_known_origin(None)
     for origin in ("https://evil.example", "null", "https://shop.example.evil.example"):
-        with pytest.raises(Problem):
-            socket_access.require_known_origin(origin)
+        with pytest.raises(APIError):
+            authentication.require_known_origin(origin)

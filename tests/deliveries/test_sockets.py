@@ -9,14 +9,16 @@ import pytest
 from rest_framework_simplejwt.tokens import AccessToken
 from websockets.exceptions import InvalidStatus
 
-from deliveries import announcing, lateness, location
+from deliveries.eta import delay_alerts
+from deliveries.fulfilment import location_reports
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
+from deliveries.realtime import publisher
 from foundation import clock
 from foundation.models import Event, Role, User
 from orders.models import Order
 from riders.models import RiderSpot
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import acknowledged, assigned, moved, near, paid_order, ready, rider, signed_in, staff_of, user
 from tests.calling import call, token_of
 from tests.deliveries.sockets_process import Sockets, closed_with, read, read_until, run, wait_for
@@ -32,9 +34,9 @@ def test_a_snapshot_first_and_then_hints(hearing: Sockets):
         assert (snapshot["topic"], snapshot["name"]) == (f"order:{placed.public_id}", "snapshot")
         assert snapshot["version"] == snapshot["data"]["version"] == placed.version
         assert snapshot["data"]["current_status"] == "STORE_NOTIFIED"
-        announcing.LANE.drain_once()  # all of it is in the snapshot: nobody hears of it again
+        publisher.LANE.drain_once()  # all of it is in the snapshot: nobody hears of it again
         ready(acknowledged(placed))
-        announcing.LANE.drain_once()
+        publisher.LANE.drain_once()
         hints = read_until(socket, "order:status")
         assert all(set(hint) == {"topic", "version", "name"} for hint in hints)
         while hints[-1]["version"] < Order.objects.get(pk=placed.pk).version:
@@ -50,10 +52,10 @@ def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
     delivery = assigned()
     with hearing.watch(delivery.order.storefront, delivery.order) as socket:
         read(socket)
-        while announcing.LANE.drain_once():
+        while publisher.LANE.drain_once():
             pass
         moved(delivery, DeliveryStatus.DELIVERED)
-        announcing.LANE.drain_once()
+        publisher.LANE.drain_once()
         names = {message["name"] for message in read_until(socket, "order:status")}
         assert {"order:delivered", "delivery:status", "order:status"} <= names
 
@@ -61,14 +63,14 @@ def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
 # spec: T2, T4
 def test_positions_come_with_their_hint(hearing: Sockets):
     delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
-    while announcing.LANE.drain_once():
+    while publisher.LANE.drain_once():
         pass
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"] is None
-        seen = Seen(near(north_m=40), clock.now() + timedelta(seconds=2))
-        location.report(delivery.rider, [seen])
-        announcing.LANE.drain_once()
-        assert read(socket) == announcing.location_hint(delivery.order.public_id, *seen.point, seen.recorded_at)
+        seen = PositionFix(near(north_m=40), clock.now() + timedelta(seconds=2))
+        location_reports.take_report(delivery.rider, [seen])
+        publisher.LANE.drain_once()
+        assert read(socket) == publisher.location_hint(delivery.order.public_id, *seen.point, seen.recorded_at)
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"]["latitude"] == near(north_m=40).lat
 
@@ -76,8 +78,8 @@ def test_positions_come_with_their_hint(hearing: Sockets):
 # spec: T2, D7
 def test_an_expectation_that_changes_is_hinted_at_and_read_anew(hearing: Sockets):
     delivery = assigned()
-    lateness.sweep()
-    while announcing.LANE.drain_once():
+    delay_alerts.sweep_orders()
+    while publisher.LANE.drain_once():
         pass
     somebody = signed_in(delivery.order.customer)
     address = f"/orders/tracking/{delivery.order.public_id}"
@@ -86,8 +88,8 @@ def test_an_expectation_that_changes_is_hinted_at_and_read_anew(hearing: Sockets
         before = call(somebody, "get", address)
         # The rider proves to be far from the store.
         RiderSpot.objects.update(seen_at=clock.now() - timedelta(minutes=5))
-        location.report(delivery.rider, [Seen(near(north_m=-5_000), clock.now())])
-        lateness.sweep()
+        location_reports.take_report(delivery.rider, [PositionFix(near(north_m=-5_000), clock.now())])
+        delay_alerts.sweep_orders()
         assert read_until(socket, "delivery:eta")[-1] == {
             "topic": f"order:{delivery.order.public_id}", "version": None, "name": "delivery:eta",
         }  # fmt: skip
@@ -186,7 +188,7 @@ def test_what_clients_say_is_not_listened_to_and_all_watchers_hear(hearing: Sock
         socket.send("x" * 10_000)
         socket.send(b"\x00\xff")
     acknowledged(placed)
-    announcing.LANE.drain_once()
+    publisher.LANE.drain_once()
     assert all(read_until(socket, "order:status") for socket in watching)
     for socket in watching:
         socket.close()
@@ -208,13 +210,13 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_news(
             broker.stop()
             wait_for(lambda: not sockets.health()["live"])  # noqa: B023
             acknowledged(placed)
-            assert announcing.LANE.drain_once() > 0  # said to nobody, and nothing breaks
+            assert publisher.LANE.drain_once() > 0  # said to nobody, and nothing breaks
             assert not Event.objects.filter(announced=False).exists()
             broker.start()
             assert read(socket)["version"] > version
             wait_for(lambda: sockets.health()["live"])  # noqa: B023
             ready(placed)
-            announcing.LANE.drain_once()
+            publisher.LANE.drain_once()
             assert read_until(socket, "order:status")
 
 

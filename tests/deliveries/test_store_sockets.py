@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import store_orders
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Track
 from foundation import clock
 from foundation.models import Event, Role
-from orders import cancelling
+from orders import cancellation
 from orders.lifecycle import TRACKING_WORDS
 from orders.models import Order, Store
-from orders.placing import Item
-from payouts import connect
-from payouts.evidence import AccountUpdated
+from orders.place_order import RequestedItem
+from orders.stores import open_orders
 from payouts.models import ConnectAccount, PayeeKind
+from payouts.runs import connected_accounts
+from payouts.runs.stripe_events import AccountUpdated
 from tests.builders import (
     TEST,
     acknowledged,
@@ -47,7 +47,9 @@ def onboarded(seller: Store) -> None:
     row = ConnectAccount.objects.create(payee_kind=PayeeKind.STORE, payee_id=seller.pk, stripe_account=account_id)
     able = {"charges_enabled": True, "payouts_enabled": True, "requirements": {}}
     with transaction.atomic():
-        connect.take(AccountUpdated(account_id, payee=row.payee, occurred_at=clock.now(), event_id="evt_1", **able))
+        connected_accounts.apply_account_event(
+            AccountUpdated(account_id, payee=row.payee, occurred_at=clock.now(), event_id="evt_1", **able)
+        )
 
 
 def lost() -> None:
@@ -142,7 +144,7 @@ def test_at_a_store_too_a_lost_hint_is_only_a_late_one(hearing: Sockets):
         assert len(read(socket)["data"]["orders"]) == 2
         appears = paid_order(of=here)
         acknowledged(changes)
-        cancelling.by_person(ends.pk, reason="changed my mind", by=TEST)
+        cancellation.by_person(ends.pk, reason="changed my mind", by=TEST)
         lost()
         hints = said(socket, 3)  # within COMPARE_EVERY_S
         assert {hint["order"]: hint["version"] for hint in hints} == {
@@ -155,15 +157,15 @@ def test_at_a_store_too_a_lost_hint_is_only_a_late_one(hearing: Sockets):
 # spec: T2
 @pytest.mark.django_db(transaction=False)
 def test_the_most_urgent_come_first_and_too_many_are_cut_off(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(store_orders, "MOST", 3)
+    monkeypatch.setattr(open_orders, "MOST", 3)
     here, soon = store(), clock.now() + timedelta(minutes=5)
     whenever = paid_order(of=here)
     later = paid_order(of=here, promised_at=soon + timedelta(minutes=30))
     first = paid_order(of=here, promised_at=soon)
-    found = store_orders.at_work(here, None)
+    found = open_orders.list_open_orders(here, None)
     assert (list(found.orders), found.truncated) == ([first, later, whenever], False)
     newer = paid_order(of=here)
-    found = store_orders.at_work(here, None)
+    found = open_orders.list_open_orders(here, None)
     assert (list(found.orders), found.truncated) == ([first, later, newer], True)
 
 
@@ -173,7 +175,7 @@ def test_the_list_says_where_the_customer_has_to_decide(hearing: Sockets):
     with hearing.watch_store(staff_of(placed.store), placed.store) as socket:
         (line,) = read(socket)["data"]["orders"]
         assert (line["current_status"], line["undecided_substitutions"]) == ("PICKING_IN_PROGRESS", 0)
-        suggested(placed, (0, Item(name="Curd", quantity=1, price_minor=5_000)))
+        suggested(placed, (0, RequestedItem(name="Curd", quantity=1, price_minor=5_000)))
         (line,) = call(user(), "get", f"/api/v1/live/stores/{placed.store.slug}").body["orders"]
         assert (line["current_status"], line["undecided_substitutions"]) == ("SUBSTITUTIONS_NEEDED", 1)
         announce()

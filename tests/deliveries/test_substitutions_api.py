@@ -5,15 +5,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from deliveries import links, reactions
-from deliveries.announcing import hints_of
+from deliveries import reactions
+from deliveries.realtime.publisher import hints_of
+from deliveries.tracking import links
 from foundation.models import Event, Job, User
 from notifications.models import Message
 from orders import substitutions
-from orders.lifecycle import OrderStatus, Preference
+from orders.lifecycle import OrderStatus, SubstitutionPreference
 from orders.models import Order, Substitution
-from orders.placing import Item
-from orders.substitutions import Decision
+from orders.place_order import RequestedItem
+from orders.substitutions import SubstitutionDecision
 from tests.builders import (
     TEST,
     assigned,
@@ -182,7 +183,7 @@ def test_a_store_that_says_picking_again_takes_its_proposals_back():
 
 # spec: O6
 def test_the_answer_tells_the_standing_preference():
-    placed = dinner(substitution_preference=Preference.ACCEPT)
+    placed = dinner(substitution_preference=SubstitutionPreference.ACCEPT)
     assert call(placed.storefront, "get", path(placed)).body["substitution_preference"] == "accept"
 
 
@@ -216,7 +217,7 @@ def test_the_customer_is_asked_with_a_link_to_the_page():
     assert message.params["link"] == links.url_of(placed, by=TEST)
     local = Substitution.objects.get().decide_by.astimezone(ZoneInfo("Asia/Kolkata"))
     assert message.params["until"] == f"{local:%H:%M}"
-    suggested(placed, (1, Item(name="Curd", quantity=1, price_minor=1)))
+    suggested(placed, (1, RequestedItem(name="Curd", quantity=1, price_minor=1)))
     reactions.ask_customer(placed.pk)
     assert len(asked(placed)) == 2
 
@@ -232,9 +233,9 @@ def test_nobody_is_asked_about_what_is_decided():
 # spec: O6, T2
 def test_watchers_hear_of_proposals_and_decisions():
     placed = dinner()
-    (one,) = suggested(placed, (0, Item(name="Biryani", quantity=1, price_minor=25_000)))
-    decision = Decision(substitution_id=one.public_id, accepted=True)
-    substitutions.decide(placed.pk, [decision], how=Substitution.How.API, by=TEST)
+    (one,) = suggested(placed, (0, RequestedItem(name="Biryani", quantity=1, price_minor=25_000)))
+    decision = SubstitutionDecision(substitution_id=one.public_id, accepted=True)
+    substitutions.decide_substitutions(placed.pk, [decision], how=Substitution.How.API, by=TEST)
     events = Event.objects.filter(subject=f"order:{placed.pk}", name__startswith="order.substitution")
     names = ("order:substitutions_proposed", "order:substitution_decided")
     for event, name in zip(events.order_by("version"), names, strict=True):

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from orders.lifecycle import OrderStatus, Preference
+from orders.lifecycle import OrderStatus, SubstitutionPreference
 from orders.models import Order, Substitution
-from orders.placing import Item
+from orders.place_order import RequestedItem
 from tests.builders import basket, order, ready, store, suggested
 from tests.deliveries.test_tracking_page import send, shown, state
 
 pytestmark = pytest.mark.django_db
-BIRYANI = Item(name="Biryani <b>", quantity=1, price_minor=25_000)
+BIRYANI = RequestedItem(name="Biryani <b>", quantity=1, price_minor=25_000)
 
 
 def dinner(**facts: Any) -> Order:
@@ -87,7 +87,7 @@ def test_the_standing_preference_is_shown_and_changed_until_it_is_picked():
     placed = dinner()
     assert '<option value="refuse" selected>' in shown(placed)
     assert send(placed, "missing", prefers="accept").status_code == 303
-    assert state(placed)["prefers"] == Preference.ACCEPT
+    assert state(placed)["prefers"] == SubstitutionPreference.ACCEPT
     assert send(placed, "missing", prefers="whatever").status_code == 400
     ready(placed)
     assert state(placed)["may_prefer"] is False

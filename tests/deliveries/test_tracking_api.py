@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from deliveries import by_ops, location
+from deliveries.fulfilment import location_reports, ops_actions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock
 from foundation.models import Role, User
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import (
     TEST,
     acknowledged,
@@ -188,7 +188,7 @@ def test_who_carries_is_known_before_the_order_is_ready():
 )
 def test_the_location_is_visible_only_on_the_way(status: DeliveryStatus, shown: bool):
     delivery = assigned(rider("Ravi", phone="+919876543210"))
-    location.report(delivery.rider, [Seen(near(north_m=90), clock.now())])
+    location_reports.take_report(delivery.rider, [PositionFix(near(north_m=90), clock.now())])
     if status != DeliveryStatus.ASSIGNED:
         moved(delivery, status)
     body = call(signed_in(delivery.order.customer), "get", path(delivery.order)).body
@@ -209,12 +209,12 @@ def test_a_position_with_an_odd_accuracy_is_refused(accuracy: Any):
 # spec: T4
 def test_who_carried_it_before_sees_nothing_of_who_carries_it_now():
     failed = moved(assigned(rider("First"), searching()), DeliveryStatus.IN_TRANSIT)
-    by_ops.fail(failed.order_id, "nobody was at home", by=TEST)
-    by_ops.try_again(failed.order_id, by=TEST)
+    ops_actions.fail_delivery(failed.order_id, "nobody was at home", by=TEST)
+    ops_actions.try_again(failed.order_id, by=TEST)
     second = rider("Second", phone="+918012345678")
-    by_ops.give_to(failed.order_id, second.public_id, by=TEST)
+    ops_actions.give_to(failed.order_id, second.public_id, by=TEST)
     now = moved(Delivery.objects.get(order=failed.order, rider=second), DeliveryStatus.IN_TRANSIT)
-    location.report(second, [Seen(near(north_m=50), clock.now())])
+    location_reports.take_report(second, [PositionFix(near(north_m=50), clock.now())])
     shown = call(second.user, "get", path(now.order)).body
     assert (shown["driver_details"]["phone"], bool(shown["driver_location"])) == ("+918012345678", True)
     before = call(carrier(failed).user, "get", path(now.order))

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from deliveries import links
 from deliveries.models import TrackingLink
+from deliveries.tracking import links
 from foundation import clock
 from foundation.errors import Conflict, NotFound
 from foundation.masking import mask_event
@@ -36,7 +36,7 @@ def test_an_order_has_one_link_and_keeps_it(settings):
     assert re.fullmatch(rf"{settings.PUBLIC_URL}/track/[\w-]{{32}}", url)
     link = TrackingLink.objects.get()
     assert url.rpartition("/")[2] not in str(link.__dict__)
-    assert links.resolve(token_of(placed)).order == placed
+    assert links.resolve_token(token_of(placed)).order == placed
     assert token_of(paid_order()) != token_of(placed)
 
 
@@ -70,7 +70,7 @@ def test_a_changed_secret_gives_a_new_link_and_the_old_one_works_on(settings):
     settings.SECRET_KEY = first_secret  # a process that was not started again yet
     assert token_of(placed) == old
     assert TrackingLink.objects.count() == 2
-    assert links.resolve(old).order == links.resolve(new).order == placed
+    assert links.resolve_token(old).order == links.resolve_token(new).order == placed
 
 
 # spec: T3
@@ -78,15 +78,15 @@ def test_a_link_ends_days_after_placing_or_hours_after_the_end(settings):
     placed = paid_order()
     token = token_of(placed)
     TrackingLink.objects.update(expires_at=clock.now())
-    with pytest.raises(links.LinkOver):
-        links.resolve(token)
+    with pytest.raises(links.LinkExpired):
+        links.resolve_token(token)
     done = moved(assigned(rider(), searching()), "delivered").order
     done.refresh_from_db()
     token = token_of(done)
     long_ago = clock.now() - timedelta(hours=settings.TRACKING_LINK_HOURS)
     Order.objects.filter(pk=done.pk).update(delivered_at=long_ago)
-    with pytest.raises(links.LinkOver):
-        links.resolve(token)
+    with pytest.raises(links.LinkExpired):
+        links.resolve_token(token)
     assert links.url_of(Order.objects.get(pk=done.pk), by=TEST) is None
 
 
@@ -96,14 +96,14 @@ def test_ops_revokes_with_a_reason_once_and_the_next_link_is_another(client: Cli
     token = token_of(placed)
     link = TrackingLink.objects.get()
     client.force_login(user(Role.OPS_AGENT))
-    act(client, LIST, "revoke", link, reason="sent to the wrong person")
+    act(client, LIST, "revoke_link", link, reason="sent to the wrong person")
     link.refresh_from_db()
     assert (link.revoked_at is None, link.revoke_reason) == (False, "sent to the wrong person")
     assert Event.objects.get(name=links.REVOKED).data["why"] == "sent to the wrong person"
-    with pytest.raises(links.LinkOver):
-        links.resolve(token)
+    with pytest.raises(links.LinkExpired):
+        links.resolve_token(token)
     with pytest.raises(Conflict):
-        links.revoke(link.pk, "again", by=TEST)
+        links.revoke_link(link.pk, "again", by=TEST)
     assert token_of(Order.objects.get(pk=placed.pk)) != token
 
 
@@ -111,15 +111,15 @@ def test_ops_revokes_with_a_reason_once_and_the_next_link_is_another(client: Cli
 def test_who_only_looks_may_not_revoke(client: Client, role: Role):
     token = token_of(paid_order())
     client.force_login(user(role))
-    act(client, LIST, "revoke", TrackingLink.objects.get(), reason="because")
-    assert links.resolve(token).revoked_at is None
+    act(client, LIST, "revoke_link", TrackingLink.objects.get(), reason="because")
+    assert links.resolve_token(token).revoked_at is None
 
 
 # spec: T3, S2
 def test_a_link_that_does_not_work_says_nothing_more():
     gone = paid_order()
     over = token_of(gone)
-    links.revoke(TrackingLink.objects.get().pk, "leaked", by=TEST)
+    links.revoke_link(TrackingLink.objects.get().pk, "leaked", by=TEST)
     pages = {}
     for token, status in {"x": 404, "a" * 32: 404, "💥%00": 404, "o" * 5_000: 404, over: 410}.items():
         reply = call(None, "get", f"/track/{token}")
@@ -131,7 +131,7 @@ def test_a_link_that_does_not_work_says_nothing_more():
     assert len(pages) == 1
     assert gone.order_id not in next(iter(pages)).decode()
     with pytest.raises(NotFound):
-        links.resolve("\udcff")
+        links.resolve_token("\udcff")
 
 
 # spec: S2

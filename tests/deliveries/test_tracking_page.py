@@ -9,17 +9,19 @@ import pytest
 import time_machine
 from django.test import Client
 
-from deliveries import links, location, socket_access, visitors
+from deliveries.fulfilment import location_reports
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Rating, TrackingLink
-from deliveries.page import watching, words
-from deliveries.page.state import state_of
+from deliveries.realtime import authentication, subscriptions
+from deliveries.tracking import links
+from deliveries.tracking.page import subscription, texts
+from deliveries.tracking.page.state import state_of
 from foundation import clock
-from foundation.errors import Problem
+from foundation.errors import APIError
 from foundation.models import Event, Role
 from orders.lifecycle import OrderStatus
 from orders.models import Order, OrderItem
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import TEST, assigned, moved, near, order, paid_order, ready, rider, searching, signed_in, user
 from tests.calling import call, token_of
 from tests.deliveries.tracking_calls import step
@@ -107,8 +109,8 @@ def test_every_status_has_words_and_steps(status: OrderStatus):
     made = state_of(placed)
     assert made["headline"]
     assert made["following"]
-    assert [step["key"] for step in made["steps"]] == list(words.STEPS)
-    assert sum(step["state"] == "now" for step in made["steps"]) == (0 if status in words.STOPPED else 1) - (
+    assert [step["key"] for step in made["steps"]] == list(texts.STEPS)
+    assert sum(step["state"] == "now" for step in made["steps"]) == (0 if status in texts.STOPPED else 1) - (
         status == OrderStatus.DELIVERED
     )
     json.dumps(made)
@@ -121,11 +123,11 @@ def test_where_the_rider_is_only_on_the_way():
     for to in (DeliveryStatus.ASSIGNED, DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT, DeliveryStatus.DELIVERED):
         if to != DeliveryStatus.ASSIGNED:
             step(delivery, to)
-        seen = Seen(at, clock.now(), 5.0)
-        location.report(delivery.rider, [seen])
+        seen = PositionFix(at, clock.now(), 5.0)
+        location_reports.take_report(delivery.rider, [seen])
         made = state(delivery.order)
         on_the_way = to in (DeliveryStatus.PICKED_UP, DeliveryStatus.IN_TRANSIT)
-        where = {"lat": at.lat, "lng": at.lng, "recorded_at": clock.wire(seen.recorded_at)}
+        where = {"lat": at.lat, "lng": at.lng, "recorded_at": clock.format_wire(seen.recorded_at)}
         assert made["position"] == (where if on_the_way else None), to
         assert made["away"] == ("1.9 km away from you" if on_the_way else ""), to
         carried_now = to != DeliveryStatus.DELIVERED
@@ -225,21 +227,21 @@ def test_a_ticket_opens_its_links_socket_for_a_minute():
     placed = paid_order()
     url = call(None, "get", address(placed) + "/ticket").body["url"]
     ticket = url.partition("?ticket=")[2]
-    visitor = watching.admit(ticket)
+    visitor = subscription.admit_ticket(ticket)
     assert visitor.topic == f"order:{placed.public_id}"
-    assert visitor.snapshot() == state(placed)
-    assert 0 < visitor.seconds_left() <= watching.LONGEST_S
+    assert visitor.load_snapshot() == state(placed)
+    assert 0 < visitor.seconds_left() <= subscription.LONGEST_S
     refused = ["", "x", ticket[:-1], address(placed).rpartition("/")[2], token_of(placed.storefront)]
-    with time_machine.travel(clock.now() + timedelta(seconds=watching.TICKET_S + 1)):
+    with time_machine.travel(clock.now() + timedelta(seconds=subscription.TICKET_S + 1)):
         for wrong in [*refused, ticket]:
-            with pytest.raises(Problem) as problem:
-                watching.admit(wrong)
+            with pytest.raises(APIError) as problem:
+                subscription.admit_ticket(wrong)
             assert problem.value.status == 401
-    assert visitors.refused([visitor]) == {}
-    links.revoke(TrackingLink.objects.get().pk, "leaked", by=TEST)
-    assert visitors.refused([visitor]) == {visitor: (4403, "link is over")}
-    with pytest.raises(links.LinkOver):
-        watching.admit(ticket)
+    assert subscriptions.find_refused([visitor]) == {}
+    links.revoke_link(TrackingLink.objects.get().pk, "leaked", by=TEST)
+    assert subscriptions.find_refused([visitor]) == {visitor: (4403, "link is over")}
+    with pytest.raises(links.LinkExpired):
+        subscription.admit_ticket(ticket)
 
 
 # spec: S1
@@ -250,5 +252,5 @@ def test_neither_link_nor_ticket_opens_the_api():
         reply = call(None, "get", f"/orders/tracking/{placed.public_id}", authorization=f"Bearer {bearer}")
         assert reply.status == 401
         for query in (f"token={bearer}", f"ticket={bearer}"):
-            with pytest.raises(Problem):
-                socket_access.admit(f"/ws/orders/{placed.public_id}", query, {})
+            with pytest.raises(APIError):
+                authentication.admit_socket(f"/ws/orders/{placed.public_id}", query, {})

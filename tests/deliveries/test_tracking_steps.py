@@ -194,7 +194,7 @@ def test_ops_cannot_give_an_order_to_who_cannot_carry_it(who: str):
     other = rider("Other", at=near(north_m=500), max_concurrent=1, load=1 if who == "full" else 0)
     delivery = assigned(rider("First", at=near(north_m=10), max_concurrent=2), searching())
     if who == "suspended":
-        riders.suspend(other.pk, "late", by=TEST)
+        riders.suspend_rider(other.pk, "late", by=TEST)
     wished = "5f0c3a5e-6a40-4d0b-8c39-0d6f6d0f9a11" if who == "nobody" else str(other.public_id)
     reply = put(user(), delivery.order, "/driver", {"driver_id": wished})
     assert (reply.status, reply.code) == {

@@ -12,14 +12,22 @@ from typing import Any
 
 import pytest
 
-from deliveries import couriers
-from deliveries.couriers.base import Cancelled, Company, Handle, NotAsked, Parcel, Quote, Try
-from deliveries.evidence import CourierNews, Stage
+from deliveries.couriers import providers
+from deliveries.couriers.providers.base import (
+    CallAttempt,
+    CancellationResult,
+    CourierProvider,
+    JobReference,
+    LookupUnsupported,
+    Quote,
+    Shipment,
+)
+from deliveries.couriers.providers.status_update import CourierStage, CourierUpdate
 from foundation import clock
 from foundation.errors import Permanent, Unknown
-from foundation.lanes import all_lanes
-from foundation.webhook import Knock, Notice, Seal
+from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookRequest
 from foundation.work import Exact
+from foundation.work_queues import all_queues
 
 T0 = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -30,15 +38,15 @@ class Job:
     external_id: str
     created: int = 1
     live: bool = True
-    stage: Stage = Stage.REQUESTED
+    stage: CourierStage = CourierStage.REQUESTED
     requests: set[str] = field(default_factory=set)
 
 
-class Toy(Company):
+class Toy(CourierProvider):
     """`fails`: what the next calls end with; an Unknown one is carried out all the same when `executes` is set."""
 
     name, title = "toy", "Toy Couriers"
-    words = {stage.value: stage for stage in Stage}
+    status_words = {stage.value: stage for stage in CourierStage}
     create_retries = Exact((1, 2, 4, 8, 16))
 
     def __init__(self, name: str = "toy", fee_minor: int = 7_000, minutes: int = 30) -> None:
@@ -48,9 +56,9 @@ class Toy(Company):
         self.fails: deque[Exception] = deque()
         self.always: Exception | None = None
         self.executes = True
-        self.calls: list[tuple[str, Try]] = []
+        self.calls: list[tuple[str, CallAttempt]] = []
 
-    def enabled(self) -> bool:
+    def is_enabled(self) -> bool:
         return True
 
     @property
@@ -59,7 +67,7 @@ class Toy(Company):
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────
     @contextmanager
-    def _called(self, what: str, call: Try) -> Iterator[None]:
+    def _called(self, what: str, call: CallAttempt) -> Iterator[None]:
         self.calls.append((what, call))
         error = self.fails.popleft() if self.fails else self.always
         if error is None or (isinstance(error, Unknown) and self.executes):
@@ -67,57 +75,57 @@ class Toy(Company):
         if error is not None:
             raise error
 
-    def quote(self, parcel: Parcel, call: Try) -> Quote:
+    def request_quote(self, parcel: Shipment, call: CallAttempt) -> Quote:
         with self._called("quote", call):
             pass
         now = clock.now()
         arrival_at = now + timedelta(minutes=self.minutes)
         return Quote(self.fee_minor, parcel.currency, arrival_at, now + timedelta(minutes=5), f"q-{parcel.external_id}")
 
-    def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
+    def create_job(self, parcel: Shipment, quote_ref: str, call: CallAttempt) -> CourierUpdate:
         with self._called("create", call):
             job = self.jobs.setdefault(parcel.external_id, Job(f"{self.name}-{len(self.jobs)}", parcel.external_id))
             job.requests.add(str(call.request_id))
-        return self.news(job.external_id, Stage.REQUESTED, at=None)
+        return self.news(job.external_id, CourierStage.REQUESTED, at=None)
 
-    def _known(self, handle: Handle) -> Job:
+    def _known(self, handle: JobReference) -> Job:
         """Like COOCO it looks nothing up by our id."""
         if not handle.courier_ref:
-            raise NotAsked("known by our id alone")
+            raise LookupUnsupported("known by our id alone")
         if handle.external_id not in self.jobs:
             raise Permanent("no such job", code="404")
         return self.jobs[handle.external_id]
 
-    def get(self, handle: Handle, call: Try) -> CourierNews:
+    def get(self, handle: JobReference, call: CallAttempt) -> CourierUpdate:
         self._known(handle)
         with self._called("get", call):
             pass
         return self.news(handle.external_id, self.jobs[handle.external_id].stage, at=None)
 
-    def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+    def cancel_job(self, handle: JobReference, reason: str, call: CallAttempt) -> CancellationResult:
         job = self._known(handle)
         with self._called("cancel", call):
             job.live = False
-        return Cancelled(500, "USD")
+        return CancellationResult(500, "USD")
 
     # ── its door ─────────────────────────────────────────────────────────────────────────────────────────────
-    def verify(self, knock: Knock) -> Seal:
-        return Seal()
+    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
+        return VerifiedSignature()
 
-    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
-        return [Notice(payload["stage"], payload["id"], payload)]
+    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+        return [IncomingEvent(payload["stage"], payload["id"], payload)]
 
-    def read(self, event_type: str, payload: Any) -> CourierNews | None:
-        return self.news(payload["external_id"], Stage(payload["stage"]), at=payload.get("minute"))
+    def read_event(self, event_type: str, payload: Any) -> CourierUpdate | None:
+        return self.news(payload["external_id"], CourierStage(payload["stage"]), at=payload.get("minute"))
 
-    def news(self, external_id: str, stage: Stage | None, *, at: float | None, **facts: Any) -> CourierNews:
+    def news(self, external_id: str, stage: CourierStage | None, *, at: float | None, **facts: Any) -> CourierUpdate:
         """What it says of a job; `at` in minutes after T0."""
         job = self.jobs.get(external_id)
-        return CourierNews(
+        return CourierUpdate(
             courier=self.name,
             external_id=external_id,
             courier_ref=job.reference if job else "",
-            word=str(stage),
+            status_text=str(stage),
             stage=stage,
             occurred_at=None if at is None else T0 + timedelta(minutes=at),
             **facts,
@@ -126,7 +134,7 @@ class Toy(Company):
 
 def drain(rounds: int = 50) -> None:
     """Courier calls, jobs and dispatch until nothing of them is due, one by one in this thread's transaction."""
-    lanes = [replace(all_lanes()[name], batch=1) for name in ("couriers", "jobs", "dispatch")]
+    lanes = [replace(all_queues()[name], batch=1) for name in ("couriers", "jobs", "dispatch")]
     for _ in range(rounds):
         if not sum(lane.drain_once() for lane in lanes):
             return
@@ -136,5 +144,5 @@ def drain(rounds: int = 50) -> None:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     made = Toy()
-    monkeypatch.setattr(couriers, "companies", lambda: {made.name: made})
+    monkeypatch.setattr(providers, "courier_providers", lambda: {made.name: made})
     return made

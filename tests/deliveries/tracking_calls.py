@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import carrying
+from deliveries.fulfilment import transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation.models import User
-from orders import rows
+from orders import locks
 from orders.models import Order
 from riders.models import Rider
 from tests.builders import CENTRE, TEST, near
@@ -45,10 +45,10 @@ def carrier(delivery: Delivery) -> Rider:
 def step(delivery: Delivery, to: DeliveryStatus) -> None:
     """One step on."""
     verbs = {
-        DeliveryStatus.PICKED_UP: carrying.pick_up,
-        DeliveryStatus.IN_TRANSIT: carrying.leave,
-        DeliveryStatus.DELIVERED: carrying.deliver,
+        DeliveryStatus.PICKED_UP: transitions.pick_up,
+        DeliveryStatus.IN_TRANSIT: transitions.start_transit,
+        DeliveryStatus.DELIVERED: transitions.complete_delivery,
     }
     with transaction.atomic():
-        placed = rows.lock(delivery.order_id)
-        verbs[to](placed, carrying.lock_of_rider(placed, delivery.rider), by=TEST)
+        placed = locks.lock_order(delivery.order_id)
+        verbs[to](placed, transitions.lock_of_rider(placed, delivery.rider), by=TEST)

@@ -9,15 +9,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from deliveries.couriers.base import Cancelled, CannotCancel, Handle, NotAsked, Parcel, Try
-from deliveries.evidence import ENDS, CourierNews, Stage
+from deliveries.couriers.providers.base import (
+    CallAttempt,
+    CancellationResult,
+    CannotCancel,
+    JobReference,
+    LookupUnsupported,
+    Shipment,
+)
+from deliveries.couriers.providers.status_update import ENDS, CourierStage, CourierUpdate
 from foundation import clock
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.geo import Point
 from tests.deliveries.toy_courier import Job, Toy
 
-HAD_IT = frozenset({Stage.PICKED_UP, Stage.IN_TRANSIT})
-ROAD = (Stage.REQUESTED, Stage.ASSIGNED, Stage.PICKED_UP, Stage.IN_TRANSIT, Stage.DELIVERED)
+HAD_IT = frozenset({CourierStage.PICKED_UP, CourierStage.IN_TRANSIT})
+ROAD = (
+    CourierStage.REQUESTED,
+    CourierStage.ASSIGNED,
+    CourierStage.PICKED_UP,
+    CourierStage.IN_TRANSIT,
+    CourierStage.DELIVERED,
+)
 
 
 class Fault(StrEnum):
@@ -35,7 +48,7 @@ class Fault(StrEnum):
 class Lived(Job):
     """A job with the times of what happened to it. `told`: we have had an answer or a webhook about it."""
 
-    history: dict[Stage, datetime] = field(default_factory=dict)
+    history: dict[CourierStage, datetime] = field(default_factory=dict)
     told: bool = False
     late: bool = False
 
@@ -51,11 +64,11 @@ class Troubled(Toy):
         self.meanwhile: Callable[[], None] = lambda: None
         self.under_way: list[str] = []  # our ids in creates that arrive late
         self.refused: set[str] = set()
-        self.webhooks: list[CourierNews] = []
+        self.webhooks: list[CourierUpdate] = []
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────
     @contextmanager
-    def _troubled(self, what: str, external_id: str, call: Try) -> Iterator[None]:
+    def _troubled(self, what: str, external_id: str, call: CallAttempt) -> Iterator[None]:
         self.calls.append((what, call))
         fault = self.faults.popleft() if self.faults else None
         match fault:
@@ -78,7 +91,7 @@ class Troubled(Toy):
         if fault == Fault.MEANWHILE:
             self.meanwhile()
 
-    def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
+    def create_job(self, parcel: Shipment, quote_ref: str, call: CallAttempt) -> CourierUpdate:
         with self._troubled("create", parcel.external_id, call):
             job = self._begin(parcel.external_id)
             job.requests.add(str(call.request_id))
@@ -87,48 +100,50 @@ class Troubled(Toy):
     def _begin(self, external_id: str) -> Lived:
         return self.jobs.setdefault(external_id, Lived(f"{self.name}-{len(self.jobs)}", external_id))
 
-    def _found(self, handle: Handle) -> Lived:
+    def _found(self, handle: JobReference) -> Lived:
         if not handle.courier_ref and not self.finds_by_our_id:
-            raise NotAsked("known by our id alone")
+            raise LookupUnsupported("known by our id alone")
         if handle.external_id not in self.jobs:
             raise Permanent("no such job", code="404")
         return self.jobs[handle.external_id]
 
-    def get(self, handle: Handle, call: Try) -> CourierNews:
+    def get(self, handle: JobReference, call: CallAttempt) -> CourierUpdate:
         job = self._found(handle)
         with self._troubled("get", handle.external_id, call):
             pass
         return self._answer(job)
 
-    def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+    def cancel_job(self, handle: JobReference, reason: str, call: CallAttempt) -> CancellationResult:
         job = self._found(handle)
         with self._troubled("cancel", handle.external_id, call):
             if job.live and job.stage in HAD_IT:
                 raise CannotCancel(f"it is {job.stage}")
-            if not job.live and job.stage != Stage.CANCELLED:
+            if not job.live and job.stage != CourierStage.CANCELLED:
                 raise CannotCancel(f"it was {job.stage}")
             if job.live:
-                self._reach(job, Stage.CANCELLED)
-        return Cancelled(500, "INR")
+                self._reach(job, CourierStage.CANCELLED)
+        return CancellationResult(500, "INR")
 
-    def _answer(self, job: Lived) -> CourierNews:
+    def _answer(self, job: Lived) -> CourierUpdate:
         job.told = True
         if self.finds_by_our_id:
             return self.news(job.external_id, job.stage, at=None)
         passed = {stage: at for stage, at in job.history.items() if stage not in ENDS}
         return self._news(job, job.stage, passed)
 
-    def _news(self, job: Lived, stage: Stage, passed: dict[Stage, datetime] | None = None) -> CourierNews:
-        return CourierNews(
+    def _news(
+        self, job: Lived, stage: CourierStage, passed: dict[CourierStage, datetime] | None = None
+    ) -> CourierUpdate:
+        return CourierUpdate(
             courier=self.name,
             external_id=job.external_id,
             courier_ref=job.reference,
-            word=str(stage),
+            status_text=str(stage),
             stage=stage,
             occurred_at=job.history.get(stage),
             passed=passed or {},
             position=Point(12.98, 77.59) if stage in HAD_IT else None,
-            reason="it fell into a river" if stage == Stage.FAILED else "",
+            reason="it fell into a river" if stage == CourierStage.FAILED else "",
         )
 
     # ── what happens there ───────────────────────────────────────────────────────────────────────────────────────
@@ -139,14 +154,14 @@ class Troubled(Toy):
             if external_id not in self.refused and external_id not in self.jobs:
                 self._begin(external_id).late = True
 
-    def move(self, job: Lived, to: Stage | None = None) -> None:
+    def move(self, job: Lived, to: CourierStage | None = None) -> None:
         """A live job goes on to its next stage, or to that one; a webhook about it waits to be delivered."""
         self._reach(job, to or ROAD[ROAD.index(job.stage) + 1])
 
-    def _reach(self, job: Lived, stage: Stage) -> None:
+    def _reach(self, job: Lived, stage: CourierStage) -> None:
         job.stage, job.history[stage] = stage, clock.now()
         job.live = stage not in ENDS
         self.webhooks.append(self._news(job, stage))
 
-    def heard(self, news: CourierNews) -> None:
+    def heard(self, news: CourierUpdate) -> None:
         self.jobs[news.external_id].told = True

@@ -12,8 +12,8 @@ from config.celery import app
 
 django.setup()
 
-from payouts import transfers  # noqa: E402  (these need the application registry)
 from payouts.models import Payout  # noqa: E402
+from payouts.runs import transfers  # noqa: E402  (these need the application registry)
 
 __all__ = ["app"]
 

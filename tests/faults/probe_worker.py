@@ -15,8 +15,8 @@ from config.celery import app
 
 django.setup()
 
-from foundation.evidence import Verdict  # noqa: E402  (these need the application registry)
-from foundation.webhook import Reader  # noqa: E402
+from foundation.evidence import EventOutcome  # noqa: E402  (these need the application registry)
+from foundation.webhook import EventReader  # noqa: E402
 from webhooks import registry  # noqa: E402
 
 __all__ = ["app"]
@@ -24,17 +24,17 @@ __all__ = ["app"]
 EFFECT_S = 0.002
 
 
-class ProbeReader(Reader):
+class ProbeReader(EventReader):
     provider = "probe"
 
-    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+    def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
         from django.db import connection
 
         cursor = _apart().cursor() if os.environ.get("PROBE") == "bad" else connection.cursor()
         with cursor:
             cursor.execute("INSERT INTO probe_effect (event_id) VALUES (%s)", [event_id])
         time.sleep(EFFECT_S)
-        return Verdict.APPLIED
+        return EventOutcome.APPLIED
 
 
 def _apart() -> Any:
@@ -46,11 +46,11 @@ def _apart() -> Any:
     return _apart.link  # type: ignore[attr-defined]
 
 
-_known = registry.readers
+_known = registry.event_readers
 
 
-def _with_probe() -> dict[str, Reader]:
+def _with_probe() -> dict[str, EventReader]:
     return {**_known(), ProbeReader.provider: ProbeReader()}
 
 
-registry.readers = _with_probe  # type: ignore[assignment]
+registry.event_readers = _with_probe  # type: ignore[assignment]

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from foundation.errors import Permanent
-from payouts import books, payouts, transfers
+from payouts import audit
 from payouts.lifecycle import PayoutStatus
 from payouts.models import LedgerAccount, Payout
+from payouts.runs import runs, transfers
 from tests.faults.crashes import sweep
 from tests.payouts import money
 from tests.payouts import stripe_side as stripe
@@ -67,14 +68,14 @@ class City:
 
 def day(_: object = None, *, period: date = TODAY) -> None:
     """The work that dies: freeze, send, record."""
-    payouts.run_stores(period)
+    runs.run_stores(period)
     stripe.LANE.drain_once()
 
 
 def recovered(period: date = TODAY) -> None:
     """What the next processes do: leases run out, the run is started again, the lane goes on."""
     stripe.drain()
-    payouts.run_stores(period)
+    runs.run_stores(period)
     stripe.drain()
 
 
@@ -108,8 +109,8 @@ def test_also_when_stripe_has_forgotten_the_keys_meanwhile(city):
 def all_is_settled() -> None:
     assert set(Payout.objects.values_list("status", flat=True)) == {PayoutStatus.PROCESSING}
     assert set(LedgerAccount.objects.values_list("balance_minor", flat=True)) == {0}
-    report = books.prove()
-    assert report.proved, report.failures
+    report = audit.prove_ledger()
+    assert report.is_proved, report.failures
 
 
 def test_also_when_the_process_that_recovers_dies_too(city):
@@ -149,7 +150,7 @@ def test_a_refusal_gives_back_once_wherever_it_dies(city):
         recovered(TOMORROW)
         assert (city.sent_to(owed), owed.account.balance_minor) == (owed.amount_minor, 0), f"died at {at}"
     assert set(Payout.objects.values_list("status", flat=True)) == {PayoutStatus.FAILED, PayoutStatus.PROCESSING}
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def test_news_of_a_transfer_is_taken_once_wherever_it_dies(city):
@@ -169,7 +170,7 @@ def test_news_of_a_transfer_is_taken_once_wherever_it_dies(city):
             stripe.take(event)
         payout = Payout.objects.get(destination=owed.destination)
         assert (payout.status, owed.account.balance_minor) == (PayoutStatus.PAID, 300), f"died at {at}"
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def stripe_transfers(city: City) -> list[dict[str, Any]]:
@@ -190,7 +191,7 @@ def test_a_key_without_a_look_up_is_caught_once_stripe_forgets(city, monkeypatch
 
 def test_taking_silence_for_a_refusal_is_caught(city, monkeypatch):
     """No answer is not a no: giving the money back for it pays it again the next day."""
-    create = transfers._create
+    create = transfers._create_transfer
 
     def hasty(payout: Payout) -> Any:
         try:
@@ -198,7 +199,7 @@ def test_taking_silence_for_a_refusal_is_caught(city, monkeypatch):
         except Exception as error:
             raise Permanent(str(error)) from error
 
-    monkeypatch.setattr(transfers, "_create", hasty)
+    monkeypatch.setattr(transfers, "_create_transfer", hasty)
     owed = city.store()
     city.sandbox.fault("stripe", "answer", "lost_answer", path="/v1/transfers")
     recovered()

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from foundation.tasks import drain
+from foundation.tasks import drain_queue
 from foundation.work import OPEN
-from payouts import books, payouts
+from payouts import audit
 from payouts.lifecycle import PayoutStatus
 from payouts.models import Payout
+from payouts.runs import runs
 from tests import processes
 from tests.payouts import money
 from tests.payouts import stripe_side as stripe
@@ -35,7 +36,7 @@ def owe(sandbox: Sandbox) -> dict[str, int]:
     for payee_id in range(1, STORES + 1):
         account, destination = stripe.owed_and_connected(sandbox, payee_id, 1_000 + payee_id)
         owed[destination] = account.balance_minor
-    payouts.run_stores(date(2026, 11, 20))
+    runs.run_stores(date(2026, 11, 20))
     return owed
 
 
@@ -45,7 +46,7 @@ def pool_processes(worker_pid: int) -> list[int]:
 
 def sent_more(sandbox: Sandbox, before: int) -> bool:
     """Send what beat sends each second; whether Stripe has executed more transfers than before."""
-    drain.apply_async(kwargs={"lane": "payouts", "seconds": 0.5}, expires=2)
+    drain_queue.apply_async(kwargs={"lane": "payouts", "seconds": 0.5}, expires=2)
     time.sleep(0.1)
     return len(sandbox.control("GET", "stripe/summary")["transfers"]) > before
 
@@ -84,7 +85,7 @@ def test_killed_workers_pay_everybody_once(
     murder(environment, tmp_path, sandbox)
     assert stripe.sent(sandbox) == owed
     assert set(Payout.objects.values_list("status", flat=True)) == {PayoutStatus.PROCESSING}
-    assert books.prove().failures == []
+    assert audit.prove_ledger().failures == []
     assert money.stands("store", 1, "USD") == (0, 0)
 
 

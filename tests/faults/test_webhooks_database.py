@@ -68,7 +68,7 @@ def machine(
 def crash(server: Postgres) -> None:
     """As a power cut does: nothing is written out any more, the log is replayed at the next start."""
     assert server.process is not None
-    children.stop(server.process, signal.SIGQUIT)
+    children.stop_child(server.process, signal.SIGQUIT)
     server.process = None
 
 

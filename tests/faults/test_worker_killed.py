@@ -102,10 +102,10 @@ def murder(environment: dict[str, str], folder: Path, *, workers: int) -> None:
 
 def drained() -> int:
     """Send what beat sends each second; how many events are unfinished."""
-    from foundation.tasks import drain
+    from foundation.tasks import drain_queue
 
     for lane in ("webhooks", "jobs"):
-        drain.apply_async(kwargs={"lane": lane, "seconds": 0.5}, expires=2)
+        drain_queue.apply_async(kwargs={"lane": lane, "seconds": 0.5}, expires=2)
     time.sleep(0.2)
     return unfinished()
 

@@ -24,5 +24,5 @@ def scene(house: House) -> Iterator[Scene]:
         yield here
     finally:
         house.sandbox.control("DELETE", "faults")
-    house.processes.check()
+    house.processes.check_running()
     here.prove()

@@ -21,7 +21,7 @@ from django.test import override_settings
 
 from config.environment import GROUPS
 from sandbox.machine import ports
-from sandbox.machine.processes import Processes, answers
+from sandbox.machine.processes import Processes, answers_get
 from sandbox.machine.valkey import Valkey
 from tests.outside import LISTS
 from tests.sandbox import process
@@ -49,10 +49,12 @@ class House:
 
     def manage(self, *arguments: str) -> None:
         """Run a management command to its end."""
-        self.processes.start("command", [sys.executable, "manage.py", *arguments], env=self.environment, cwd=ROOT)
-        until(lambda: self.processes.running["command"].ended, f"manage.py {arguments[0]}", START_S)
+        self.processes.start_process(
+            "command", [sys.executable, "manage.py", *arguments], env=self.environment, cwd=ROOT
+        )
+        until(lambda: self.processes.running["command"].has_ended, f"manage.py {arguments[0]}", START_S)
         log = self.processes.running["command"].log.read_text()
-        assert self.processes.stop("command") == 0, log
+        assert self.processes.stop_process("command") == 0, log
 
     def start(self) -> None:
         server = ["--workers", "1", "--blocking-threads", "4", "--no-ws"]
@@ -62,10 +64,10 @@ class House:
         celery = [BIN / "celery", "-A", "config"]
         self._process("worker", *celery, "worker", "--loglevel", "warning", "--without-gossip", "--without-mingle")
         self._process("beat", *celery, "beat", "--loglevel", "warning")
-        self.processes.wait_until(lambda: answers(self.url + "/ready"), what="the web process", within_s=START_S)
+        self.processes.wait_until(lambda: answers_get(self.url + "/ready"), what="the web process", within_s=START_S)
 
     def _process(self, name: str, *command: str | Path) -> None:
-        self.processes.start(name, command, env={**self.environment, "HANDOFF_PROCESS": name}, cwd=ROOT)
+        self.processes.start_process(name, command, env={**self.environment, "HANDOFF_PROCESS": name}, cwd=ROOT)
 
 
 @contextmanager

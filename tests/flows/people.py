@@ -12,16 +12,17 @@ import requests
 from django.db.models import F
 from django.db.models.functions import Now
 
-from config import seeding
 from foundation import clock
 from foundation.api import authentication
 from foundation.geo import Point
-from foundation.lanes import Lane, all_lanes
 from foundation.models import Job, Role, User
 from foundation.work import WorkItem, WorkState
+from foundation.work_queues import WorkQueue, all_queues
+from ops import seeding
 from orders.models import Order, Store
-from payouts import books, connect
+from payouts import audit
 from payouts.models import ConnectAccount, LedgerAccount, PayeeKind
+from payouts.runs import connected_accounts
 from riders.models import Rider
 from tests.builders import near
 from tests.flows.house import House
@@ -106,7 +107,7 @@ class RiderPhone(Phone):
 
 def dead() -> dict[str, int]:
     """Dead letters per lane."""
-    return {lane.name: lane.count_dead(1_000) for lane in all_lanes().values()}
+    return {lane.name: lane.count_dead(1_000) for lane in all_queues().values()}
 
 
 PLACES = 60  # along a meridian, each out of reach of the others
@@ -139,7 +140,7 @@ class Scene:
 
     def signed_in(self, user: User) -> Phone:
         """By a token like those that /api/v1/auth/token gives; the main road's people sign in there."""
-        return Phone(self.house.url, str(authentication.issue(user)["access"]))
+        return Phone(self.house.url, str(authentication.issue_tokens(user)["access"]))
 
     @cached_property
     def store(self) -> Store:
@@ -155,11 +156,13 @@ class Scene:
     def new_store(self, **facts: Any) -> Store:
         slug = f"store-{next(_numbers)}"
         place = {"latitude": self.centre.lat, "longitude": self.centre.lng, "currency": "USD", "country": "US"}
-        return seeding.store(slug=slug, name=slug.title(), email=f"{slug}@example.test", **{**place, **facts})
+        return seeding.create_store(slug=slug, name=slug.title(), email=f"{slug}@example.test", **{**place, **facts})
 
     def reconnect(self, store: Store) -> str:
         """The store opens another account at Stripe; its id."""
-        account = connect.open_account(PayeeKind.STORE, store.pk, email=store.recipient.email, country=store.country)
+        account = connected_accounts.open_account(
+            PayeeKind.STORE, store.pk, email=store.recipient.email, country=store.country
+        )
         return account.stripe_account
 
     def connection(self, store: Store) -> ConnectAccount:
@@ -169,7 +172,7 @@ class Scene:
         """Verified, online at the store's door, with a phone that can be pushed to."""
         name = f"rider-{next(_numbers)}"
         token = f"phone-of-{name}"
-        made = seeding.rider(username=name, password=PASSWORD, name=name.title(), push_token=token, **facts)
+        made = seeding.create_rider(username=name, password=PASSWORD, name=name.title(), push_token=token, **facts)
         phone = RiderPhone(**vars(self.signed_in(made.user)), rider=made, push_token=token, at=self.centre)
         assert phone.go_online().status == 200
         return phone
@@ -328,7 +331,7 @@ class Scene:
 
     def hurry(self) -> None:
         """Whatever waits for its next try need not wait any longer."""
-        for lane in all_lanes().values():
+        for lane in all_queues().values():
             if issubclass(lane.model, WorkItem):
                 waiting = lane.model._base_manager.filter(state=WorkState.PENDING, retry_count__gt=0)
                 waiting.update(due_at=Now())
@@ -343,20 +346,20 @@ class Scene:
         def idle() -> bool:
             self.hurry()
             untold = self.outside.control("GET", "webhooks?state=pending&limit=1")["webhooks"]
-            return not untold and not any(under_way(lane) for lane in all_lanes().values())
+            return not untold and not any(under_way(lane) for lane in all_queues().values())
 
         self.eventually(idle, "the house to come to rest")
 
     def prove(self) -> None:
         self.settled()
-        report = books.prove()
-        assert report.proved, report.failures
+        report = audit.prove_ledger()
+        assert report.is_proved, report.failures
         assert {lane: count - self.dead_before[lane] for lane, count in dead().items()} == {
-            lane: self.dies.get(lane, 0) for lane in all_lanes()
+            lane: self.dies.get(lane, 0) for lane in all_queues()
         }
 
 
-def under_way(lane: Lane) -> bool:
+def under_way(lane: WorkQueue) -> bool:
     """Whether rows are due, or being worked on."""
     if lane.count_due(clock.database_now() + timedelta(seconds=0.5), 1):
         return True

@@ -11,8 +11,8 @@ from foundation.events import Cause
 from foundation.models import Event
 from notifications.models import Message
 from orders.models import Refund
-from payouts import payouts
 from payouts.models import LedgerEntry, PayeeKind, Payout
+from payouts.runs import runs
 from tests.flows.people import Placed, RiderPhone, Scene
 
 TOTAL_MINOR, SHARE_MINOR, EARNED_MINOR = 5_000, 3_700, 700
@@ -61,7 +61,7 @@ def test_the_day_ends_as_it_should(scene, faults):
         for placed in [*good, cancelled]:
             scene.kitchen(placed)
         for placed in random.sample([*good, refused, cancelled], 5):
-            assert scene.pay(placed).ok
+            assert scene.pay(placed).is_ok
         scene.hurried(lambda: cancelled.status not in ("pending", "payment_confirmed"), "the paid order")
         assert cancel(scene, cancelled) == 200
         for placed in good:
@@ -104,7 +104,7 @@ def active(rider: RiderPhone) -> list[dict[str, str]]:
 
 def freeze(scene: Scene) -> None:
     account = scene.account(PayeeKind.STORE, scene.store.pk)
-    payouts.freeze(account.pk, clock.now().date().isoformat(), by=Cause("clock"))
+    runs.freeze_account(account.pk, clock.now().date().isoformat(), by=Cause("clock"))
 
 
 def payout(scene: Scene) -> Payout:

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from deliveries import by_ops, requesting
+from deliveries.couriers import calls as couriers_calls
+from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import Breaker, CourierCall, CourierQuote, Decision, Delivery
+from deliveries.models import CircuitBreaker, CourierCall, CourierQuote, Delivery, DispatchDecision
 from foundation.events import Cause
 from foundation.models import Job, OutboundCall, Role, User
 from foundation.work import WorkState
 from notifications.models import Incident, Message
-from orders import cancelling
+from orders import cancellation
 from orders.models import Refund, Store
 from payouts.models import LedgerEntry
 from tests.flows.people import Placed, Scene
@@ -55,7 +56,7 @@ def as_on_other_days(scene: Scene) -> Iterator[None]:
     for company in ALL:
         fine = {"refuse_cancel": False, "drop_webhooks": 0.0, "no_couriers": False, "fail": 0.0, "cancel": 0.0}
         scene.outside.control("POST", f"{company.name}/behaviour", fine)
-    Breaker.objects.all().delete()
+    CircuitBreaker.objects.all().delete()
 
 
 def store_of(scene: Scene, *carriers: str, **facts: Any) -> Store:
@@ -135,7 +136,7 @@ def test_a_company_carries_an_order_from_the_quote_to_the_door(scene: Scene, com
     calls = OutboundCall.objects.filter(provider=company.name, reference=f"delivery:{delivery.pk}")
     assert calls.exists()
     assert "Asha" not in str(list(calls.values_list("request", "answer")))
-    assert Decision.objects.filter(delivery=delivery, outcome="requested").get().couriers
+    assert DispatchDecision.objects.filter(delivery=delivery, outcome="requested").get().couriers
     assert not WebhookEvent.objects.filter(provider=company.name, processed=False).exists()
 
 
@@ -159,7 +160,7 @@ def test_a_cancelled_order_is_cancelled_at_the_company(scene: Scene, company: Co
     placed, delivery = sent_to(scene, company)
     moves(scene, company, delivery, company.assigned)
     is_now(scene, delivery, DeliveryStatus.ASSIGNED)
-    cancelling.by_person(placed.row.pk, by=OPS, reason="changed mind")
+    cancellation.by_person(placed.row.pk, by=OPS, reason="changed mind")
     ended = is_now(scene, delivery, DeliveryStatus.CANCELLED)
     assert not job(scene, company, delivery)["live"]
     if company is COOCO:
@@ -174,14 +175,14 @@ def test_doordash_goes_on_once_a_dasher_is_assigned_and_ops_decides(scene: Scene
     placed, delivery = sent_to(scene, DOORDASH, "in_house")
     moves(scene, DOORDASH, delivery, DOORDASH.assigned)
     is_now(scene, delivery, DeliveryStatus.ASSIGNED)
-    by_ops.stop_courier(placed.row.pk, "the store is out of rice", by=OPS)
+    ops_actions.stop_courier(placed.row.pk, "the store is out of rice", by=OPS)
     scene.eventually(
         lambda: Delivery.objects.get(pk=delivery.pk).stop_refused_at, lambda: f"the refusal: {story(placed)}"
     )
     assert Incident.objects.filter(kind="courier_will_not_stop", order_ref=placed.ref, status="open").exists()
     assert Delivery.objects.filter(order__public_id=placed.ref, status__in=LIVE).get().pk == delivery.pk
     lead = User.objects.create_user(f"lead-{scene.number}", "lead@example.test", "x", role=Role.OPS_LEAD)
-    by_ops.decide_stop(placed.row.pk, "keep", lead, by=OPS)
+    ops_actions.decide_stop(placed.row.pk, "keep", lead, by=OPS)
     for word in (DOORDASH.picked_up, DOORDASH.on_the_way, DOORDASH.delivered):
         moves(scene, DOORDASH, delivery, word)
     scene.reaches(placed, "delivered")
@@ -217,7 +218,7 @@ def test_lost_webhooks_leave_nothing_stuck(scene: Scene, company: Company):
 
     def healed() -> bool:
         Delivery.objects.filter(pk=delivery.pk).update(courier_heard_at=F("courier_heard_at") - timedelta(minutes=3))
-        requesting.poll_silent(silent_s=120)
+        couriers_calls.poll_silent(silent_s=120)
         return placed.status == "delivered"
 
     scene.eventually(healed, lambda: f"what the webhooks would have told: {story(placed)}")

@@ -9,8 +9,9 @@ import requests
 from django.db.models import QuerySet
 
 from foundation.work import WorkState
-from notifications import addresses, messages, recipients
-from notifications.models import Message, PushToken, Recipient, RetiredAddress
+from notifications.contacts import recipients, suppressions
+from notifications.models import Message, PushToken, Recipient, SuppressedAddress
+from notifications.outbox import enqueue
 from tests.flows.house import House
 from tests.sandbox.process import until
 from webhooks.models import WebhookEvent
@@ -22,7 +23,7 @@ PROVIDERS = ("sendgrid", "twilio", "whatsapp")
 def asha(house: House) -> Iterator[Recipient]:
     """Somebody with addresses that nobody else has, reached on every channel but push."""
     number = f"+9180{uuid.uuid4().int % 10**8:08d}"
-    person = recipients.create(name="Asha", phone=number, email=f"asha{number[1:]}@customers.example")
+    person = recipients.create_recipient(name="Asha", phone=number, email=f"asha{number[1:]}@customers.example")
     recipients.opt_in_to_whatsapp(person, "user:1")
     yield person
     for provider in PROVIDERS:
@@ -34,7 +35,7 @@ def asha(house: House) -> Iterator[Recipient]:
 def say(to: Recipient, *channels: str) -> QuerySet[Message]:
     params = {"orderId": "o-1", "totalPaise": 1}
     key = f"flow:{uuid.uuid4()}"
-    messages.send(to.pk, "delivery.completed", params, dedupe=key, channels=channels)
+    enqueue.enqueue_message(to.pk, "delivery.completed", params, dedupe=key, channels=channels)
     return Message.objects.filter(dedupe_key__contains=key)
 
 
@@ -68,8 +69,8 @@ def test_what_does_not_arrive_climbs_on_and_its_address_is_left_alone(house: Hou
         house.sandbox.control("PUT", f"{provider}/fates", {"to": to, "outcome": outcome})
     told = ends(say(asha, "whatsapp", "sms", "email"), "email", "delivered")
     assert [step["channel"] for step in told.skipped] == ["whatsapp", "sms"]
-    assert addresses.live("sms", [asha.phone]) == []
-    assert addresses.live("whatsapp", [asha.phone]) == [asha.phone]
+    assert suppressions.deliverable_addresses("sms", [asha.phone]) == []
+    assert suppressions.deliverable_addresses("whatsapp", [asha.phone]) == [asha.phone]
 
 
 # spec: N2
@@ -119,8 +120,8 @@ def test_who_answers_an_sms_with_stop_gets_no_more_of_them(house: House, asha: R
     answer = {"channel": "sms", "to": asha.phone, "text": "STOP"}
     assert requests.post(f"{house.sandbox.url}/inbox/{asha.phone}", data=answer, timeout=10).status_code == 200
     ends(say(asha, "sms", "email"), "email", "delivered")
-    assert addresses.live("sms", [asha.phone]) == []
-    assert RetiredAddress.objects.get(address=asha.phone, channel="sms").reason == "unsubscribed"
+    assert suppressions.deliverable_addresses("sms", [asha.phone]) == []
+    assert SuppressedAddress.objects.get(address=asha.phone, channel="sms").reason == "unsubscribed"
 
 
 # spec: N3
@@ -132,14 +133,14 @@ def test_what_bounces_after_all_is_told_by_the_next_channel(house: House, asha: 
     bounce = {"message": str(mail["id"]), "word": "bounced"}
     assert requests.post(f"{house.sandbox.url}/inbox/{asha.email}", data=bounce, timeout=10).status_code == 200
     assert ends(told, "sms", "delivered").skipped[0]["reason"].startswith("bounced")
-    assert addresses.live("email", [asha.email]) == []
+    assert suppressions.deliverable_addresses("email", [asha.email]) == []
 
 
 # spec: N3
 def test_who_unsubscribes_by_mail_gets_no_more_mail(house: House, asha: Recipient):
     house.sandbox.control("PUT", "sendgrid/fates", {"to": asha.email, "outcome": "unsubscribe"})
     ends(say(asha, "email"), "email", "delivered")
-    gone = RetiredAddress.objects.filter(address=asha.email)
+    gone = SuppressedAddress.objects.filter(address=asha.email)
     until(gone.first, "the address to be retired")
     later = say(asha, "email", "sms")
     assert ends(later, "sms", "delivered").skipped[0]["reason"] == "retired: unsubscribed"
@@ -149,7 +150,7 @@ def test_who_unsubscribes_by_mail_gets_no_more_mail(house: House, asha: Recipien
 def test_who_says_stop_gets_no_more_whatsapp(house: House, asha: Recipient):
     ends(say(asha, "whatsapp"), "whatsapp", "delivered")
     house.sandbox.control("POST", "whatsapp/say", {"from": asha.phone, "text": "STOP"})
-    until(lambda: addresses.live("whatsapp", [asha.phone]) == [], "the number to be left alone")
+    until(lambda: suppressions.deliverable_addresses("whatsapp", [asha.phone]) == [], "the number to be left alone")
     ends(say(asha, "whatsapp", "sms"), "sms", "delivered")
 
 

@@ -1,6 +1,6 @@
 """Riders who claim to be where they are not: refused, flagged, their earning held until ops has decided."""
 
-from deliveries import fraud
+from deliveries.fraud import flags
 from deliveries.models import FraudFlag, FraudKind
 from foundation.events import Cause
 from notifications.models import Incident
@@ -32,9 +32,9 @@ def test_a_flag_that_is_dismissed_frees_the_earning(scene):
     [sighting] = flag.evidence["sightings"]
     assert (flag.kind, sighting["allowed_m"]) == (FraudKind.FAKE_DELIVERY, 100)
     assert 390 < sighting["distance_m"] < 410
-    assert Incident.objects.filter(dedupe_key=fraud.incident_key(flag), status="open").exists()
+    assert Incident.objects.filter(dedupe_key=flags.incident_key(flag), status="open").exists()
     scene.has(PayeeKind.RIDER, rider.rider.pk, FEE_MINOR, 0)
-    fraud.dismiss(flag, by=OPS, note="The customer waited at the corner")
+    flags.dismiss_flag(flag, by=OPS, note="The customer waited at the corner")
     scene.has(PayeeKind.RIDER, rider.rider.pk, 0, FEE_MINOR)
 
 
@@ -43,7 +43,7 @@ def test_a_flag_that_is_upheld_takes_the_earning_back(scene):
     rider = scene.rider()
     _, flag = delivered_after_a_lie(scene, rider)
     scene.has(PayeeKind.RIDER, rider.rider.pk, FEE_MINOR, 0)
-    fraud.uphold(flag, by=OPS, note="Left it at the gate of another street")
+    flags.uphold_flag(flag, by=OPS, note="Left it at the gate of another street")
     scene.has(PayeeKind.RIDER, rider.rider.pk, 0, 0)
     scene.has(PayeeKind.STORE, scene.store.pk, 0, 3_700)  # the store has done its part
 
@@ -54,7 +54,7 @@ def test_who_lies_too_often_gets_no_more_orders(scene):
     other.go_online(False)
     placed = scene.place()
     scene.kitchen(placed)
-    assert scene.pay(placed).ok
+    assert scene.pay(placed).is_ok
     scene.offered(rider, placed)
     assert rider.accept(placed).status == 200
     for metres in (300, 400, 500, 600):

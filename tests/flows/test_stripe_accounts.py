@@ -2,9 +2,9 @@
 
 from foundation.events import Cause
 from orders.models import Store
-from payouts import payouts
 from payouts.models import PayeeKind
-from payouts.payouts import Skip, Skipped
+from payouts.runs import runs
+from payouts.runs.runs import SkippedAccount, SkipReason
 
 
 def available(store: Store) -> bool:
@@ -23,15 +23,15 @@ def test_a_store_that_stripe_stops_is_not_paid_and_keeps_its_money(scene):
     placed = scene.paid()
     scene.carried(scene.rider(), placed)
     scene.has(PayeeKind.STORE, store.pk, 0, 3_700)
-    outcome = payouts.freeze(scene.account(PayeeKind.STORE, store.pk).pk, "2026-01-01", by=Cause("clock"))
-    assert isinstance(outcome, Skipped)
-    assert outcome.reason == Skip.NOT_ENABLED
+    outcome = runs.freeze_account(scene.account(PayeeKind.STORE, store.pk).pk, "2026-01-01", by=Cause("clock"))
+    assert isinstance(outcome, SkippedAccount)
+    assert outcome.reason == SkipReason.NOT_ENABLED
     assert scene.balance(PayeeKind.STORE, store.pk) == (0, 3_700)
 
     scene.another_second()
     scene.outside.control("PUT", f"stripe/accounts/{account}", {"payouts_enabled": True})
     scene.eventually(lambda: scene.connection(store).payouts_enabled, "Stripe's word")
-    payouts.freeze(scene.account(PayeeKind.STORE, store.pk).pk, "2026-01-01", by=Cause("clock"))
+    runs.freeze_account(scene.account(PayeeKind.STORE, store.pk).pk, "2026-01-01", by=Cause("clock"))
     scene.has(PayeeKind.STORE, store.pk, 0, 0)
     scene.hears(store.recipient.email, "Welcome: payouts are ready")  # once
 

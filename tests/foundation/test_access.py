@@ -5,7 +5,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.utils.module_loading import import_string
 
-from foundation.access import granted
+from foundation.access import is_granted
 from foundation.models import STAFF_ROLES, Role, User
 
 GRANTS: dict[str, tuple[str, ...]] = import_string(settings.ROLE_GRANTS)
@@ -59,10 +59,10 @@ def test_who_was_switched_off_or_never_signed_in_may_nothing():
 
 
 def test_grants_are_whole_names_not_beginnings():
-    assert granted(Role.FINANCE, "payouts.retry_payout")
-    assert not granted(Role.FINANCE, "payouts_of_others.retry_payout")
-    assert not granted(Role.FINANCE, "orders.refund_order_of_others")
-    assert not granted("a role that is gone", "orders.view_order")
+    assert is_granted(Role.FINANCE, "payouts.retry_payout")
+    assert not is_granted(Role.FINANCE, "payouts_of_others.retry_payout")
+    assert not is_granted(Role.FINANCE, "orders.refund_order_of_others")
+    assert not is_granted("a role that is gone", "orders.view_order")
 
 
 def test_every_role_of_staff_has_its_line_and_nobody_else():

@@ -7,17 +7,17 @@ import pytest
 from django.db import connection
 
 from foundation.errors import Permanent, Transient
-from foundation.lanes import CallLane
 from foundation.models import Job
 from foundation.work import Exact, WorkState
+from foundation.work_queues import CallQueue
 from tests.foundation.test_lanes import effect, effects, make_due, rows, states
 
 pytestmark = pytest.mark.django_db
 OURS = "test_call_lanes"
 
 
-def call_lane(call, given_up=None, **more) -> CallLane:
-    return CallLane(
+def call_lane(call, given_up=None, **more) -> CallQueue:
+    return CallQueue(
         name="test-calls",
         model=Job,
         call=call,
@@ -69,7 +69,7 @@ def test_an_answer_that_cannot_be_recorded_is_a_failure_of_the_row():
         effect(job)
         raise RuntimeError("could not write it down")
 
-    one = CallLane(name="t", model=Job, call=lambda job: "ok", apply=apply, schedule=Exact((30,)))
+    one = CallQueue(name="t", model=Job, call=lambda job: "ok", apply=apply, schedule=Exact((30,)))
     one.drain_once()
     assert states() == {"a": "pending"}
     assert effects() == set()

@@ -37,7 +37,7 @@ def prepared(raw: psycopg.Connection) -> int:
 def test_polling_an_empty_table_leaves_no_plan_behind():
     started, polls = time.monotonic(), 0
     while time.monotonic() - started < 2:
-        assert Job.claim(limit=100, lease_s=60) == []
+        assert Job.claim_batch(limit=100, lease_s=60) == []
         polls += 1
     assert polls > 100  # far more often than a driver waits before it prepares a statement
     assert connection.connection.prepare_threshold is None
@@ -62,11 +62,11 @@ def test_a_backlog_after_long_polling_is_read_along_its_index(backlog):
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE foundation_job")
     for _ in range(200):
-        Job.claim(limit=100, lease_s=60)
+        Job.claim_batch(limit=100, lease_s=60)
     add(backlog, "pending")
 
     with CaptureQueriesContext(connection) as queries:
-        assert len(Job.claim(limit=100, lease_s=60)) == 100
+        assert len(Job.claim_batch(limit=100, lease_s=60)) == 100
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {queries[0]['sql']}")
         plan = "\n".join(line for (line,) in cursor.fetchall())

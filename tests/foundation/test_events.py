@@ -30,7 +30,7 @@ def test_a_fact_is_written_with_its_cause_and_both_its_times():
     group = Group.objects.create(name="first")
     happened = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
     before = clock.now()
-    events.record(
+    events.record_event(
         "group.renamed",
         group,
         by=Cause("stripe", "webhook:stripe:evt_1"),
@@ -55,7 +55,7 @@ def test_a_fact_is_written_with_its_cause_and_both_its_times():
 # spec: O2
 def test_versions_count_up_per_subject():
     first, second = Group.objects.create(name="first"), Group.objects.create(name="second")
-    versions = [events.record("group.renamed", row, by=TEST) for row in (first, first, second, first)]
+    versions = [events.record_event("group.renamed", row, by=TEST) for row in (first, first, second, first)]
     assert versions == [1, 2, 1, 3]
 
 
@@ -71,7 +71,7 @@ def test_versions_have_no_gap_and_no_double_under_the_rows_lock():
             for _again in range(5):
                 with transaction.atomic():
                     row = Group.objects.select_for_update(no_key=True).get(pk=group.pk)
-                    versions.append(events.record("group.renamed", row, by=TEST))
+                    versions.append(events.record_event("group.renamed", row, by=TEST))
             return versions
         finally:
             connection.close()
@@ -83,7 +83,7 @@ def test_versions_have_no_gap_and_no_double_under_the_rows_lock():
 
 def test_the_database_refuses_a_version_twice():
     group = Group.objects.create(name="first")
-    events.record("group.renamed", group, by=TEST)
+    events.record_event("group.renamed", group, by=TEST)
     with pytest.raises(IntegrityError, match="event_version_once"), transaction.atomic():
         Event.objects.create(name="x", subject=f"group:{group.pk}", version=1, actor="system", occurred_at=clock.now())
 
@@ -91,13 +91,13 @@ def test_the_database_refuses_a_version_twice():
 def test_reactions_are_due_with_the_fact_and_gone_without_it():
     group = Group.objects.create(name="first")
     with transaction.atomic():
-        events.record("group.renamed", group, by=TEST)
+        events.record_event("group.renamed", group, by=TEST)
         transaction.set_rollback(True)
     assert not Event.objects.exists()
     assert not Job.objects.exists()
 
-    events.record("group.renamed", group, by=TEST)
-    events.record("group.renamed", group, by=TEST)
-    events.record("group.forgotten", group, by=TEST)
+    events.record_event("group.renamed", group, by=TEST)
+    events.record_event("group.renamed", group, by=TEST)
+    events.record_event("group.forgotten", group, by=TEST)
     about = f"group:{group.pk}"
     assert sorted(Job.objects.values_list("handler", "subject")) == [("probe.listen", about), ("probe.look", about)]

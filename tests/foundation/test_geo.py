@@ -52,7 +52,7 @@ def test_it_is_a_distance(a, b, c):
     ],
 )
 def test_what_is_a_position(lat, lng, valid):
-    assert geo.valid(lat, lng) is valid
+    assert geo.is_valid(lat, lng) is valid
 
 
 def moved(point: Point, bearing: float, metres: float) -> Point:
@@ -73,17 +73,17 @@ def test_the_nearer_on_the_plane_is_the_nearer_on_the_ground(centre, one, other)
     ground = geo.haversine_m(centre, a) - geo.haversine_m(centre, b)
     if abs(ground) < 0.02 * max(one[1], other[1]):
         return
-    plane = [math.dist(geo.mercator(centre), geo.mercator(point)) for point in (a, b)]
+    plane = [math.dist(geo.project_mercator(centre), geo.project_mercator(point)) for point in (a, b)]
     assert (plane[0] < plane[1]) == (ground < 0)
 
 
 @given(st.builds(Point, st.floats(-70, 70), longitudes), st.floats(0, 6.28), st.floats(10, 15_000))
 def test_a_radius_on_the_plane_is_that_many_metres(centre, bearing, metres):
     point = moved(centre, bearing, metres)
-    plane = math.dist(geo.mercator(centre), geo.mercator(point))
+    plane = math.dist(geo.project_mercator(centre), geo.project_mercator(point))
     assert plane == pytest.approx(geo.mercator_radius(centre, geo.haversine_m(centre, point)), rel=0.02)
 
 
 def test_the_poles_are_far_away_but_finite():
-    assert all(math.isfinite(part) for part in geo.mercator(Point(90, 0)))
+    assert all(math.isfinite(part) for part in geo.project_mercator(Point(90, 0)))
     assert math.isfinite(geo.mercator_radius(Point(-90, 0), 1000))

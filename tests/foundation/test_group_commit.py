@@ -40,10 +40,10 @@ def queued(
 ) -> list[Future[int | None]]:
     """The first is being served (and kept waiting), the others stand in line in this order."""
     desk.open.clear()
-    asked = [pool.submit(group.do, numbers[0])]
+    asked = [pool.submit(group.submit_item, numbers[0])]
     until(lambda: desk.groups == [[numbers[0]]])
     for place, number in enumerate(numbers[1:], start=1):
-        asked.append(pool.submit(group.do, number))
+        asked.append(pool.submit(group.submit_item, number))
         until(lambda: len(group._line) == place)  # noqa: B023 - asked at once
     return asked
 
@@ -55,7 +55,7 @@ def desk() -> Desk:
 
 def test_who_comes_alone_is_served_at_once(desk: Desk):
     group = GroupCommit[int, int](desk.serve, most=10, patience_s=30)
-    assert [group.do(number) for number in (1, 2, 3)] == [2, 4, 6]
+    assert [group.submit_item(number) for number in (1, 2, 3)] == [2, 4, 6]
     assert desk.groups == [[1], [2], [3]]
 
 
@@ -75,7 +75,7 @@ def test_what_is_left_undone_or_failed_is_handed_back_and_the_next_go_on(desk: D
         asked = queued(group, desk, pool, 1, -2, 3, 4, 5, 6)
         desk.open.set()
         assert [one.result(30) for one in asked] == [2, None, 6, None, None, 12]
-    assert group.do(7) == 14
+    assert group.submit_item(7) == 14
 
 
 def test_nobody_waits_for_ever(desk: Desk):
@@ -85,7 +85,7 @@ def test_nobody_waits_for_ever(desk: Desk):
         assert asked[1].result(30) is None
         desk.open.set()
         assert asked[0].result(30) == 2
-    assert group.do(3) == 6
+    assert group.submit_item(3) == 6
     assert desk.groups == [[1], [3]]  # what was taken back is not done after all
 
 
@@ -93,7 +93,7 @@ def test_many_threads_are_each_served_once(desk: Desk):
     group = GroupCommit[int, int](desk.serve, most=5, patience_s=30)
 
     def ask(thread: int) -> bool:
-        return all(group.do(number) == 2 * number for number in range(thread * 1_000, thread * 1_000 + 200))
+        return all(group.submit_item(number) == 2 * number for number in range(thread * 1_000, thread * 1_000 + 200))
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(ask, range(16)))

@@ -9,7 +9,7 @@ import pytest
 
 from foundation import http
 from foundation.errors import CallFailed, Permanent, Transient, Unknown
-from foundation.http import CallRecord, recorded
+from foundation.http import CallRecord, record_call
 from foundation.models import OutboundCall
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,7 @@ def server() -> Iterator[Server]:
 
 def call(server: Server, **more):
     facts = {"provider": "test", "purpose": "try", "timeout_s": 2, "reference": "thing:7", "json": {"a": 1}}
-    return http.request("POST", f"{server.url}/v1/things", **{**facts, **more})
+    return http.request_json("POST", f"{server.url}/v1/things", **{**facts, **more})
 
 
 def kept() -> OutboundCall:
@@ -151,7 +151,7 @@ def test_a_reset_connection_is_unknown(server):
 )
 def test_what_was_never_sent_did_not_happen(url, conclusion):
     with pytest.raises(conclusion):
-        http.request("GET", url, provider="test", purpose="try", timeout_s=1)
+        http.request_json("GET", url, provider="test", purpose="try", timeout_s=1)
     assert kept().outcome == conclusion.__name__.lower()
     assert kept().status_code is None
 
@@ -165,6 +165,6 @@ def test_an_answer_that_postgresql_cannot_keep_is_an_answer_all_the_same(server,
 
 
 def test_a_mistake_of_ours_during_a_call_is_kept_as_unknown():
-    with pytest.raises(ZeroDivisionError), recorded(CallRecord("test", "try")):
+    with pytest.raises(ZeroDivisionError), record_call(CallRecord("test", "try")):
         raise ZeroDivisionError
     assert (kept().outcome, kept().error) == ("unknown", "ZeroDivisionError()")

@@ -11,7 +11,7 @@ from foundation import idempotency
 from foundation.errors import Conflict, Invalid
 from foundation.models import IdempotencyKey, User
 
-PRINT = idempotency.fingerprint("POST", "/orders/tracking/init", b'{"a": 1}')
+PRINT = idempotency.request_fingerprint("POST", "/orders/tracking/init", b'{"a": 1}')
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def effect() -> tuple[int, dict[str, int]]:
 
 # spec: O4
 def test_a_repetition_gets_the_kept_answer_and_has_no_effect(shop):
-    first = idempotency.once(shop, "key-1", PRINT, effect)
-    again = idempotency.once(shop, "key-1", PRINT, effect)
-    other = idempotency.once(shop, "key-2", PRINT, effect)
+    first = idempotency.run_once(shop, "key-1", PRINT, effect)
+    again = idempotency.run_once(shop, "key-1", PRINT, effect)
+    other = idempotency.run_once(shop, "key-2", PRINT, effect)
     assert first == again == (201, {"number": 1})
     assert other == (201, {"number": 2})
     assert Group.objects.count() == 2
@@ -37,23 +37,25 @@ def test_a_repetition_gets_the_kept_answer_and_has_no_effect(shop):
 
 # spec: O4
 def test_a_key_belongs_to_one_request_of_one_caller(shop):
-    idempotency.once(shop, "key-1", PRINT, effect)
+    idempotency.run_once(shop, "key-1", PRINT, effect)
     with pytest.raises(Conflict) as refusal:
-        idempotency.once(shop, "key-1", idempotency.fingerprint("POST", "/orders/tracking/init", b'{"a": 2}'), effect)
+        idempotency.run_once(
+            shop, "key-1", idempotency.request_fingerprint("POST", "/orders/tracking/init", b'{"a": 2}'), effect
+        )
     assert (refusal.value.status, refusal.value.code) == (409, "IDEMPOTENCY_KEY_REUSED")
     other_shop = User.objects.create_user("other-shop")
-    assert idempotency.once(other_shop, "key-1", "another print", effect) == (201, {"number": 2})
+    assert idempotency.run_once(other_shop, "key-1", "another print", effect) == (201, {"number": 2})
 
 
 def test_without_a_key_every_request_is_a_new_one(shop):
-    assert idempotency.once(shop, "", PRINT, effect) != idempotency.once(shop, "", PRINT, effect)
+    assert idempotency.run_once(shop, "", PRINT, effect) != idempotency.run_once(shop, "", PRINT, effect)
     assert not IdempotencyKey.objects.exists()
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "nul\x00", "line\nbreak"])
 def test_a_key_that_cannot_be_kept_is_refused(shop, key):
     with pytest.raises(Invalid) as refusal:
-        idempotency.once(shop, key, PRINT, effect)
+        idempotency.run_once(shop, key, PRINT, effect)
     assert refusal.value.field == "Idempotency-Key"
 
 
@@ -65,10 +67,10 @@ def test_an_effect_that_failed_leaves_the_key_free(shop):
         raise Invalid("no")
 
     with pytest.raises(Invalid):
-        idempotency.once(shop, "key-1", PRINT, fail)
+        idempotency.run_once(shop, "key-1", PRINT, fail)
     assert not IdempotencyKey.objects.exists()
     assert not Group.objects.exists()
-    assert idempotency.once(shop, "key-1", PRINT, effect) == (201, {"number": 1})
+    assert idempotency.run_once(shop, "key-1", PRINT, effect) == (201, {"number": 1})
 
 
 # spec: O4
@@ -79,7 +81,7 @@ def test_sixteen_at_once_are_one_effect_and_one_answer(shop):
     def request(_: int) -> tuple[int, dict[str, int]]:
         try:
             together.wait()
-            return idempotency.once(shop, "key-1", PRINT, effect)
+            return idempotency.run_once(shop, "key-1", PRINT, effect)
         finally:
             connection.close()
 
@@ -96,7 +98,7 @@ def test_a_race_of_two_different_requests_has_one_winner_and_one_conflict(shop):
     def request(body: bytes) -> str:
         try:
             together.wait()
-            idempotency.once(shop, "key-1", idempotency.fingerprint("POST", "/x", body), effect)
+            idempotency.run_once(shop, "key-1", idempotency.request_fingerprint("POST", "/x", body), effect)
         except Conflict:
             return "conflict"
         finally:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def work() -> None:
-    while jobs.LANE.drain_once():
+    while jobs.QUEUE.drain_once():
         pass
 
 
@@ -29,7 +29,7 @@ def pairs() -> list[tuple[str, str, str]]:
 def test_a_handler_is_called_with_the_subjects_number(room):
     seen: list[int] = []
     room(look=seen.append)
-    jobs.enqueue("probe.look", "order:42")
+    jobs.enqueue_job("probe.look", "order:42")
     work()
     assert seen == [42]
     assert pairs() == [("probe.look", "order:42", "done")]
@@ -37,11 +37,11 @@ def test_a_handler_is_called_with_the_subjects_number(room):
 
 def test_at_most_one_job_of_a_pair_is_pending_and_the_earlier_time_wins():
     now = clock.now()
-    jobs.enqueue("probe.look", "order:1", due_at=now + timedelta(hours=2))
-    jobs.enqueue("probe.look", "order:1", due_at=now + timedelta(hours=1))
-    jobs.enqueue("probe.look", "order:1", in_s=3 * 3600)
-    jobs.enqueue("probe.look", "order:2")
-    jobs.enqueue("probe.other", "order:1")
+    jobs.enqueue_job("probe.look", "order:1", due_at=now + timedelta(hours=2))
+    jobs.enqueue_job("probe.look", "order:1", due_at=now + timedelta(hours=1))
+    jobs.enqueue_job("probe.look", "order:1", in_s=3 * 3600)
+    jobs.enqueue_job("probe.look", "order:2")
+    jobs.enqueue_job("probe.other", "order:1")
     assert Job.objects.count() == 3
     assert Job.objects.get(handler="probe.look", subject="order:1").due_at == now + timedelta(hours=1)
 
@@ -54,7 +54,7 @@ def test_a_hundred_at_once_are_one():
         try:
             together.wait()
             for _again in range(10):
-                jobs.enqueue("probe.look", "order:1")
+                jobs.enqueue_job("probe.look", "order:1")
         finally:
             connection.close()
 
@@ -69,10 +69,10 @@ def test_a_job_that_runs_does_not_swallow_what_happens_meanwhile(room):
     def look(pk: int) -> None:
         seen.append("looked")
         if len(seen) == 1:
-            jobs.enqueue("probe.look", "order:1")  # the world changes after it was read
+            jobs.enqueue_job("probe.look", "order:1")  # the world changes after it was read
 
     room(look=look)
-    jobs.enqueue("probe.look", "order:1")
+    jobs.enqueue_job("probe.look", "order:1")
     work()
     assert seen == ["looked", "looked"]
     assert [state for _, _, state in pairs()] == ["done", "done"]
@@ -80,7 +80,7 @@ def test_a_job_that_runs_does_not_swallow_what_happens_meanwhile(room):
 
 def test_a_job_goes_with_the_transaction_that_wrote_it():
     with transaction.atomic():
-        jobs.enqueue("probe.look", "order:1")
+        jobs.enqueue_job("probe.look", "order:1")
         transaction.set_rollback(True)
     assert not Job.objects.exists()
 
@@ -88,7 +88,7 @@ def test_a_job_goes_with_the_transaction_that_wrote_it():
 def test_a_deadline_waits_for_its_time(room):
     seen: list[int] = []
     room(look=seen.append)
-    jobs.enqueue("probe.look", "order:1", in_s=60)
+    jobs.enqueue_job("probe.look", "order:1", in_s=60)
     work()
     assert seen == []
     Job.objects.update(due_at=Now())
@@ -100,7 +100,7 @@ def test_a_deadline_waits_for_its_time(room):
 @pytest.mark.parametrize("handler", ["nowhere.look", "probe.unheard_of", "foundation.look"])
 def test_a_handler_that_only_a_newer_release_knows_waits_for_it(room, handler):
     room()
-    jobs.enqueue(handler, "order:1")
+    jobs.enqueue_job(handler, "order:1")
     work()
     job = Job.objects.get()
     assert (job.state, job.retry_count) == (WorkState.PENDING, 0)
@@ -112,7 +112,7 @@ def test_a_mistake_inside_a_handlers_module_is_not_taken_for_an_unknown_handler(
         raise AttributeError("a typo in the handler")
 
     room(look=look)
-    jobs.enqueue("probe.look", "order:1")
+    jobs.enqueue_job("probe.look", "order:1")
     work()
     job = Job.objects.get()
     assert (job.state, job.retry_count) == (WorkState.PENDING, 1)
@@ -123,7 +123,7 @@ def test_a_room_that_cannot_be_imported_is_a_mistake_not_a_newer_release(tmp_pat
     (tmp_path / "probe_broken").mkdir()
     (tmp_path / "probe_broken" / "reactions.py").write_text("import a_library_that_nobody_installed\n")
     monkeypatch.syspath_prepend(tmp_path)
-    jobs.enqueue("probe_broken.look", "order:1")
+    jobs.enqueue_job("probe_broken.look", "order:1")
     work()
     job = Job.objects.get()
     assert job.retry_count == 1
@@ -136,10 +136,10 @@ def test_a_failed_job_gives_way_to_a_newer_one_of_its_pair(room, error):
         raise error
 
     room(look=look)
-    jobs.enqueue("probe.look", "order:1")
-    (running,) = Job.claim(limit=1, lease_s=60)
-    jobs.enqueue("probe.look", "order:1", in_s=60)
-    jobs.LANE.process([running])
+    jobs.enqueue_job("probe.look", "order:1")
+    (running,) = Job.claim_batch(limit=1, lease_s=60)
+    jobs.enqueue_job("probe.look", "order:1", in_s=60)
+    jobs.QUEUE.process_batch([running])
     assert [state for _, _, state in pairs()] == ["done", "pending"]
 
 
@@ -148,8 +148,8 @@ def test_a_newer_job_that_comes_in_the_very_moment_of_the_retry_wins_as_well(roo
         raise Transient("later")
 
     room(look=look)
-    jobs.enqueue("probe.look", "order:1")
-    (running,) = Job.claim(limit=1, lease_s=60)
+    jobs.enqueue_job("probe.look", "order:1")
+    (running,) = Job.claim_batch(limit=1, lease_s=60)
     retry_in = Job.retry_in
 
     def retry_too_late(self, wait_s: float, error: str) -> bool:
@@ -157,7 +157,7 @@ def test_a_newer_job_that_comes_in_the_very_moment_of_the_retry_wins_as_well(roo
         raise IntegrityError("job_pending_once")
 
     monkeypatch.setattr(Job, "retry_in", retry_too_late)
-    jobs.LANE.process([running])
+    jobs.QUEUE.process_batch([running])
     running.refresh_from_db()
     assert running.state == WorkState.PENDING  # nobody was there after all, so it is retried itself
     assert running.retry_count == 1
@@ -169,6 +169,6 @@ def test_a_job_lost_to_another_worker_is_left_to_it(room):
         Job.objects.update(lease_token=99)
 
     room(look=look)
-    jobs.enqueue("probe.look", "order:1")
-    jobs.LANE.drain_once()
+    jobs.enqueue_job("probe.look", "order:1")
+    jobs.QUEUE.drain_once()
     assert not Group.objects.exists()

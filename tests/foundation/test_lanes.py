@@ -8,11 +8,11 @@ from django.contrib.auth.models import Group
 from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
-from foundation import clock, lanes
+from foundation import clock, work_queues
 from foundation.errors import Permanent, Transient
-from foundation.lanes import CallLane, Lane
 from foundation.models import Job
 from foundation.work import Backoff, Exact, Release, WorkState
+from foundation.work_queues import CallQueue, WorkQueue
 
 pytestmark = pytest.mark.django_db
 
@@ -38,8 +38,8 @@ def effect(job: Job) -> None:
     Group.objects.create(name=job.subject)
 
 
-def lane(apply, **more) -> Lane:
-    return Lane(name="test", model=Job, apply=apply, **{"schedule": Exact((30, 30)), **more})
+def lane(apply, **more) -> WorkQueue:
+    return WorkQueue(name="test", model=Job, apply=apply, **{"schedule": Exact((30, 30)), **more})
 
 
 def make_due() -> None:
@@ -192,7 +192,7 @@ def test_a_row_lost_to_another_worker_while_it_was_worked_on_has_no_effect_here(
 
 
 # ── rows that kill their worker ──────────────────────────────────────────────────────────────────────────────────
-def crash_until_quiet(one: Lane, most: int = 100) -> int:
+def crash_until_quiet(one: WorkQueue, most: int = 100) -> int:
     """Drain as beat would, with a new worker whenever one died and its leases ran out. Returns how many died."""
     deaths = 0
     for _ in range(most):
@@ -267,7 +267,7 @@ def test_a_call_that_kills_its_worker_ends_as_given_up_and_the_others_done():
             raise Died
         return job.subject
 
-    one = CallLane(
+    one = CallQueue(
         name="test-poison",
         model=Job,
         call=call,
@@ -292,7 +292,7 @@ def test_a_drain_works_until_its_time_is_over_and_finds_what_comes_meanwhile():
 
     later = threading.Timer(0.15, come_late)
     later.start()
-    claimed = lanes.drain(lane(effect, poll_s=0.01), seconds=0.5)
+    claimed = work_queues.drain_queue(lane(effect, poll_s=0.01), seconds=0.5)
     later.join()
     assert claimed == 2
     assert effects() == {"early", "late"}
@@ -306,21 +306,21 @@ def test_a_database_that_goes_away_costs_one_drain_nothing_more(monkeypatch):
         raise DatabaseError("the server closed the connection unexpectedly")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Lane, "drain_once", gone)
+        patch.setattr(WorkQueue, "drain_once", gone)
         patch.setattr(connection, "close", lambda: None)
-        assert lanes.drain(lane(effect), seconds=0.2) == 0
+        assert work_queues.drain_queue(lane(effect), seconds=0.2) == 0
     assert lane(effect).drain_once() == 1
 
 
 def test_lanes_that_never_come_to_rest_are_said_so(settings):
-    settings.LANES = f"{__name__}.RESTLESS"
+    settings.WORK_QUEUES = f"{__name__}.RESTLESS"
     rows("a")
     with pytest.raises(RuntimeError, match="never came to rest"):
-        lanes.drain_until_idle(rounds=5)
+        work_queues.drain_until_idle(rounds=5)
 
 
 def _again(job: Job) -> None:
     raise Release(0)
 
 
-RESTLESS = [Lane(name="restless", model=Job, apply=_again, schedule=Backoff())]
+RESTLESS = [WorkQueue(name="restless", model=Job, apply=_again, schedule=Backoff())]

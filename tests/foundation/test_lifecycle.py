@@ -4,7 +4,7 @@ import pytest
 from django.db.models import TextChoices
 
 from foundation.errors import IllegalMove
-from foundation.lifecycle import Axis, LifeCycle
+from foundation.lifecycle import LifeCycle, OrderAxis
 
 
 class Colour(TextChoices):
@@ -19,13 +19,13 @@ MOVES: dict[str, list[str]] = {Colour.RED: [Colour.AMBER], Colour.AMBER: [Colour
 # spec: O1
 def test_only_the_moves_of_the_table_are_legal():
     life = LifeCycle(Colour, Colour.RED, MOVES)
-    legal = {(a, b) for a in Colour for b in Colour if life.allows(a, b)}
+    legal = {(a, b) for a in Colour for b in Colour if life.is_allowed(a, b)}
     assert legal == {("red", "amber"), ("amber", "red"), ("amber", "green")}
-    life.require("red", "amber")
+    life.require_move("red", "amber")
     with pytest.raises(IllegalMove, match="Invalid colour transition from green to red") as refusal:
-        life.require(Colour.GREEN, Colour.RED, what="colour")
+        life.require_move(Colour.GREEN, Colour.RED, what="colour")
     assert (refusal.value.status, refusal.value.code) == (400, "INVALID_STATUS_TRANSITION")
-    assert life.final == {"green"}
+    assert life.final_statuses == {"green"}
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_a_mistake_in_the_table_is_found_at_import(moves, complaint):
 
 # spec: O1 P8
 def test_an_axis_goes_forward_only_and_the_first_of_equals_stays():
-    axis = Axis(Colour, {Colour.RED: 0, Colour.AMBER: 1, Colour.GREEN: 1})
-    assert axis.further("red", "amber") == "amber"
-    assert axis.further("amber", "red") == "amber"
-    assert axis.further("amber", "green") == "amber"
-    assert axis.reached("amber", "green")
-    assert not axis.reached("red", "amber")
+    axis = OrderAxis(Colour, {Colour.RED: 0, Colour.AMBER: 1, Colour.GREEN: 1})
+    assert axis.furthest_of("red", "amber") == "amber"
+    assert axis.furthest_of("amber", "red") == "amber"
+    assert axis.furthest_of("amber", "green") == "amber"
+    assert axis.has_reached("amber", "green")
+    assert not axis.has_reached("red", "amber")
     with pytest.raises(ValueError, match="every state needs a rank"):
-        Axis(Colour, {Colour.RED: 0})
+        OrderAxis(Colour, {Colour.RED: 0})

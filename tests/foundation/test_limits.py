@@ -9,15 +9,15 @@ import pytest
 from django.db import connection
 from django.test import RequestFactory
 
-from config import retention
 from foundation import limits
-from foundation.errors import Problem, TooManyRequests
-from foundation.limits import Limit
+from foundation.errors import APIError, TooManyRequests
+from foundation.limits import RateLimitRule
 from foundation.models import RateLimit, Role, User
+from ops import retention
 from tests.calling import Reply, call
 from tests.races import crowd
 
-THREE = Limit("three", "THREE", per_s=600)
+THREE = RateLimitRule("three", "THREE", per_s=600)
 SIGN_IN = "/api/v1/auth/token"
 
 
@@ -32,12 +32,12 @@ def time_passes(seconds: float) -> None:
         RateLimit.objects.filter(pk=row.pk).update(free_at=row.free_at - timedelta(seconds=seconds))
 
 
-def let_through(limit: Limit, who: str, calls: int = 10) -> int:
+def let_through(limit: RateLimitRule, who: str, calls: int = 10) -> int:
     """How many of so many calls in a row get through."""
     through = 0
     for _ in range(calls):
         try:
-            limits.take(limit, who)
+            limits.take_call(limit, who)
         except TooManyRequests:
             continue
         through += 1
@@ -47,7 +47,7 @@ def let_through(limit: Limit, who: str, calls: int = 10) -> int:
 # spec: S2
 @pytest.mark.django_db(transaction=True)
 def test_of_32_calls_at_once_three_get_through():
-    told = crowd.together([partial(limits.take, THREE, "somebody")] * 32)
+    told = crowd.together([partial(limits.take_call, THREE, "somebody")] * 32)
     assert Counter(str(getattr(one, "code", "through")) for one in told) == {"through": 3, "TOO_MANY_REQUESTS": 29}
 
 
@@ -57,7 +57,7 @@ def test_a_limit_forgets_evenly_and_says_when():
     assert let_through(THREE, "a") == 3
     assert let_through(THREE, "b") == 3  # each for himself
     with pytest.raises(TooManyRequests) as refused:
-        limits.take(THREE, "a")
+        limits.take_call(THREE, "a")
     assert (refused.value.status, refused.value.code) == (429, "TOO_MANY_REQUESTS")
     assert 190 <= int(refused.value.headers["Retry-After"]) <= 200
     assert refused.value.headers["Retry-After"] in refused.value.message
@@ -82,7 +82,7 @@ def test_asking_whether_any_are_left_counts_nothing():
 # spec: S2, S4
 @pytest.mark.django_db
 def test_who_called_is_not_written_down_and_is_forgotten():
-    limits.take(THREE, "203.0.113.9")
+    limits.take_call(THREE, "203.0.113.9")
     assert not RateLimit.objects.filter(key__contains="203").exists()
     assert retention.forget_old_rows()["foundation_ratelimit"] == 0
     time_passes(601)
@@ -159,5 +159,5 @@ def test_one_address_cannot_try_name_after_name(settings, asha: User):
 def test_racing_wrong_passwords_learn_no_more_than_the_limit(settings):
     settings.WRONG_SIGN_INS_PER_NAME = 3
     told = crowd.together([partial(sign_in, "asha")] * 16)
-    assert not any(isinstance(one, Problem) for one in told)
+    assert not any(isinstance(one, APIError) for one in told)
     assert Counter(one.status for one in told if isinstance(one, Reply)) == {401: 3, 429: 13}

@@ -17,7 +17,7 @@ def test_shares_of_growing_amounts_add_up_exactly(part, steps):
     whole = sum(steps)
     before, total = 0, 0
     for step in steps:
-        total += money.share(part, before + step, whole) - money.share(part, before, whole)
+        total += money.share_of(part, before + step, whole) - money.share_of(part, before, whole)
         before += step
     assert total == (part if whole else 0)
 
@@ -25,7 +25,7 @@ def test_shares_of_growing_amounts_add_up_exactly(part, steps):
 @given(part=st.integers(-(10**12), 10**12), of=amounts, whole=st.integers(1, 10**12))
 def test_a_share_is_the_nearest_whole_number(part, of, whole):
     exact = Fraction(part * of, whole)
-    share = money.share(part, of, whole)
+    share = money.share_of(part, of, whole)
     assert abs(share - exact) <= Fraction(1, 2)
     if share - exact == Fraction(-1, 2):
         raise AssertionError("halves are rounded up")
@@ -34,14 +34,14 @@ def test_a_share_is_the_nearest_whole_number(part, of, whole):
 @given(part=amounts, smaller=amounts, larger=amounts, whole=st.integers(1, 10**12))
 def test_a_larger_part_never_gets_a_smaller_share(part, smaller, larger, whole):
     smaller, larger = sorted((smaller, larger))
-    assert money.share(part, smaller, whole) <= money.share(part, larger, whole)
+    assert money.share_of(part, smaller, whole) <= money.share_of(part, larger, whole)
 
 
 def test_halves_go_up_ends_are_exact_and_nothing_divides_by_zero():
-    assert money.share(1, 1, 2) == 1
-    assert money.share(100, 1, 3) == 33
-    assert money.share(100, 2, 3) == 67
-    assert [money.share(999, 0, 7), money.share(999, 7, 7), money.share(999, 5, 0)] == [0, 999, 0]
+    assert money.share_of(1, 1, 2) == 1
+    assert money.share_of(100, 1, 3) == 33
+    assert money.share_of(100, 2, 3) == 67
+    assert [money.share_of(999, 0, 7), money.share_of(999, 7, 7), money.share_of(999, 5, 0)] == [0, 999, 0]
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_halves_go_up_ends_are_exact_and_nothing_divides_by_zero():
     ],
 )
 def test_people_read_major_units(amount, currency, text):
-    assert money.show(amount, currency) == text
+    assert money.format_money(amount, currency) == text
 
 
 def test_a_currency_we_do_no_business_in_is_not_guessed():
-    assert not money.known("XAU")
-    assert money.known("inr")
+    assert not money.is_known_currency("XAU")
+    assert money.is_known_currency("inr")
     with pytest.raises(KeyError):
-        money.exponent("XAU")
+        money.currency_exponent("XAU")

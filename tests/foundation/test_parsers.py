@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from foundation.api.parsers import MAX_BYTES, MAX_DEPTH, BadBody, strict_json
+from foundation.api.parsers import MAX_BYTES, MAX_DEPTH, UnreadableBody, strict_json
 
 HOSTILE = {
     "nothing": (b"", "not JSON"),
@@ -45,7 +45,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_bodies_are_refused_with_a_reason(name):
     raw, reason = HOSTILE[name]
-    with pytest.raises(BadBody, match=reason):
+    with pytest.raises(UnreadableBody, match=reason):
         strict_json(raw)
 
 
@@ -71,7 +71,7 @@ def test_what_is_json_is_read(raw, value):
 def test_whatever_is_read_postgresql_can_keep(raw):
     try:
         value = strict_json(raw)
-    except BadBody:
+    except UnreadableBody:
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT %s::jsonb", [json.dumps(value)])

@@ -21,7 +21,7 @@ def rows(count: int = 1, **facts) -> list[Job]:
 
 
 def claim(limit: int = 10, lease_s: float = 60) -> list[Job]:
-    return Job.claim(limit=limit, lease_s=lease_s)
+    return Job.claim_batch(limit=limit, lease_s=lease_s)
 
 
 def one(**facts) -> Job:
@@ -65,12 +65,12 @@ def test_a_lease_that_ran_out_passes_the_row_on_and_shuts_the_old_worker_out():
     assert (second.pk, second.retry_count, second.lease_token, second.came_back) == (slow.pk, 2, 2, True)
 
     with pytest.raises(LostLease):
-        Job.finish([(slow, WorkState.DONE)])
-    assert [slow.retry_in(0, "late"), slow.release(0), slow.bury("late"), slow.begin_alone()] == [False] * 4
+        Job.finish_rows([(slow, WorkState.DONE)])
+    assert [slow.retry_in(0, "late"), slow.release_lease(0), slow.mark_dead("late"), slow.begin_alone()] == [False] * 4
     second.refresh_from_db()
     assert (second.state, second.error_message, second.retry_count) == (WorkState.LEASED, "", 2)
 
-    Job.finish([(second, WorkState.DONE)])
+    Job.finish_rows([(second, WorkState.DONE)])
     second.refresh_from_db()
     assert second.state == WorkState.DONE
     assert second.processed_at is not None
@@ -84,15 +84,15 @@ def test_one_lost_row_takes_the_whole_chunk_back():
     run_out(mine[1])
     claim()
     with pytest.raises(LostLease, match="1 of 3"), transaction.atomic():
-        Job.finish([(job, WorkState.DONE) for job in mine])
+        Job.finish_rows([(job, WorkState.DONE) for job in mine])
     assert not Job.objects.filter(state=WorkState.DONE).exists()
 
 
 def test_a_finished_row_cannot_be_finished_or_retried_again():
     job = one()
-    Job.finish([(job, WorkState.DONE)])
+    Job.finish_rows([(job, WorkState.DONE)])
     with pytest.raises(LostLease):
-        Job.finish([(job, WorkState.IGNORED)])
+        Job.finish_rows([(job, WorkState.IGNORED)])
     assert job.retry_in(0, "again") is False
     assert Job.objects.get().state == WorkState.DONE
 
@@ -111,7 +111,7 @@ def test_a_retry_waits_and_says_why():
 
 def test_a_released_row_was_never_tried():
     job = one()
-    job.release(0)
+    job.release_lease(0)
     job.refresh_from_db()
     assert (job.state, job.retry_count) == (WorkState.PENDING, 0)
 
@@ -120,16 +120,16 @@ def test_a_released_row_was_never_tried():
 def test_the_dead_are_replayed_with_all_their_tries_or_put_aside_for_good():
     first, second = (Job.objects.create(handler="t", subject=f"thing:{n}") for n in range(2))
     for job in claim():
-        job.bury("nothing helped")
+        job.mark_dead("nothing helped")
     assert set(Job.objects.values_list("state", "error_message")) == {("dead", "nothing helped")}
 
-    assert Job.replay([first.pk]) == 1
-    assert Job.replay([first.pk]) == 0  # it is not dead any more
-    assert Job.discard([second.pk, first.pk], reason="known and harmless") == 1
+    assert Job.replay_rows([first.pk]) == 1
+    assert Job.replay_rows([first.pk]) == 0  # it is not dead any more
+    assert Job.discard_rows([second.pk, first.pk], reason="known and harmless") == 1
     assert claim()[0].retry_count == 1
     second.refresh_from_db()
     assert (second.state, second.error_message) == (WorkState.DISCARDED, "discarded: known and harmless")
-    assert Job.replay([second.pk]) == 0
+    assert Job.replay_rows([second.pk]) == 0
 
 
 # spec: W5 S8
@@ -144,7 +144,7 @@ def test_workers_at_the_same_time_get_different_rows():
             taken: list[int] = []
             while batch := claim(limit=7):
                 taken += [job.pk for job in batch]
-                Job.finish([(job, WorkState.DONE) for job in batch])
+                Job.finish_rows([(job, WorkState.DONE) for job in batch])
             return taken
         finally:
             connection.close()

@@ -69,7 +69,7 @@ def test_it_offers_no_tcp_port_and_speaks_unicode(server: Postgres):
     assert row is not None
     addresses, lower = row
     assert addresses == ""
-    assert postgres.major_version(postgres.binaries()) < 17 or lower == "äé"
+    assert postgres.major_version(postgres.find_binaries()) < 17 or lower == "äé"
 
 
 def test_it_dies_with_a_killed_starter_and_the_next_start_finds_the_data(server: Postgres):
@@ -145,7 +145,7 @@ def test_root_hands_over_its_rights_either_way(home: Path, identity: str):
 def test_a_folder_without_programs_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(postgres.BINARIES_VARIABLE, str(tmp_path))
     with pytest.raises(MachineError, match=postgres.BINARIES_VARIABLE):
-        postgres.binaries()
+        postgres.find_binaries()
 
 
 def test_nothing_is_left_behind(own_postgres: Callable[[], Postgres]):

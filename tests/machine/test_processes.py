@@ -38,7 +38,7 @@ def written(log: Path, text: str = "up"):
 
 def test_a_child_that_ends_by_itself_is_missed_with_its_last_words(tmp_path: Path):
     with Processes(tmp_path) as processes:
-        processes.start("web", [sys.executable, "-c", "raise SystemExit('port taken')"])
+        processes.start_process("web", [sys.executable, "-c", "raise SystemExit('port taken')"])
         with pytest.raises(ProcessEnded, match="port taken") as missed:
             processes.wait_until(lambda: False, what="web", within_s=20)
     assert (missed.value.name, missed.value.code) == ("web", 1)
@@ -46,7 +46,7 @@ def test_a_child_that_ends_by_itself_is_missed_with_its_last_words(tmp_path: Pat
 
 def test_waiting_has_an_end(tmp_path: Path):
     with Processes(tmp_path) as processes:
-        processes.start("web", SLEEP)
+        processes.start_process("web", SLEEP)
         with pytest.raises(MachineError, match="web was not ready"):
             processes.wait_until(lambda: False, what="web", within_s=0.2)
 
@@ -55,16 +55,16 @@ def test_children_are_stopped_in_reverse_order(tmp_path: Path):
     note = tmp_path / "order"
     with Processes(tmp_path / "logs") as processes:
         for name in "abc":
-            child = processes.start(name, [sys.executable, "-c", NOTES_ITS_END, note, name])
+            child = processes.start_process(name, [sys.executable, "-c", NOTES_ITS_END, note, name])
             processes.wait_until(written(child.log), what=name)
     assert note.read_text() == "cba"
 
 
 def test_a_child_that_does_not_listen_is_killed(tmp_path: Path):
     processes = Processes(tmp_path)
-    child = processes.start("deaf", STUBBORN)
+    child = processes.start_process("deaf", STUBBORN)
     processes.wait_until(written(child.log), what="deaf")
-    assert processes.stop("deaf", grace_s=0.2) == -9
+    assert processes.stop_process("deaf", grace_s=0.2) == -9
 
 
 def test_what_a_child_left_behind_is_stopped_too(tmp_path: Path):
@@ -75,7 +75,7 @@ def test_what_a_child_left_behind_is_stopped_too(tmp_path: Path):
         "time.sleep(600)\n"
     )
     with Processes(tmp_path) as processes:
-        parent = processes.start("parent", [sys.executable, "-c", forks])
+        parent = processes.start_process("parent", [sys.executable, "-c", forks])
         processes.wait_until(written(parent.log, "."), what="parent")
         pid = int(parent.log.read_text().partition("pid=")[2].partition(".")[0])
     assert gone(pid)
@@ -103,14 +103,14 @@ def test_children_die_with_a_killed_parent(tmp_path: Path):
 def test_whole_lines_are_shown_with_the_name_of_the_process(tmp_path: Path):
     lines: list[str] = []
     with Processes(tmp_path, show=lines.append) as processes:
-        processes.start("web", SLEEP)
+        processes.start_process("web", SLEEP)
         processes.wait_until(lambda: bool(lines), what="the first line")
     assert lines == ["web      | up"]
 
 
 def test_taken_ports_are_stepped_over():
     with socket.socket() as busy:
-        start = ports.choose(21_000 + os.getpid() % 1000)
+        start = ports.choose_port(21_000 + os.getpid() % 1000)
         busy.bind(("127.0.0.1", start))
         busy.listen()
         chosen = ports.choose_all({"web": start, "sockets": start})

@@ -2,10 +2,10 @@
 
 from foundation.events import Cause
 from foundation.models import Role, User
-from notifications import rewording
 from notifications.channels import CHANNELS
-from notifications.models import Wording
-from notifications.texts import Template, Text
+from notifications.content import override_commands
+from notifications.content.template import MessageText, Template
+from notifications.models import TextOverride
 
 
 def writer(name: str = "meera") -> Cause:
@@ -15,10 +15,10 @@ def writer(name: str = "meera") -> Cause:
 
 def reword(
     template: Template, channel: str, language: str, body: str, *, by: Cause, title: str = "On the way"
-) -> Wording:
+) -> TextOverride:
     """A new version on top of the newest."""
-    where = rewording.place(template.event, channel, language)
-    last = rewording.newest(where)
+    where = override_commands.get_place(template.event, channel, language)
+    last = override_commands.newest_version(where)
     titled = not channel or CHANNELS[channel].titled
-    text = Text(title if titled else "", body)
-    return rewording.reword(where, text, based_on=last.version if last else 0, why="reads better", by=by)
+    text = MessageText(title if titled else "", body)
+    return override_commands.override_text(where, text, based_on=last.version if last else 0, why="reads better", by=by)

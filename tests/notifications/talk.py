@@ -6,8 +6,11 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from foundation.work import WorkState
-from notifications import alerting, messages, recipients, tasks
+from notifications import tasks
+from notifications.contacts import recipients
+from notifications.incidents import alerting
 from notifications.models import Incident, Message, Recipient
+from notifications.outbox import enqueue
 
 PHONE, MAIL, TOKEN = "+918012345678", "asha@customers.example", "phone-of-asha-0001"
 PARAMS = {"orderId": "o-1", "totalPaise": 45_000, "etaMinutes": 15, "rider": "Ravi", "reason": "x"}
@@ -15,7 +18,7 @@ PARAMS = {"orderId": "o-1", "totalPaise": 45_000, "etaMinutes": 15, "rider": "Ra
 
 def reachable() -> Recipient:
     """Asha can be reached by push, SMS and email."""
-    asha = recipients.create(name="Asha", email=MAIL, phone=PHONE)
+    asha = recipients.create_recipient(name="Asha", email=MAIL, phone=PHONE)
     recipients.register_token(asha, TOKEN)
     return asha
 
@@ -27,19 +30,19 @@ def say(
     channels: Sequence[str] | None = None,
     order_ref: str = "",
 ) -> Message:
-    messages.send(recipient.pk, event, PARAMS, dedupe=dedupe, channels=channels, order_ref=order_ref)
+    enqueue.enqueue_message(recipient.pk, event, PARAMS, dedupe=dedupe, channels=channels, order_ref=order_ref)
     return Message.objects.latest("pk")
 
 
 def work() -> None:
-    while sum(lane.drain_once() for lane in tasks.LANES):
+    while sum(lane.drain_once() for lane in tasks.QUEUES):
         pass
 
 
 def tell_ops() -> None:
     """What opened has gathered for long enough: ops hears of it now."""
     Incident.objects.update(first_at=F("first_at") - alerting.GATHER)
-    assert alerting.tell()
+    assert alerting.alert_ops()
 
 
 def make_due() -> None:

@@ -8,40 +8,42 @@ from django.urls import reverse
 
 from foundation.models import Role, User
 from foundation.work import WorkState
-from notifications import addresses, incidents, messages, recipients
-from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient, RetiredAddress
+from notifications.contacts import recipients, suppressions
+from notifications.incidents import service
+from notifications.models import Incident, IncidentStatus, Message, PushToken, Recipient, SuppressedAddress
+from notifications.outbox import enqueue
 
 pytestmark = pytest.mark.django_db
-PAGES = ("incident", "message", "recipient", "pushtoken", "retiredaddress")
+PAGES = ("incident", "message", "recipient", "pushtoken", "suppressedaddress")
 
 
 @pytest.fixture
 def asha() -> Recipient:
-    asha = recipients.create(name="Asha", email="asha@customers.example", phone="+918012345678")
+    asha = recipients.create_recipient(name="Asha", email="asha@customers.example", phone="+918012345678")
     recipients.register_token(asha, "a-device-token-that-is-secret")
     return asha
 
 
 @pytest.fixture
 def dead(asha) -> Message:
-    messages.send(asha.pk, "delivery.failed", {"orderId": "o-1"}, dedupe="delivery:1", order_ref="order-7")
-    (message,) = Message.claim(limit=1, lease_s=60)
+    enqueue.enqueue_message(asha.pk, "delivery.failed", {"orderId": "o-1"}, dedupe="delivery:1", order_ref="order-7")
+    (message,) = Message.claim_batch(limit=1, lease_s=60)
     Message.objects.update(skipped=[{"channel": "sms", "reason": "permanent: 21211"}])
-    message.bury("no channel took it")
+    message.mark_dead("no channel took it")
     return message
 
 
 @pytest.fixture
 def incident() -> Incident:
-    incidents.open(
+    service.open_incident(
         "dead_letters", severity="warning", title="Dead letters", dedupe="dead:messages", order_ref="order-7"
     )
     return Incident.objects.get()
 
 
-def gone() -> RetiredAddress:
-    addresses.retire("email", "Asha@customers.example", "hard bounce", detail="550 5.1.1")
-    return RetiredAddress.objects.get()
+def gone() -> SuppressedAddress:
+    suppressions.suppress_address("email", "Asha@customers.example", "hard bounce", detail="550 5.1.1")
+    return SuppressedAddress.objects.get()
 
 
 def sign_in(client, role: Role) -> User:
@@ -81,16 +83,16 @@ def test_pages_open_for_all_staff_and_change_nothing_by_hand(client, page, asha,
 # spec: A3 A5 N5
 def test_an_agent_acknowledges_and_resolves_with_a_reason(client, incident):
     agent = sign_in(client, Role.OPS_AGENT)
-    act(client, "incident", "acknowledge", incident)
+    act(client, "incident", "acknowledge_incident", incident)
     incident.refresh_from_db()
     assert (incident.status, incident.decided_by) == (IncidentStatus.ACKNOWLEDGED, agent)
 
-    act(client, "incident", "resolve", incident, reason="Replayed them all")
+    act(client, "incident", "resolve_incident", incident, reason="Replayed them all")
     incident.refresh_from_db()
     assert (incident.status, incident.resolution) == (IncidentStatus.RESOLVED, "Replayed them all")
     assert "resolved: Replayed them all" in {entry.get_change_message() for entry in LogEntry.objects.all()}
 
-    refused = act(client, "incident", "resolve", incident)
+    refused = act(client, "incident", "resolve_incident", incident)
     assert "Invalid incident transition" in refused.content.decode()
 
 
@@ -99,7 +101,7 @@ def test_the_queue_shows_what_is_not_resolved_unless_asked(client, incident):
     sign_in(client, Role.OPS_AGENT)
     url = reverse("admin:notifications_incident_changelist")
     assert "Dead letters" in client.get(url).content.decode()
-    incidents.resolve_key("dead:messages", "right again")
+    service.resolve_key("dead:messages", "right again")
     gone = client.get(url)
     assert f"/incident/{incident.pk}/change/" not in gone.content.decode()
     for query in ("?status=all", "?status=resolved", "?q=order-7"):
@@ -178,7 +180,7 @@ def test_recipients_are_opted_out_and_their_addresses_mended(client, asha):
     assert (asha.phone, asha.email, asha.opted_out_at) == ("+14158675309", "asha@customers.example", None)
 
     token = PushToken.objects.get()
-    act(client, "pushtoken", "retire", token)
+    act(client, "pushtoken", "retire_token", token)
     token.refresh_from_db()
     assert token.retired_reason == "by ops"
 
@@ -186,25 +188,25 @@ def test_recipients_are_opted_out_and_their_addresses_mended(client, asha):
 # spec: A3 N2
 def test_a_person_is_forgotten_once_and_for_all(client, asha):
     sign_in(client, Role.OPS_LEAD)
-    act(client, "recipient", "erase", asha)
+    act(client, "recipient", "erase_recipient", asha)
     asha.refresh_from_db()
     assert asha.erased_at is not None
     assert (asha.name, asha.email, asha.phone) == ("", "", "")
     assert not PushToken.objects.exists()
-    assert "is forgotten already" in act(client, "recipient", "erase", asha).content.decode()
+    assert "is forgotten already" in act(client, "recipient", "erase_recipient", asha).content.decode()
 
 
 # spec: A3 N3
 def test_a_retired_address_is_found_with_its_reason_and_brought_back(client):
     retired = gone()
     lead = sign_in(client, Role.OPS_LEAD)
-    listing = client.get(reverse("admin:notifications_retiredaddress_changelist"), {"q": "asha@customers.example"})
+    listing = client.get(reverse("admin:notifications_suppressedaddress_changelist"), {"q": "asha@customers.example"})
     assert "hard bounce" in listing.content.decode()
-    act(client, "retiredaddress", "reinstate", retired, reason="She has a new mailbox")
+    act(client, "suppressedaddress", "reinstate_address", retired, reason="She has a new mailbox")
     retired.refresh_from_db()
     assert (retired.reinstated_by, bool(retired.reinstated_at)) == (f"user:{lead.pk}", True)
     assert "She has a new mailbox" in LogEntry.objects.latest("pk").get_change_message()
-    assert "in use again already" in act(client, "retiredaddress", "reinstate", retired).content.decode()
+    assert "in use again already" in act(client, "suppressedaddress", "reinstate_address", retired).content.decode()
 
 
 # spec: A3 N3
@@ -216,10 +218,10 @@ def test_ops_note_what_people_wish_of_whatsapp_and_bring_devices_back(client, as
     act(client, "recipient", "whatsapp_opt_out", asha)
     asha.refresh_from_db()
     assert asha.whatsapp_opted_in_at is None
-    assert RetiredAddress.objects.get().channel == "whatsapp"
+    assert SuppressedAddress.objects.get().channel == "whatsapp"
 
     token = PushToken.objects.get()
-    act(client, "pushtoken", "retire", token)
+    act(client, "pushtoken", "retire_token", token)
     act(client, "pushtoken", "bring_back", token)
     token.refresh_from_db()
     assert (token.retired_at, token.retired_reason) == (None, "")
@@ -229,7 +231,7 @@ def test_ops_note_what_people_wish_of_whatsapp_and_bring_devices_back(client, as
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.FINANCE])
 def test_those_who_may_only_look_can_do_nothing(client, role, dead, incident, asha):
     sign_in(client, role)
-    act(client, "incident", "resolve", incident)
+    act(client, "incident", "resolve_incident", incident)
     act(client, "message", "put_aside", dead)
     act(client, "recipient", "opt_out", asha)
     incident.refresh_from_db()

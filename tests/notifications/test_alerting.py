@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from foundation.events import Cause
 from foundation.models import Role, User
-from notifications import alerting, incidents, storms
-from notifications.incidents import Trouble
+from notifications.incidents import alerting, grouping, service
+from notifications.incidents.service import Problem
 from notifications.models import STANDING, STORM, Incident, IncidentStatus, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ops_mailbox")]
@@ -28,13 +28,13 @@ def lead() -> Cause:
 
 
 def report(number: object = 1, *, kind: str = "fraud.fake_pickup", severity: str = "critical") -> None:
-    incidents.open(kind, severity=severity, title=f"Trouble {number}", dedupe=f"{kind}:{number}")
+    service.open_incident(kind, severity=severity, title=f"Trouble {number}", dedupe=f"{kind}:{number}")
 
 
 def pass_time(seconds: float = 6) -> None:
     """Everything there is happened so much earlier."""
     earlier = timedelta(seconds=seconds)
-    moved = ("first_at", "last_at", "told_at", "mailed_at", "decided_at")
+    moved = ("first_at", "last_at", "reported_at", "mailed_at", "decided_at")
     Incident.objects.update(**{name: F(name) - earlier for name in moved})
     Message.objects.update(created_at=F("created_at") - earlier)
 
@@ -44,7 +44,7 @@ def told() -> list[str]:
     known = set(Message.objects.values_list("pk", flat=True))
     for _ in range(2):
         pass_time()
-        assert alerting.tell()
+        assert alerting.alert_ops()
     return list(Message.objects.exclude(pk__in=known).order_by("pk").values_list("event", flat=True))
 
 
@@ -60,16 +60,16 @@ def test_a_critical_one_is_mailed_once_and_again_when_it_is_over():
     assert told() == ["ops.incident"]
     report()
     assert told() == []
-    incidents.resolve_key("fraud.fake_pickup:1", "it was a mistake")
+    service.resolve_key("fraud.fake_pickup:1", "it was a mistake")
     mail = Message.objects.get(event="ops.incident_resolved")
     assert mail.params["resolution"] == "it was a mistake"
 
 
 def test_what_gathers_is_told_a_moment_later_and_what_was_over_by_then_never():
     report()
-    alerting.tell()
+    alerting.alert_ops()
     assert not Message.objects.exists()
-    incidents.resolve_key("fraud.fake_pickup:1", "a blip")
+    service.resolve_key("fraud.fake_pickup:1", "a blip")
     assert told() == []
 
 
@@ -96,7 +96,7 @@ def test_warnings_are_told_together_at_most_so_often(settings):
 
 def test_a_digest_passes_over_what_somebody_looks_into(lead):
     report(severity="warning")
-    incidents.acknowledge(Incident.objects.get(), lead)
+    service.acknowledge_incident(Incident.objects.get(), lead)
     assert told() == []
 
 
@@ -115,7 +115,7 @@ def test_critical_ones_that_nobody_acknowledges_are_mailed_again_together(settin
     for kind in ("a", "b", "c"):
         report(kind=kind)
     assert told() == ["ops.incident"] * 3
-    incidents.acknowledge(Incident.objects.get(kind="c"), lead)
+    service.acknowledge_incident(Incident.objects.get(kind="c"), lead)
     pass_time(29 * 60)
     assert told() == []
     pass_time(60)
@@ -140,7 +140,7 @@ def test_an_empty_house_costs_a_handful_of_statements():
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert alerting.tell()
+        assert alerting.alert_ops()
     assert len(queries) <= 7  # a savepoint around them, the lock, the time; new, waiting, calmed down
     assert not Incident.objects.exists()
 
@@ -162,10 +162,10 @@ def test_a_storm_is_one_incident_and_one_mail_and_nothing_is_lost():
 
 
 def test_a_few_of_a_kind_are_no_storm():
-    for number in range(storms.MOST_ALONE):
+    for number in range(grouping.MOST_ALONE):
         report(number)
     report(kind="something else")
-    assert told() == ["ops.incident"] * (storms.MOST_ALONE + 1)
+    assert told() == ["ops.incident"] * (grouping.MOST_ALONE + 1)
     assert not Incident.objects.filter(kind=STORM).exists()
 
 
@@ -173,7 +173,7 @@ def test_one_that_comes_slowly_is_told_alone_although_a_storm_stands():
     for number in range(10):
         report(number)
     assert told() == ["ops.incident"]
-    pass_time(storms.WINDOW.total_seconds())
+    pass_time(grouping.WINDOW.total_seconds())
     report(99)
     assert told() == ["ops.incident"]
     assert Incident.objects.get(dedupe_key="fraud.fake_pickup:99").folded_into is None
@@ -183,7 +183,7 @@ def test_another_storm_of_the_kind_is_told_anew():
     for number in range(10):
         report(number)
     assert told() == ["ops.incident"]
-    pass_time(storms.WINDOW.total_seconds())
+    pass_time(grouping.WINDOW.total_seconds())
     for number in range(10, 20):
         report(number)
     assert told() == ["ops.incident"]
@@ -215,10 +215,10 @@ def test_the_program_resolves_members_and_the_last_of_them_ends_the_storm():
         report(number)
     told()
     for number in range(8):
-        assert incidents.resolve_key(f"fraud.fake_pickup:{number}", "right again")
+        assert service.resolve_key(f"fraud.fake_pickup:{number}", "right again")
     told()
     assert Incident.objects.get(kind=STORM).status == IncidentStatus.OPEN  # it may flare up again
-    pass_time(storms.WINDOW.total_seconds())
+    pass_time(grouping.WINDOW.total_seconds())
     told()
     assert not Incident.objects.filter(STANDING).exists()
     assert Message.objects.filter(event="ops.incident_resolved").count() == 1
@@ -228,9 +228,9 @@ def test_something_that_comes_and_goes_is_a_storm_too():
     for _ in range(10):
         report()
         told()
-        incidents.resolve_key("fraud.fake_pickup:1", "gone")
+        service.resolve_key("fraud.fake_pickup:1", "gone")
     mails = Message.objects.filter(event="ops.incident").count()
-    assert mails == storms.MOST_ALONE + 1
+    assert mails == grouping.MOST_ALONE + 1
 
 
 # spec: N5 A3
@@ -239,9 +239,9 @@ def test_people_decide_about_a_storm_with_or_without_its_members(lead):
         report(number)
     told()
     umbrella = Incident.objects.get(kind=STORM)
-    assert incidents.acknowledge(umbrella, lead, members=True) == 9
+    assert service.acknowledge_incident(umbrella, lead, members=True) == 9
     assert set(Incident.objects.values_list("status", flat=True)) == {"acknowledged"}
-    assert incidents.resolve(umbrella, lead, "the map was wrong", members=True) == 9
+    assert service.resolve_incident(umbrella, lead, "the map was wrong", members=True) == 9
     assert set(Incident.objects.values_list("status", "resolution")) == {("resolved", "the map was wrong")}
 
 
@@ -249,7 +249,7 @@ def test_what_lay_under_a_storm_that_a_person_ended_stands_alone_again(lead):
     for number in range(8):
         report(number)
     told()
-    incidents.resolve(Incident.objects.get(kind=STORM), lead, "one by one, please")
+    service.resolve_incident(Incident.objects.get(kind=STORM), lead, "one by one, please")
     assert len(top()) == 8
     assert told() == []
 
@@ -257,7 +257,9 @@ def test_what_lay_under_a_storm_that_a_person_ended_stands_alone_again(lead):
 # ── holding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_what_is_held_is_open_exactly_while_it_is_wrong():
     def hold(**figures: int) -> dict[str, int]:
-        incidents.hold("probe", [Trouble(key, f"{count} of {key}", count=count) for key, count in figures.items()])
+        service.sync_incidents(
+            "probe", [Problem(key, f"{count} of {key}", count=count) for key, count in figures.items()]
+        )
         return dict(Incident.objects.filter(STANDING).values_list("dedupe_key", "count"))
 
     assert hold(a=2, b=1) == {"a": 2, "b": 1}
@@ -272,16 +274,16 @@ def test_what_is_held_is_open_exactly_while_it_is_wrong():
 
 def test_holding_one_kind_leaves_the_others_alone():
     report()
-    incidents.hold("probe", [])
+    service.sync_incidents("probe", [])
     assert len(top()) == 1
 
 
 def test_what_a_person_resolved_is_not_reopened_before_the_figures_could_follow(lead):
-    trouble = [Trouble("a", "still there")]
-    incidents.hold("probe", trouble)
-    incidents.resolve(Incident.objects.get(), lead, "I have seen to it")
-    incidents.hold("probe", trouble)
+    trouble = [Problem("a", "still there")]
+    service.sync_incidents("probe", trouble)
+    service.resolve_incident(Incident.objects.get(), lead, "I have seen to it")
+    service.sync_incidents("probe", trouble)
     assert not Incident.objects.filter(STANDING).exists()
-    pass_time(incidents.PATIENCE_S)
-    incidents.hold("probe", trouble)
+    pass_time(service.PATIENCE_S)
+    service.sync_incidents("probe", trouble)
     assert Incident.objects.filter(STANDING).count() == 1

@@ -13,12 +13,13 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from foundation.webhook import Door
+from foundation.webhook import WebhookProvider
 from foundation.work import WorkState
-from notifications import addresses, messages, recipients
-from notifications.doors import sendgrid, twilio, whatsapp
-from notifications.evidence import FAILURES
-from notifications.models import Message, ReceiptWord, RetiredAddress
+from notifications.contacts import recipients, suppressions
+from notifications.models import Message, ReceiptOutcome, SuppressedAddress
+from notifications.outbox import enqueue
+from notifications.outbox.receipt import FAILURES
+from notifications.webhooks import sendgrid, twilio, whatsapp
 
 PHONE, MAIL = "+918012345678", "asha@customers.example"
 START = int(datetime(2026, 11, 20, 10, tzinfo=UTC).timestamp())
@@ -89,23 +90,23 @@ def chat(message: Message, word: str, more: dict[str, Any]) -> Any:
 
 def taken(channel: str) -> Message:
     """A message that its provider has, to somebody who is reached in no other way."""
-    person = recipients.create(phone=PHONE, email=MAIL)
+    person = recipients.create_recipient(phone=PHONE, email=MAIL)
     key = str(uuid.uuid4())
     params = {"orderId": "o-1", "etaMinutes": 15}
-    messages.send(person.pk, "delivery.on_the_way", params, dedupe=key, channels=[channel])
+    enqueue.enqueue_message(person.pk, "delivery.on_the_way", params, dedupe=key, channels=[channel])
     message = Message.objects.get(recipient=person)
     Message.objects.filter(pk=message.pk).update(state=WorkState.DONE, channel=channel, provider_id=f"of-{message.pk}")
     message.refresh_from_db()
     return message
 
 
-def end_of(door: Door, channel: str, payload: Payload, told: list[Told], prefix: str = "") -> Any:
-    RetiredAddress.objects.all().delete()
+def end_of(door: WebhookProvider, channel: str, payload: Payload, told: list[Told], prefix: str = "") -> Any:
+    SuppressedAddress.objects.all().delete()
     message = taken(channel)
     for word, more in told:
         door.handle(f"{prefix}{word}", "id", payload(message, word, more))
     message.refresh_from_db()
-    gone = RetiredAddress.objects.filter(reinstated_at=None)  # the others' reasons are history
+    gone = SuppressedAddress.objects.filter(reinstated_at=None)  # the others' reasons are history
     at = message.receipt_at if channel != "sms" else None  # Twilio's is ours
     kept = [(row.reason, row.retired_at if channel != "sms" else None) for row in gone]
     return message.receipt, at, message.receipt_error, kept
@@ -126,7 +127,7 @@ class TestAnyOrder(TestCase):
     @given(st.lists(MAILS, min_size=1, max_size=6), DICE)
     @QUICK
     def test_mails(self, told: list[Told], dice: random.Random) -> None:
-        door = sendgrid.SendGridDoor()
+        door = sendgrid.SendGridWebhooks()
         in_order = end_of(door, "email", mail, told)
         assert end_of(door, "email", mail, shuffled(told, dice)) == in_order
 
@@ -134,17 +135,17 @@ class TestAnyOrder(TestCase):
     @given(TEXTS, DICE)
     @QUICK
     def test_text_messages(self, told: list[Told], dice: random.Random) -> None:
-        door = twilio.TwilioDoor()
+        door = twilio.TwilioWebhooks()
         in_order = end_of(door, "sms", text, told)
         assert end_of(door, "sms", text, shuffled(told, dice)) == in_order
         if any(word in FAILURES for word, _ in told):
-            assert ReceiptWord(in_order[0]) in FAILURES
+            assert ReceiptOutcome(in_order[0]) in FAILURES
 
     # spec: N3 O1
     @given(st.lists(CHATS, min_size=1, max_size=6), DICE)
     @QUICK
     def test_whatsapp_messages(self, told: list[Told], dice: random.Random) -> None:
-        door = whatsapp.WhatsAppDoor()
+        door = whatsapp.WhatsAppWebhooks()
         in_order = end_of(door, "whatsapp", chat, told, "status.")
         assert end_of(door, "whatsapp", chat, shuffled(told, dice), "status.") == in_order
 
@@ -153,9 +154,9 @@ class TestAnyOrder(TestCase):
 @pytest.mark.django_db
 def test_who_subscribes_again_is_written_to_again_whatever_comes_first():
     left, came = ("group_unsubscribe", {"timestamp": START}), ("group_resubscribe", {"timestamp": START + 1})
-    door = sendgrid.SendGridDoor()
+    door = sendgrid.SendGridWebhooks()
     for told in ([left, came], [came, left]):
         assert end_of(door, "email", mail, told)[3] == []
-        assert addresses.live("email", [MAIL]) == [MAIL]
+        assert suppressions.deliverable_addresses("email", [MAIL]) == [MAIL]
     assert end_of(door, "email", mail, [left, came, ("unsubscribe", {"timestamp": START + 2})])[3] != []
-    assert addresses.live("email", [MAIL]) == []
+    assert suppressions.deliverable_addresses("email", [MAIL]) == []

@@ -11,16 +11,18 @@ from django.db.models import F
 from foundation.errors import Conflict, NotEnabled
 from foundation.models import OutboundCall
 from foundation.work import WorkState
-from notifications import calls, tasks
+from notifications import masked_calls, tasks
 from notifications.models import PhoneCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = next(lane for lane in tasks.LANES if lane.model is PhoneCall)
+LANE = next(lane for lane in tasks.QUEUES if lane.model is PhoneCall)
 ASHA, RAVI = "+918012345678", "+919812345610"
 
 
 def connect(caller: str = ASHA, callee: str = RAVI, order_ref: str = "o_1") -> PhoneCall:
-    return calls.connect(caller, callee, order_ref=order_ref, greeting='Tom & "Ravi" <soon>', language="en-US")
+    return masked_calls.enqueue_call(
+        caller, callee, order_ref=order_ref, greeting='Tom & "Ravi" <soon>', language="en-US"
+    )
 
 
 def rung(sandbox) -> list[tuple[str, str, str]]:
@@ -52,12 +54,12 @@ def test_the_phone_rings_once_for_an_impatient_thumb(sandbox):
         connect()
     assert refused.value.code == "RINGING"
     connect(order_ref="o_2")
-    PhoneCall.objects.update(created_at=F("created_at") - calls.FRESH)
+    PhoneCall.objects.update(created_at=F("created_at") - masked_calls.FRESH)
     connect()
 
 
 def test_there_is_an_end_to_it(monkeypatch, sandbox):
-    monkeypatch.setattr(calls, "MOST_PER_ORDER", 2)
+    monkeypatch.setattr(masked_calls, "MOST_PER_ORDER", 2)
     for _ in range(2):
         connect()
         PhoneCall.objects.update(created_at=F("created_at") - timedelta(minutes=5))
@@ -74,14 +76,14 @@ def test_without_two_numbers_there_is_no_call(sandbox, caller: str, callee: str)
 
 def test_without_twilio_there_is_no_call(sandbox, settings):
     settings.TWILIO_AUTH_TOKEN = ""
-    assert not calls.enabled()
+    assert not masked_calls.is_enabled()
     with pytest.raises(NotEnabled):
         connect()
 
 
 def test_a_call_that_waited_is_not_made_any_more(sandbox):
     call = connect()
-    PhoneCall.objects.update(created_at=F("created_at") - calls.FRESH)
+    PhoneCall.objects.update(created_at=F("created_at") - masked_calls.FRESH)
     LANE.drain_once()
     call.refresh_from_db()
     assert (call.state, rung(sandbox)) == (WorkState.IGNORED, [])
@@ -111,7 +113,7 @@ def test_a_provider_that_is_down_is_asked_again(sandbox, settings):
     call = connect()
     LANE.drain_once()
     call.refresh_from_db()
-    assert (call.state, call.begun_at) == (WorkState.PENDING, None)
+    assert (call.state, call.started_at) == (WorkState.PENDING, None)
     settings.TWILIO_API_BASE = base
     PhoneCall.objects.update(due_at=F("created_at"))
     LANE.drain_once()

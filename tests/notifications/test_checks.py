@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from notifications import checks, templates
+from notifications import checks
 from notifications.channels import CHANNELS
-from notifications.texts import Template, Text
+from notifications.content import catalogue
+from notifications.content.template import MessageText, Template
 
 
 # spec: S5
@@ -54,11 +55,11 @@ def test_the_sandboxs_service_account_will_do(sandbox):
 # spec: N4
 def test_the_catalogue_is_whole_and_a_broken_one_is_refused(monkeypatch):
     assert checks.catalogue_is_whole() == []
-    broken = Template("order.cancelled", ("pigeon",), {"en": Text("a", "b")})
-    monkeypatch.setitem(templates.CATALOGUE, "order.cancelled", broken)
+    broken = Template("order.cancelled", ("pigeon",), {"en": MessageText("a", "b")})
+    monkeypatch.setitem(catalogue.CATALOGUE, "order.cancelled", broken)
     assert [error.id for error in checks.catalogue_is_whole()] == ["notifications.E002", "notifications.E003"]
-    torn = replace(templates.CATALOGUE["order.refunded"], can_wait=True)
-    monkeypatch.setitem(templates.CATALOGUE, "order.cancelled", torn)
+    torn = replace(catalogue.CATALOGUE["order.refunded"], can_wait=True)
+    monkeypatch.setitem(catalogue.CATALOGUE, "order.cancelled", torn)
     assert [error.id for error in checks.catalogue_is_whole()] == ["notifications.E006"]
 
 

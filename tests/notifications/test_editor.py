@@ -13,22 +13,24 @@ from django.urls import reverse
 
 from foundation.events import Cause
 from foundation.models import Role
-from notifications import messages, proofreading, recipients, rewording
-from notifications.editor import history
-from notifications.models import Approval, Message, Wording
-from notifications.templates import CATALOGUE
+from notifications.contacts import recipients
+from notifications.content import override_commands, validation
+from notifications.content.admin import history
+from notifications.content.catalogue import CATALOGUE
+from notifications.models import Approval, Message, TextOverride
+from notifications.outbox import enqueue
 from tests.console import desk
 from tests.notifications.rewords import reword, writer
 
 pytestmark = pytest.mark.django_db
 ON_THE_WAY = CATALOGUE["delivery.on_the_way"]
-LIST = "/admin/notifications/wording/"
+LIST = "/admin/notifications/textoverride/"
 
 
 def address(
     channel: str = "every", language: str = "en", event: str = "delivery.on_the_way", page: str = "write"
 ) -> str:
-    return reverse(f"admin:notifications_wording_{page}", args=[event, language, channel])
+    return reverse(f"admin:notifications_textoverride_{page}", args=[event, language, channel])
 
 
 def draft(**fields) -> dict[str, object]:
@@ -95,7 +97,7 @@ def test_the_list_costs_one_query_for_all_texts(lead, ravi):
         reword(ON_THE_WAY, "", language, "Soon", by=ravi)
     with CaptureQueriesContext(connection) as queries:
         lead.get(LIST)
-    assert sum('FROM "notifications_wording"' in one["sql"] for one in queries) == 1
+    assert sum('FROM "notifications_textoverride"' in one["sql"] for one in queries) == 1
     assert len(queries) < 8
 
 
@@ -112,7 +114,7 @@ def test_others_of_staff_look_and_cannot_write(role, ravi):
     decision = {"version": 0, "based_on": 1, "why": "x"}
     for form in (draft(based_on=1), *({"do": do, **decision} for do in ("bring_back", "approve", "refuse"))):
         assert client.post(address(), form).status_code == 403
-    assert list(Wording.objects.values_list("pk", "approval")) == [(row.pk, Approval.WAITING)]
+    assert list(TextOverride.objects.values_list("pk", "approval")) == [(row.pk, Approval.WAITING)]
 
 
 @pytest.mark.parametrize("role", [Role.RIDER, Role.STOREFRONT, Role.CUSTOMER])
@@ -151,12 +153,12 @@ def test_the_preview_is_only_asked_for_by_post(lead):
 def test_a_text_is_saved_as_a_version_and_said_from_then_on(lead):
     answer = lead.post(address("sms"), draft(), follow=True)
     assert "Version 1 saved (delivery.on_the_way)" in shown(answer)
-    row = Wording.objects.get()
+    row = TextOverride.objects.get()
     assert (row.channel, row.language, row.version, row.title, row.body) == ("sms", "en", 1, "", "In {etaMinutes} min")
     assert row.note == "shorter"
     assert LogEntry.objects.get().get_change_message() == "version 1 saved: shorter"
     assert "Version 1 is in force, written by" in shown(answer)
-    assert f"{address('sms')}#v1" == lead.get(reverse("admin:notifications_wording_change", args=[row.pk])).url
+    assert f"{address('sms')}#v1" == lead.get(reverse("admin:notifications_textoverride_change", args=[row.pk])).url
 
 
 # spec: N4
@@ -170,10 +172,10 @@ def test_all_mistakes_are_said_and_the_draft_is_kept(lead):
     unknown = lead.post(address(), draft(body="In {minutes} of {hours}", why=""))
     assert [one.partition(" is")[0] for one in unknown.context["form"].errors["body"]] == ["{minutes}", "{hours}"]
     assert unknown.context["form"].errors["why"]
-    assert not Wording.objects.exists()
+    assert not TextOverride.objects.exists()
     for wrong in ({"based_on": "x"}, {"based_on": -1}, {"body": "a\x00b"}, {"why": "x" * 301}):
         assert lead.post(address(), draft(**wrong)).status_code == 200
-    assert not Wording.objects.exists()
+    assert not TextOverride.objects.exists()
 
 
 def test_the_same_again_is_said(lead, ravi):
@@ -190,11 +192,11 @@ def test_who_comes_second_keeps_the_draft_and_may_go_on_knowingly(lead, ravi):
     assert "ravi has saved version 1 meanwhile" in shown(late)
     assert "In {etaMinutes} min</textarea>" in late.content.decode()
     assert "Ravi was faster" in shown(late)
-    assert Wording.objects.count() == 1
+    assert TextOverride.objects.count() == 1
 
     going_on = re.search(r'name="based_on" value="(\d+)"', late.content.decode())[1]
     lead.post(address(), draft(based_on=going_on))
-    assert list(Wording.objects.order_by("version").values_list("body", flat=True)) == [
+    assert list(TextOverride.objects.order_by("version").values_list("body", flat=True)) == [
         "Ravi was faster",
         "In {etaMinutes} min",
     ]
@@ -227,7 +229,7 @@ def test_without_javascript_a_button_shows_the_preview_and_keeps_the_draft(lead)
     assert "Just 15 to go" in shown(answer)
     assert "Just {etaMinutes} to go</textarea>" in answer.content.decode()
     assert not answer.context["form"].is_bound
-    assert not Wording.objects.exists()
+    assert not TextOverride.objects.exists()
 
 
 def test_a_channel_with_words_of_its_own_shows_them(lead, ravi):
@@ -255,11 +257,11 @@ def test_the_history_shows_what_each_version_changed_and_brings_one_back(lead, r
 
     answer = lead.post(address(), {"do": "bring_back", "version": 1, "based_on": 2, "why": "liked it"}, follow=True)
     assert "Version 1 brought back as version 3" in shown(answer)
-    assert Wording.objects.latest("version").body.startswith("Your order is <soon>")
+    assert TextOverride.objects.latest("version").body.startswith("Your order is <soon>")
     answer = lead.post(address(), {"do": "bring_back", "version": 0, "based_on": 3, "why": "built in"}, follow=True)
     assert "Taken back: nothing of its own is said here" in shown(answer)
     assert "What is built in is said." in shown(answer)
-    assert Wording.objects.latest("version").taken_back
+    assert TextOverride.objects.latest("version").withdrawn
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_the_history_shows_what_each_version_changed_and_brings_one_back(lead, r
 def test_decisions_that_cannot_be_are_said(lead, ravi, form, says):
     reword(ON_THE_WAY, "", "en", "Soon", by=ravi)
     assert says.casefold() in shown(lead.post(address(), form, follow=True)).casefold()
-    assert Wording.objects.count() == 1
+    assert TextOverride.objects.count() == 1
 
 
 # spec: N4
@@ -293,17 +295,17 @@ def test_ops_notes_what_meta_says(lead, ravi):
 
 def test_a_message_leads_to_the_version_it_was_said_in(lead, ravi):
     row = reword(ON_THE_WAY, "", "en", "Soon", by=ravi)
-    asha = recipients.create(name="Asha", email="asha@customers.example")
-    messages.send(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 3}, dedupe="delivery:1")
-    Message.objects.update(wording=row)
+    asha = recipients.create_recipient(name="Asha", email="asha@customers.example")
+    enqueue.enqueue_message(asha.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 3}, dedupe="delivery:1")
+    Message.objects.update(text_override=row)
     page = lead.get(reverse("admin:notifications_message_change", args=[Message.objects.get().pk])).content.decode()
-    assert reverse("admin:notifications_wording_change", args=[row.pk]) in page
+    assert reverse("admin:notifications_textoverride_change", args=[row.pk]) in page
 
 
 # spec: N4
 def test_texts_that_a_release_has_made_useless_are_said_to_be(lead, ravi, monkeypatch, capsys):
     with monkeypatch.context() as careless:
-        careless.setattr(proofreading, "mistakes", lambda *_: [])  # the release before this one knew {rider}
+        careless.setattr(validation, "list_mistakes", lambda *_: [])  # the release before this one knew {rider}
         reword(ON_THE_WAY, "", "en", "{rider} is on the way", by=ravi)
         reword(ON_THE_WAY, "sms", "en", "{rider} comes", by=ravi)
     assert "passed over: a blank is gone" in shown(lead.get(LIST))
@@ -316,6 +318,6 @@ def test_texts_that_a_release_has_made_useless_are_said_to_be(lead, ravi, monkey
 def test_a_long_history_shows_its_newest_part(lead, ravi):
     for number in range(history.MOST_SHOWN + 2):
         reword(ON_THE_WAY, "", "en", f"Text {number}", by=ravi)
-    entries = history.of(rewording.Place(ON_THE_WAY, "", "en"))
+    entries = history.list_versions(override_commands.TextPlace(ON_THE_WAY, "", "en"))
     assert [entry.row.version for entry in entries] == list(range(52, 2, -1))
     assert "<del>1</del>" in entries[-1].body

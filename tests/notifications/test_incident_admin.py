@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from foundation.events import Cause
 from foundation.models import Role, User
-from notifications import alerting, incidents
+from notifications.incidents import alerting, service
 from notifications.models import STANDING, STORM, Incident
 from tests import builders
 from tests.console import act, desk
@@ -20,7 +20,7 @@ QUEUE = "admin:notifications_incident_changelist"
 
 
 def report(key: str, severity: str = "warning", kind: str = "delivery_failed", **facts) -> Incident:
-    incidents.open(kind, severity=severity, title=f"Trouble {key}", dedupe=key, **facts)
+    service.open_incident(kind, severity=severity, title=f"Trouble {key}", dedupe=key, **facts)
     return Incident.objects.get(STANDING, dedupe_key=key)
 
 
@@ -28,7 +28,7 @@ def storm(many: int = 8) -> Incident:
     for number in range(many):
         report(f"storm-{number}", kind="fraud.spoofing")
     Incident.objects.update(first_at=F("first_at") - timedelta(seconds=10))
-    assert alerting.tell()
+    assert alerting.alert_ops()
     return Incident.objects.get(kind=STORM)
 
 
@@ -71,11 +71,13 @@ def test_deciding_about_a_storm_reaches_its_members_if_that_is_wished():
     agent = desk(Role.OPS_AGENT)
     assert (
         "Trouble storm-3"
-        in agent.post(reverse(QUEUE), {"action": "acknowledge", "_selected_action": [umbrella.pk]}).content.decode()
+        in agent.post(
+            reverse(QUEUE), {"action": "acknowledge_incident", "_selected_action": [umbrella.pk]}
+        ).content.decode()
     )  # what it would reach
-    assert "acknowledged, with 8 under it" in act(agent, reverse(QUEUE), "acknowledge", umbrella, members="on")
+    assert "acknowledged, with 8 under it" in act(agent, reverse(QUEUE), "acknowledge_incident", umbrella, members="on")
     assert set(Incident.objects.values_list("status", flat=True)) == {"acknowledged"}
-    assert "resolved" in act(agent, reverse(QUEUE), "resolve", umbrella)
+    assert "resolved" in act(agent, reverse(QUEUE), "resolve_incident", umbrella)
     assert Incident.objects.filter(STANDING, folded_into=None).count() == 8
 
 
@@ -93,8 +95,8 @@ def test_it_is_linked_to_what_it_is_about():
 def test_its_page_tells_who_did_what_and_how_it_ended_the_last_time():
     first = report("again")
     lead = User.objects.create_user("meera", role=Role.OPS_LEAD)
-    incidents.acknowledge(first, Cause(f"user:{lead.pk}"))
-    incidents.resolve(first, Cause(f"user:{lead.pk}"), "The bridge is open again")
+    service.acknowledge_incident(first, Cause(f"user:{lead.pk}"))
+    service.resolve_incident(first, Cause(f"user:{lead.pk}"), "The bridge is open again")
     text = page(first)
     assert text.index("acknowledged") < text.index("The bridge is open again")
     assert "meera" in text

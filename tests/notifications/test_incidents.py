@@ -8,7 +8,7 @@ from django.db import connection
 from foundation.errors import IllegalMove, Invalid
 from foundation.events import Cause
 from foundation.models import Event, Role, User
-from notifications import incidents
+from notifications.incidents import service
 from notifications.models import Incident, IncidentStatus, Message
 from tests.notifications.talk import tell_ops
 
@@ -24,7 +24,7 @@ def decided_by(user: User) -> Cause:
 
 def report(**changes) -> None:
     facts = {"severity": "warning", "title": "Too many refusals", "dedupe": "refusals:petpooja", "detail": {"n": 6}}
-    incidents.open("webhook_errors", **{**facts, **changes})
+    service.open_incident("webhook_errors", **{**facts, **changes})
 
 
 # spec: N5
@@ -74,7 +74,7 @@ def test_the_mail_about_critical_trouble_leads_to_it(lead, settings):
     assert mail.params["link"].endswith(f"/admin/notifications/incident/{Incident.objects.get().pk}/change/")
 
     settings.OPS_EMAIL = "night-shift@handoff.example"
-    incidents.resolve(Incident.objects.get(), decided_by(lead), "restarted")
+    service.resolve_incident(Incident.objects.get(), decided_by(lead), "restarted")
     report(severity="critical")
     tell_ops()
     assert {message.recipient.email for message in Message.objects.all()} == {"night-shift@handoff.example"}
@@ -85,20 +85,20 @@ def test_ops_acknowledge_and_resolve_and_leave_a_trace(lead):
     report()
     incident = Incident.objects.get()
 
-    incidents.acknowledge(incident, decided_by(lead))
+    service.acknowledge_incident(incident, decided_by(lead))
     report()  # an acknowledged one still gathers
     incident.refresh_from_db()
     assert (incident.status, incident.count, incident.decided_by) == (IncidentStatus.ACKNOWLEDGED, 2, lead)
     with pytest.raises(IllegalMove):
-        incidents.acknowledge(incident, decided_by(lead))
+        service.acknowledge_incident(incident, decided_by(lead))
     with pytest.raises(Invalid, match="how it was resolved"):
-        incidents.resolve(incident, decided_by(lead), "  ")
+        service.resolve_incident(incident, decided_by(lead), "  ")
 
-    incidents.resolve(incident, decided_by(lead), "The provider is back")
+    service.resolve_incident(incident, decided_by(lead), "The provider is back")
     incident.refresh_from_db()
     assert (incident.status, incident.resolution) == (IncidentStatus.RESOLVED, "The provider is back")
     with pytest.raises(IllegalMove):
-        incidents.resolve(incident, decided_by(lead), "again")
+        service.resolve_incident(incident, decided_by(lead), "again")
 
     trace = Event.objects.order_by("version").values_list("name", "subject", "actor")
     about = f"incident:{incident.pk}"
@@ -112,9 +112,9 @@ def test_ops_acknowledge_and_resolve_and_leave_a_trace(lead):
 # spec: N5
 @pytest.mark.django_db
 def test_what_the_program_sees_mended_is_resolved_by_its_key():
-    assert incidents.resolve_key("refusals:petpooja", "quiet again") is False
+    assert service.resolve_key("refusals:petpooja", "quiet again") is False
     report()
-    assert incidents.resolve_key("refusals:petpooja", "quiet again") is True
+    assert service.resolve_key("refusals:petpooja", "quiet again") is True
     incident = Incident.objects.get()
     assert (incident.status, incident.resolution, incident.decided_by) == ("resolved", "quiet again", None)
-    assert incidents.resolve_key("refusals:petpooja", "quiet again") is False
+    assert service.resolve_key("refusals:petpooja", "quiet again") is False

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifications.lengths import BASIC, EXTENSION, GSM_7, UCS_2, sms
+from notifications.channels.sms_segments import BASIC, EXTENSION, GSM_7, UCS_2, measure_sms
 
 TWO_SEPTETS = "€[]{}~^|\\"
 
@@ -33,19 +33,19 @@ TWO_SEPTETS = "€[]{}~^|\\"
     ],
 )
 def test_alphabet_units_and_segments(text, alphabet, units, segments, left):
-    length = sms(text)
+    length = measure_sms(text)
     assert (length.alphabet, length.units, length.segments, length.left) == (alphabet, units, segments, left)
 
 
 def test_the_extension_table_takes_two_septets_each():
     for character in TWO_SEPTETS:
-        assert sms(character).units == 2
-        assert sms(character).alphabet == GSM_7
+        assert measure_sms(character).units == 2
+        assert measure_sms(character).alphabet == GSM_7
     assert set(TWO_SEPTETS) | {"\f"} == EXTENSION
     assert len(BASIC) == 127  # 128, but for the escape into the extension table
 
 
 def test_who_made_it_long_is_named_once():
-    assert sms("“Hi” – there – …").strangers == "“”–…"
-    assert sms("Hi").strangers == ""
-    assert str(sms("Hi")) == "1 SMS · 2 septets of GSM-7, 158 left"
+    assert measure_sms("“Hi” – there – …").strangers == "“”–…"
+    assert measure_sms("Hi").strangers == ""
+    assert str(measure_sms("Hi")) == "1 SMS · 2 septets of GSM-7, 158 left"

@@ -12,16 +12,19 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from deliveries import by_ops
+from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import DeliveryStatus
 from foundation import clock
 from foundation.errors import Permanent
 from foundation.work import WorkState
-from notifications import addresses, messages, permission, quiet, receipts, recipients, sending, tasks
+from notifications import tasks
 from notifications.channels import CHANNELS
 from notifications.channels.base import Channel
+from notifications.contacts import recipients, suppressions
+from notifications.content.catalogue import CATALOGUE
 from notifications.models import Message, PushToken, Recipient
-from notifications.templates import CATALOGUE
+from notifications.outbox import delivery as outbox_delivery
+from notifications.outbox import delivery_reports, eligibility, enqueue, quiet_hours
 from tests.builders import TEST, assigned, moved
 from tests.notifications import talk
 from tests.notifications.talk import inbox, make_due, reasons, say, work
@@ -39,7 +42,7 @@ def asha(sandbox) -> Recipient:
 # spec: N2
 def test_who_was_erased_hears_nothing_at_all(asha, sandbox):
     waiting = say(asha, "order.cancelled")
-    recipients.erase(asha)
+    recipients.erase_recipient(asha)
     later = say(asha, "delivery.failed", dedupe="delivery:2")
     Recipient.objects.filter(pk=asha.pk).update(email=talk.MAIL)  # somebody wrote it down once more
     work()
@@ -53,9 +56,9 @@ def test_who_was_erased_hears_nothing_at_all(asha, sandbox):
 # spec: N2
 @pytest.mark.parametrize("event", sorted(CATALOGUE))
 def test_nobody_to_write_to_is_told_nothing_whatever_it_is_about(sandbox, event):
-    nobody = recipients.create(name="Nobody")
+    nobody = recipients.create_recipient(name="Nobody")
     params = dict.fromkeys(CATALOGUE[event].params, 1)
-    messages.send(nobody.pk, event, params, dedupe="x")
+    enqueue.enqueue_message(nobody.pk, event, params, dedupe="x")
     work()
     message = Message.objects.get()
     assert message.state == WorkState.IGNORED
@@ -80,7 +83,7 @@ def test_what_it_is_about_is_looked_at_before_every_try_and_what_is_true_then_is
     assert message.body.startswith("Your order is on the way! ETA: ")
 
     late = say(asha, "delivery.on_the_way", dedupe="again", order_ref=delivery.order.public_id)
-    by_ops.deliver(delivery.order_id, "the customer called", by=TEST)
+    ops_actions.confirm_delivery(delivery.order_id, "the customer called", by=TEST)
     Message.objects.exclude(pk__in=[message.pk, late.pk]).delete()
     work()
     assert reasons(late) == {"": "the order is delivered by now"}
@@ -96,10 +99,10 @@ class Slow(Channel):
     def __init__(self, meanwhile: Callable[[], Any]) -> None:
         self.meanwhile = meanwhile
 
-    def addresses(self, recipient: Recipient) -> list[str]:
+    def addresses_of(self, recipient: Recipient) -> list[str]:
         return ["somewhere"]
 
-    def send(self, letter, to) -> str:
+    def send_message(self, letter, to) -> str:
         self.meanwhile()
         raise Permanent("no")
 
@@ -108,7 +111,7 @@ class Slow(Channel):
 def test_every_rung_of_the_ladder_looks_anew(asha, sandbox, monkeypatch):
     delivery = moved(assigned(), DeliveryStatus.IN_TRANSIT)
     Message.objects.all().delete()
-    slow = Slow(lambda: by_ops.deliver(delivery.order_id, "the customer called", by=TEST))
+    slow = Slow(lambda: ops_actions.confirm_delivery(delivery.order_id, "the customer called", by=TEST))
     monkeypatch.setitem(CHANNELS, "slow", slow)
     ref = delivery.order.public_id
     message = say(asha, "delivery.on_the_way", channels=["slow", "sms"], order_ref=ref)
@@ -121,7 +124,7 @@ def test_every_rung_of_the_ladder_looks_anew(asha, sandbox, monkeypatch):
 # spec: N2 N3
 def test_what_the_person_has_seen_meanwhile_is_not_told_by_the_next_channel(asha, sandbox, monkeypatch):
     seen: list[str] = []
-    slow = Slow(lambda: receipts.acknowledge(asha, seen[0]))
+    slow = Slow(lambda: delivery_reports.acknowledge_message(asha, seen[0]))
     monkeypatch.setitem(CHANNELS, "slow", slow)
     message = say(asha, channels=["slow", "sms"])
     seen.append(str(message.public_id))
@@ -132,9 +135,15 @@ def test_what_the_person_has_seen_meanwhile_is_not_told_by_the_next_channel(asha
 
 def test_the_page_for_ops_explains_every_reason():
     page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
-    whole = (permission.ERASED, permission.READ, permission.OPTED_OUT, permission.TOO_LATE, permission.LATER_TOO_LATE)
-    limits = (permission.PERSON_LIMIT, permission.EVENT_LIMIT)
-    for reason in (*whole, *limits, *sending.PASSED_OVER, sending.NOBODY, addresses.RETIRED.strip()):
+    whole = (
+        eligibility.ERASED,
+        eligibility.READ,
+        eligibility.OPTED_OUT,
+        eligibility.TOO_LATE,
+        eligibility.LATER_TOO_LATE,
+    )
+    limits = (eligibility.PERSON_LIMIT, eligibility.EVENT_LIMIT)
+    for reason in (*whole, *limits, *outbox_delivery.PASSED_OVER, outbox_delivery.NOBODY, suppressions.RETIRED.strip()):
         assert f"| {reason}" in page, reason
 
 
@@ -160,7 +169,7 @@ NIGHT = time(22), time(8)
 )
 def test_quiet_hours_end_by_the_persons_own_clock(hours, zone, now, ends):
     begin, end = hours
-    ended = quiet.ends_at(begin, end, zone, datetime.fromisoformat(now))
+    ended = quiet_hours.ends_at(begin, end, zone, datetime.fromisoformat(now))
     assert ended == (datetime.fromisoformat(ends) if ends else None)
 
 
@@ -214,9 +223,9 @@ def test_the_night_is_the_persons_own(asha, sandbox, settings, night):
     work()
     assert len(inbox(sandbox)) == 1
     asha.refresh_from_db()
-    assert quiet.until(asha, now) is None
+    assert quiet_hours.quiet_until(asha, now) is None
     settings.DEFAULT_TIME_ZONE = "Etc/GMT+6"
-    assert quiet.until(recipients.create(), now) is None
+    assert quiet_hours.quiet_until(recipients.create_recipient(), now) is None
 
 
 # spec: N2 N3
@@ -224,7 +233,7 @@ def test_a_report_about_a_message_that_waits_for_the_morning_waits_with_it(asha,
     message = say(asha, "review.requested")
     work()
     message.refresh_from_db()
-    assert receipts._wait_s(message) == receipts.LONGEST_WAIT_S
+    assert delivery_reports._wait_s(message) == delivery_reports.LONGEST_WAIT_S
 
 
 # ── limits under many hands ──────────────────────────────────────────────────────────────────────────────────────
@@ -233,14 +242,14 @@ HANDS = 32
 
 def all_at_once() -> None:
     """Every message that is due, each carried by a hand of its own, all at the same moment."""
-    claimed = Message.claim(limit=HANDS, lease_s=60)
+    claimed = Message.claim_batch(limit=HANDS, lease_s=60)
     assert len(claimed) == HANDS
     together = Barrier(HANDS)
 
     def send(message: Message) -> None:
         try:
             together.wait()
-            LANE.process([message])
+            LANE.process_batch([message])
         finally:
             connection.close()
 
@@ -255,7 +264,7 @@ def unsent(reason: str) -> int:
 
 # spec: N2
 @pytest.mark.parametrize(
-    ("limits", "reason"), [((3, 100), permission.PERSON_LIMIT), ((100, 3), permission.EVENT_LIMIT)], ids=str
+    ("limits", "reason"), [((3, 100), eligibility.PERSON_LIMIT), ((100, 3), eligibility.EVENT_LIMIT)], ids=str
 )
 def test_of_32_at_once_against_a_limit_of_3_three_get_through(asha, sandbox, settings, limits, reason):
     settings.MESSAGES_PER_PERSON_PER_HOUR, settings.MESSAGES_PER_EVENT_PER_HOUR = limits
@@ -275,7 +284,7 @@ def test_the_limit_of_one_event_is_not_that_of_another(asha, sandbox, settings):
             say(asha, event, dedupe=f"delivery:{number}")
     work()
     assert len(inbox(sandbox)) == 3
-    assert unsent(permission.EVENT_LIMIT) == 3
+    assert unsent(eligibility.EVENT_LIMIT) == 3
 
 
 # spec: N2
@@ -285,7 +294,7 @@ def test_one_fact_that_fifty_hands_report_and_carry_is_told_once(asha, sandbox):
     def report(_: int) -> None:
         try:
             together.wait()
-            messages.send(asha.pk, "delivery.completed", talk.PARAMS, dedupe="delivery:1")
+            enqueue.enqueue_message(asha.pk, "delivery.completed", talk.PARAMS, dedupe="delivery:1")
             LANE.drain_once()
         finally:
             connection.close()

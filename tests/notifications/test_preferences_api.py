@@ -6,8 +6,9 @@ import pytest
 from django.db import connection
 
 from foundation.models import Role, User
-from notifications import addresses, messages
+from notifications.contacts import suppressions
 from notifications.models import Message, PushToken, Recipient
+from notifications.outbox import enqueue
 from orders.models import Customer
 from tests import builders
 from tests.calling import Reply, call
@@ -49,20 +50,20 @@ def test_the_contracts_shape(customer):
 
 # spec: N1
 def test_what_is_sent_back_as_it_was_shown_changes_nothing(customer):
-    addresses.retire("email", MAIL, "unsubscribed")
+    suppressions.suppress_address("email", MAIL, "unsubscribed")
     seen = shown(customer.user)
     assert seen["channels"] == ["push", "whatsapp", "sms"]
     assert put(customer.user, **seen).body == seen
     customer.recipient.refresh_from_db()
     assert customer.recipient.channels == []
-    assert addresses.live("email", [MAIL]) == []
+    assert suppressions.deliverable_addresses("email", [MAIL]) == []
 
 
 # spec: N1 N3
 def test_a_channel_that_is_listed_again_brings_its_address_back(customer):
-    addresses.retire("email", MAIL, "unsubscribed")
+    suppressions.suppress_address("email", MAIL, "unsubscribed")
     assert put(customer.user, channels=["email", "push"]).body["channels"] == ["email", "push"]
-    assert addresses.live("email", [MAIL]) == [MAIL]
+    assert suppressions.deliverable_addresses("email", [MAIL]) == [MAIL]
 
 
 # spec: N1 N2
@@ -138,7 +139,9 @@ def test_nobody_else_speaks_for_a_customer(customer):
 
 # spec: N3
 def test_an_app_acknowledges_its_own_pushes_only(customer):
-    messages.send(customer.recipient_id, "delivery.completed", {"orderId": "o", "totalPaise": 1}, dedupe="d:1")
+    enqueue.enqueue_message(
+        customer.recipient_id, "delivery.completed", {"orderId": "o", "totalPaise": 1}, dedupe="d:1"
+    )
     message = Message.objects.get()
     path = f"/api/v1/notifications/{message.public_id}/ack"
     other = builders.signed_in(builders.customer())

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications import checks, proofreading, templates
+from notifications import checks
 from notifications.channels import CHANNELS
-from notifications.lengths import sms
-from notifications.templates import CATALOGUE
-from notifications.texts import Template, Text, fill
-from notifications.variables import VARIABLES, samples
-from notifications.wording import TITLE_LENGTH, Version, said
+from notifications.channels.sms_segments import measure_sms
+from notifications.content import catalogue, validation
+from notifications.content.catalogue import CATALOGUE
+from notifications.content.overrides import TITLE_LENGTH, TextVersion, fill_version
+from notifications.content.template import MessageText, Template, fill_text
+from notifications.content.variables import VARIABLES, sample_params
 
 ON_THE_WAY = CATALOGUE["delivery.on_the_way"]
 OFFER = CATALOGUE["offer.made"]
@@ -18,8 +19,8 @@ REFUND = CATALOGUE["order.refunded"]
 
 
 def wrong(template: Template, channel: str, title: str, body: str) -> list[tuple[str, str]]:
-    text = proofreading.tidied(Text(title, body))
-    return [(one.field, one.says) for one in proofreading.mistakes(template, channel, text)]
+    text = validation.tidy_text(MessageText(title, body))
+    return [(one.field, one.says) for one in validation.list_mistakes(template, channel, text)]
 
 
 # spec: N4
@@ -78,12 +79,14 @@ def test_braces_are_fine_where_whatsapp_is_not_meant():
 
 
 def test_a_text_is_kept_in_one_form():
-    assert proofreading.tidied(Text(" Cafe\u0301 ", "one\r\ntwo \n")) == Text("Café", "one\ntwo")
+    assert validation.tidy_text(MessageText(" Cafe\u0301 ", "one\r\ntwo \n")) == MessageText("Café", "one\ntwo")
 
 
 def test_advice_is_about_money_lock_screens_and_meta():
     def advice(channel: str, body: str) -> list[str]:
-        return proofreading.advice(ON_THE_WAY, [channel] if channel else ON_THE_WAY.channels, Text("On the way", body))
+        return validation.list_advice(
+            ON_THE_WAY, [channel] if channel else ON_THE_WAY.channels, MessageText("On the way", body)
+        )
 
     assert advice("sms", "It comes in {etaMinutes} minutes") == []
     assert advice("sms", "It comes – at last – in {etaMinutes} minutes. " + "x" * 60) == [
@@ -100,20 +103,22 @@ def test_advice_is_about_money_lock_screens_and_meta():
 @pytest.mark.parametrize("event", CATALOGUE)
 def test_what_is_built_in_keeps_the_same_rules(event):
     template = CATALOGUE[event]
-    assert set(samples(template)) == template.params
+    assert set(sample_params(template)) == template.params
     for text in template.texts.values():
-        assert proofreading.mistakes(template, "", text) == []
-        assert proofreading.tidied(text) == text
+        assert validation.list_mistakes(template, "", text) == []
+        assert validation.tidy_text(text) == text
         if "sms" in template.channels:
-            assert sms(fill(text.body, samples(template)).words).segments <= proofreading.MANY_SEGMENTS
+            assert measure_sms(fill_text(text.body, sample_params(template)).words).segments <= validation.MANY_SEGMENTS
 
 
 def test_a_catalogue_that_breaks_them_is_found_at_start(monkeypatch):
     assert checks.built_in_texts_are_right() == []
-    bad = Template("order.cancelled", ("push", "sms"), {"en": Text("a", "{orderId}"), "hi": Text("a", "क" * 300)})
-    lacking = Template("order.refunded", ("sms",), {"en": Text("a", "{sum} back")})
-    monkeypatch.setitem(templates.CATALOGUE, "order.cancelled", bad)
-    monkeypatch.setitem(templates.CATALOGUE, "order.refunded", lacking)
+    bad = Template(
+        "order.cancelled", ("push", "sms"), {"en": MessageText("a", "{orderId}"), "hi": MessageText("a", "क" * 300)}
+    )
+    lacking = Template("order.refunded", ("sms",), {"en": MessageText("a", "{sum} back")})
+    monkeypatch.setitem(catalogue.CATALOGUE, "order.cancelled", bad)
+    monkeypatch.setitem(catalogue.CATALOGUE, "order.refunded", lacking)
     found = {one.id: one.msg for one in checks.built_in_texts_are_right()}
     assert found["notifications.E007"] == "order.refunded: no sample for sum"
     assert "order.cancelled, built in for en: body needs words" in found["notifications.E008"]
@@ -140,11 +145,11 @@ VALUES = st.one_of(
 def test_any_text_is_refused_when_it_is_saved_or_said_whatever_the_values(event, title, body, data):
     template = CATALOGUE[event]
     scope = data.draw(st.sampled_from(["", *template.channels]))
-    ways = proofreading.channels_of(template, scope)
-    text = proofreading.tidied(Text(title if any(way.titled for way in ways) else "", body))
-    if not proofreading.mistakes(template, scope, text):
-        proofreading.advice(template, [way.name for way in ways], text)
-        check_said(template, text, samples(template), ways)
+    ways = validation.channels_of(template, scope)
+    text = validation.tidy_text(MessageText(title if any(way.titled for way in ways) else "", body))
+    if not validation.list_mistakes(template, scope, text):
+        validation.list_advice(template, [way.name for way in ways], text)
+        check_said(template, text, sample_params(template), ways)
         values = {name: data.draw(st.integers() if VARIABLES[name].formats else VALUES) for name in template.params}
         check_said(template, text, values, ways)
 
@@ -161,13 +166,13 @@ def test_texts_that_are_let_in_are_said(event, scope_number, letters, data):
     template = CATALOGUE[event]
     scopes = ["", *template.channels]
     scope = scopes[scope_number % len(scopes)]
-    ways = proofreading.channels_of(template, scope)
+    ways = validation.channels_of(template, scope)
     names = st.sampled_from(sorted(template.params) or ["orderId"])
     blanks = data.draw(st.lists(st.tuples(names, st.sampled_from(["", "", ":km", ":mi"])), max_size=3))
     said_anyway = [(name, "") for name in template.essential]
     body = " ".join(["Hello", *(f"{{{name}{form}}}" for name, form in (*said_anyway, *blanks)), letters])
-    text = proofreading.tidied(Text("Hello" if any(way.titled for way in ways) else "", body))
-    found = proofreading.mistakes(template, scope, text)
+    text = validation.tidy_text(MessageText("Hello" if any(way.titled for way in ways) else "", body))
+    found = validation.list_mistakes(template, scope, text)
     expected = ("cannot be sent", "is no way to write it", "is no blank", "holds a brace", "is not known here")
     assert all(any(words in one.says for words in expected) for one in found)
     if not found:
@@ -177,7 +182,7 @@ def test_texts_that_are_let_in_are_said(event, scope_number, letters, data):
 
 def check_said(template, text, params, ways):
     for way in ways:
-        one = said(Version(text, "en", "", "name"), way, params)
+        one = fill_version(TextVersion(text, "en", "", "name"), way, params)
         assert one.body.words.strip()
         assert len(one.body.words) <= CHANNELS[way.name].longest
         assert len(one.title) <= TITLE_LENGTH

@@ -9,18 +9,21 @@ from django.db import DatabaseError, transaction
 from foundation.errors import Conflict, IllegalMove, Invalid, NotFound
 from foundation.events import Cause
 from foundation.models import Event
-from notifications import messages, recipients, rewording, tasks, wording
+from notifications import tasks
 from notifications.channels import CHANNELS
-from notifications.models import Approval, Message, Recipient, Wording
-from notifications.templates import CATALOGUE
-from notifications.texts import Text, numbered
+from notifications.contacts import recipients
+from notifications.content import override_commands, overrides
+from notifications.content.catalogue import CATALOGUE
+from notifications.content.template import MessageText, number_blanks
+from notifications.models import Approval, Message, Recipient, TextOverride
+from notifications.outbox import enqueue
 from tests.notifications.rewords import reword, writer
 from tests.races.crowd import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANE = tasks.ORDINARY
 ON_THE_WAY = CATALOGUE["delivery.on_the_way"]
-EVERYWHERE = rewording.Place(ON_THE_WAY, "", "en")
+EVERYWHERE = override_commands.TextPlace(ON_THE_WAY, "", "en")
 BUILT_IN = "Your order is on the way! ETA: 15 minutes"
 
 
@@ -30,18 +33,20 @@ def meera() -> Cause:
 
 
 def by_whatsapp(language: str = "en") -> str:
-    said = wording.of(ON_THE_WAY, language).say(CHANNELS["whatsapp"], {"orderId": "o-1", "etaMinutes": 15})
+    said = overrides.load_texts(ON_THE_WAY, language).fill_for(
+        CHANNELS["whatsapp"], {"orderId": "o-1", "etaMinutes": 15}
+    )
     return f"{said.version.registered_as}: {said.body.words}"
 
 
 # ── versions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: N4 O2
 def test_every_version_says_who_when_and_why(meera):
-    row = Wording.objects.get(pk=reword(ON_THE_WAY, "sms", "hi", " कुछ\r\nऔर ", by=meera).pk)
+    row = TextOverride.objects.get(pk=reword(ON_THE_WAY, "sms", "hi", " कुछ\r\nऔर ", by=meera).pk)
     assert (row.event, row.channel, row.language, row.version) == ("delivery.on_the_way", "sms", "hi", 1)
     assert (row.title, row.body, row.note) == ("", "कुछ\nऔर", "reads better")
     assert row.created_by.get_username() == "meera"
-    event = Event.objects.get(subject=f"wording:{row.pk}")
+    event = Event.objects.get(subject=f"textoverride:{row.pk}")
     assert (event.name, event.actor) == ("wording.changed", meera.actor)
     assert event.data["body"] == "कुछ\nऔर"
     assert event.data["why"] == "reads better"
@@ -54,25 +59,25 @@ def test_every_version_says_who_when_and_why(meera):
 )
 def test_there_are_no_words_for_what_the_catalogue_does_not_know(event, channel, language):
     with pytest.raises(NotFound):
-        rewording.place(event, channel, language)
+        override_commands.get_place(event, channel, language)
 
 
 # spec: N4
 @pytest.mark.parametrize(
     ("text", "why", "field"),
     [
-        (Text("On the way", "In {minutes}"), "better", "body"),
-        (Text("", "Soon"), "better", "title"),
-        (Text("On the way", "Soon"), "  ", "why"),
-        (Text("On the way", "Soon"), "x" * 301, "why"),
-        (Text("On the way", "Soon"), "a\x00b", "why"),
+        (MessageText("On the way", "In {minutes}"), "better", "body"),
+        (MessageText("", "Soon"), "better", "title"),
+        (MessageText("On the way", "Soon"), "  ", "why"),
+        (MessageText("On the way", "Soon"), "x" * 301, "why"),
+        (MessageText("On the way", "Soon"), "a\x00b", "why"),
     ],
 )
 def test_a_mistake_is_said_with_its_field_and_nothing_is_saved(meera, text, why, field):
     with pytest.raises(Invalid) as refused:
-        rewording.reword(EVERYWHERE, text, based_on=0, why=why, by=meera)
+        override_commands.override_text(EVERYWHERE, text, based_on=0, why=why, by=meera)
     assert refused.value.field == field
-    assert not Wording.objects.exists()
+    assert not TextOverride.objects.exists()
 
 
 def test_only_people_write(meera):
@@ -85,41 +90,41 @@ def test_the_same_again_is_no_version(meera):
     with pytest.raises(Invalid, match="stands here already"):
         reword(ON_THE_WAY, "", "en", "Soon ", by=meera)
     with pytest.raises(IllegalMove, match="stands here already"):
-        rewording.bring_back(EVERYWHERE, 1, based_on=1, why="x", by=meera)
+        override_commands.bring_back(EVERYWHERE, 1, based_on=1, why="x", by=meera)
 
 
 # spec: N4
 def test_what_is_taken_back_or_brought_back_is_a_new_version(meera):
     with pytest.raises(IllegalMove, match="nothing of our own"):
-        rewording.take_back(EVERYWHERE, based_on=0, why="x", by=meera)
+        override_commands.take_back(EVERYWHERE, based_on=0, why="x", by=meera)
     reword(ON_THE_WAY, "", "en", "Soon", by=meera)
-    rewording.bring_back(EVERYWHERE, 0, based_on=1, why="built in was better", by=meera)
+    override_commands.bring_back(EVERYWHERE, 0, based_on=1, why="built in was better", by=meera)
     with pytest.raises(IllegalMove, match="nothing of our own"):
-        rewording.take_back(EVERYWHERE, based_on=2, why="x", by=meera)
+        override_commands.take_back(EVERYWHERE, based_on=2, why="x", by=meera)
     with pytest.raises(IllegalMove, match="version 2 has no text"):
-        rewording.bring_back(EVERYWHERE, 2, based_on=2, why="x", by=meera)
+        override_commands.bring_back(EVERYWHERE, 2, based_on=2, why="x", by=meera)
     with pytest.raises(NotFound):
-        rewording.bring_back(EVERYWHERE, 9, based_on=2, why="x", by=meera)
-    rewording.bring_back(EVERYWHERE, 1, based_on=2, why="it was not", by=meera)
-    kept = Wording.objects.order_by("version").values_list("version", "taken_back", "body", "note")
+        override_commands.bring_back(EVERYWHERE, 9, based_on=2, why="x", by=meera)
+    override_commands.bring_back(EVERYWHERE, 1, based_on=2, why="it was not", by=meera)
+    kept = TextOverride.objects.order_by("version").values_list("version", "withdrawn", "body", "note")
     assert list(kept) == [
         (1, False, "Soon", "reads better"),
         (2, True, "", "built in was better"),
         (3, False, "Soon", "it was not"),
     ]
-    names = Event.objects.filter(subject__startswith="wording:").order_by("pk").values_list("name", flat=True)
-    assert list(names) == ["wording.changed", "wording.taken_back", "wording.changed"]
+    names = Event.objects.filter(subject__startswith="textoverride:").order_by("pk").values_list("name", flat=True)
+    assert list(names) == ["wording.changed", "wording.withdrawn", "wording.changed"]
 
 
 def test_a_version_that_would_not_do_any_more_is_not_brought_back(meera, monkeypatch):
-    from notifications import proofreading
+    from notifications.content import validation
 
     with monkeypatch.context() as careless:
-        careless.setattr(proofreading, "mistakes", lambda *_: [])
+        careless.setattr(validation, "list_mistakes", lambda *_: [])
         reword(ON_THE_WAY, "", "en", "{rider} comes", by=meera)
     reword(ON_THE_WAY, "", "en", "Soon", by=meera)
     with pytest.raises(Invalid, match=r"\{rider\} is not known here"):
-        rewording.bring_back(EVERYWHERE, 1, based_on=2, why="x", by=meera)
+        override_commands.bring_back(EVERYWHERE, 1, based_on=2, why="x", by=meera)
 
 
 # spec: N4
@@ -127,27 +132,31 @@ def test_of_people_who_save_at_once_one_is_first_and_the_others_are_told(meera):
     writers = [writer(f"writer-{number}") for number in range(8)]
 
     def save(by: Cause):
-        return lambda: rewording.reword(EVERYWHERE, Text("Soon", f"By {by.actor}"), based_on=0, why="x", by=by)
+        return lambda: override_commands.override_text(
+            EVERYWHERE, MessageText("Soon", f"By {by.actor}"), based_on=0, why="x", by=by
+        )
 
     results = together([save(by) for by in writers])
-    saved = [one for one in results if isinstance(one, Wording)]
+    saved = [one for one in results if isinstance(one, TextOverride)]
     conflicts = [one for one in results if isinstance(one, Conflict)]
     assert (len(saved), len(conflicts)) == (1, 7)
-    assert Wording.objects.get().body == saved[0].body
+    assert TextOverride.objects.get().body == saved[0].body
     assert all(f"{saved[0].created_by} has saved version 1 meanwhile" in one.message for one in conflicts)
     with pytest.raises(Conflict, match="no such version to go on from"):
-        rewording.reword(rewording.Place(ON_THE_WAY, "", "hi"), Text("a", "b"), based_on=3, why="x", by=meera)
+        override_commands.override_text(
+            override_commands.TextPlace(ON_THE_WAY, "", "hi"), MessageText("a", "b"), based_on=3, why="x", by=meera
+        )
 
 
 # spec: N4
 @pytest.mark.parametrize(
-    "change", ["SET body = 'x'", "SET version = 9", "SET created_at = now()", "SET note = ''", "SET taken_back = true"]
+    "change", ["SET body = 'x'", "SET version = 9", "SET created_at = now()", "SET note = ''", "SET withdrawn = true"]
 )
 def test_the_database_refuses_to_change_a_version(meera, change):
     from django.db import connection
 
     reword(ON_THE_WAY, "", "en", "Soon", by=meera)
-    for statement in (f"UPDATE notifications_wording {change}", "DELETE FROM notifications_wording"):
+    for statement in (f"UPDATE notifications_textoverride {change}", "DELETE FROM notifications_textoverride"):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
 
@@ -158,29 +167,29 @@ def test_by_whatsapp_goes_what_meta_has_approved(meera):
     first = reword(ON_THE_WAY, "", "en", "Version one, {etaMinutes}", by=meera)
     assert (first.registered_as, first.approval) == ("delivery_on_the_way_v1", Approval.WAITING)
     assert by_whatsapp() == f"delivery_on_the_way: {BUILT_IN}"
-    rewording.approve(first.pk, why="mail of Meta", by=meera)
+    override_commands.approve_version(first.pk, why="mail of Meta", by=meera)
     assert by_whatsapp() == "delivery_on_the_way_v1: Version one, 15"
     second = reword(ON_THE_WAY, "", "en", "Version two, {etaMinutes}", by=meera)
     assert by_whatsapp() == "delivery_on_the_way_v1: Version one, 15"
-    rewording.refuse(second.pk, why="too promotional", by=meera)
+    override_commands.refuse_version(second.pk, why="too promotional", by=meera)
     assert by_whatsapp() == "delivery_on_the_way_v1: Version one, 15"
     own = reword(ON_THE_WAY, "whatsapp", "en", "For WhatsApp, {etaMinutes}", by=meera)
     assert own.registered_as == "delivery_on_the_way_whatsapp_v1"
-    rewording.approve(own.pk, why="x", by=meera)
+    override_commands.approve_version(own.pk, why="x", by=meera)
     assert by_whatsapp() == "delivery_on_the_way_whatsapp_v1: For WhatsApp, 15"
-    rewording.refuse(own.pk, why="paused by Meta", by=meera)
+    override_commands.refuse_version(own.pk, why="paused by Meta", by=meera)
     assert by_whatsapp() == "delivery_on_the_way_v1: Version one, 15"
-    names = list(Event.objects.filter(subject=f"wording:{own.pk}").order_by("pk").values_list("name", flat=True))
+    names = list(Event.objects.filter(subject=f"textoverride:{own.pk}").order_by("pk").values_list("name", flat=True))
     assert names == ["wording.changed", "wording.approved", "wording.refused"]
 
 
 # spec: N4
 def test_what_was_approved_and_is_taken_back_goes_out_no_more_until_it_is_brought_back(meera):
     first = reword(ON_THE_WAY, "", "en", "Version one, {etaMinutes}", by=meera)
-    rewording.approve(first.pk, why="x", by=meera)
-    rewording.take_back(EVERYWHERE, based_on=1, why="x", by=meera)
+    override_commands.approve_version(first.pk, why="x", by=meera)
+    override_commands.take_back(EVERYWHERE, based_on=1, why="x", by=meera)
     assert by_whatsapp() == f"delivery_on_the_way: {BUILT_IN}"
-    back = rewording.bring_back(EVERYWHERE, 1, based_on=2, why="x", by=meera)
+    back = override_commands.bring_back(EVERYWHERE, 1, based_on=2, why="x", by=meera)
     assert (back.version, back.approval, back.registered_as) == (3, Approval.APPROVED, "delivery_on_the_way_v1")
     assert by_whatsapp() == "delivery_on_the_way_v1: Version one, 15"
 
@@ -190,15 +199,15 @@ def test_metas_word_is_taken_once_and_only_of_what_goes_there(meera):
     assert (mail.registered_as, mail.approval) == ("", "")
     assert reword(CATALOGUE["offer.made"], "", "en", "{store} {fee} now", by=meera).registered_as == ""
     with pytest.raises(IllegalMove, match="does not go out by WhatsApp"):
-        rewording.approve(mail.pk, why="x", by=meera)
+        override_commands.approve_version(mail.pk, why="x", by=meera)
     with pytest.raises(NotFound):
-        rewording.refuse(0, why="x", by=meera)
+        override_commands.refuse_version(0, why="x", by=meera)
     row = reword(ON_THE_WAY, "", "en", "Soon", by=meera)
     with pytest.raises(Invalid):
-        rewording.approve(row.pk, why="", by=meera)
-    rewording.approve(row.pk, why="x", by=meera)
+        override_commands.approve_version(row.pk, why="", by=meera)
+    override_commands.approve_version(row.pk, why="x", by=meera)
     with pytest.raises(IllegalMove, match="approved by Meta already"):
-        rewording.approve(row.pk, why="x", by=meera)
+        override_commands.approve_version(row.pk, why="x", by=meera)
     row.refresh_from_db()
     assert (row.decided_by.get_username(), bool(row.decided_at)) == ("meera", True)
 
@@ -206,17 +215,17 @@ def test_metas_word_is_taken_once_and_only_of_what_goes_there(meera):
 # spec: N4
 def test_a_new_text_goes_by_whatsapp_under_its_own_name_once_it_is_approved(sandbox, meera):
     sandbox.control("PUT", "whatsapp/fates", {"silent": True})
-    asha = recipients.create(name="Asha", phone="+918012345678")
+    asha = recipients.create_recipient(name="Asha", phone="+918012345678")
     recipients.opt_in_to_whatsapp(asha, "user:1")
     for name, text in (("", ON_THE_WAY.texts["en"].body), ("_v1", "Soon: {etaMinutes}, {orderId}!")):
-        body = {"name": f"delivery_on_the_way{name}", "language": "en", "body": numbered(text)}
+        body = {"name": f"delivery_on_the_way{name}", "language": "en", "body": number_blanks(text)}
         sandbox.control("PUT", "whatsapp/templates", body)
     row = reword(ON_THE_WAY, "", "en", "Soon: {etaMinutes}, {orderId}!", by=meera)
 
-    assert (told(asha).wording, Message.objects.latest("pk").body) == (None, BUILT_IN)
-    rewording.approve(row.pk, why="mail of Meta", by=meera)
+    assert (told(asha).text_override, Message.objects.latest("pk").body) == (None, BUILT_IN)
+    override_commands.approve_version(row.pk, why="mail of Meta", by=meera)
     message = told(asha)
-    assert (message.channel, message.wording, message.body) == ("whatsapp", row, "Soon: 15, o-1!")
+    assert (message.channel, message.text_override, message.body) == ("whatsapp", row, "Soon: 15, o-1!")
     calls = [json.loads(one["body"]) for one in sandbox.control("GET", "calls?provider=whatsapp")["calls"]]
     assert [one["template"]["name"] for one in calls] == ["delivery_on_the_way", "delivery_on_the_way_v1"]
     assert {one["body"] for one in sandbox.messages("whatsapp")} == {BUILT_IN, "Soon: 15, o-1!"}
@@ -224,7 +233,9 @@ def test_a_new_text_goes_by_whatsapp_under_its_own_name_once_it_is_approved(sand
 
 def told(asha: Recipient) -> Message:
     params = {"orderId": "o-1", "etaMinutes": 15}
-    messages.send(asha.pk, "delivery.on_the_way", params, dedupe=f"x:{Message.objects.count()}", channels=["whatsapp"])
+    enqueue.enqueue_message(
+        asha.pk, "delivery.on_the_way", params, dedupe=f"x:{Message.objects.count()}", channels=["whatsapp"]
+    )
     while LANE.drain_once():
         pass
     return Message.objects.latest("pk")
@@ -241,7 +252,7 @@ def test_all_that_must_be_registered_is_listed_with_its_version(meera, capsys):
     built_in = listed()
     first = reword(ON_THE_WAY, "", "en", "One: {etaMinutes}!", by=meera)
     assert list(listed("--waiting")) == ["delivery_on_the_way_v1 en"]
-    rewording.approve(first.pk, why="x", by=meera)
+    override_commands.approve_version(first.pk, why="x", by=meera)
     reword(ON_THE_WAY, "", "en", "Two: {etaMinutes}, {orderId}!", by=meera)
     reword(ON_THE_WAY, "whatsapp", "hi", "तीन", by=meera)
     reword(ON_THE_WAY, "sms", "en", "By SMS", by=meera)

@@ -9,9 +9,11 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from foundation.work import WorkState
-from notifications import messages, recipients, sending, tasks
+from notifications import tasks
 from notifications.channels import CHANNELS
+from notifications.contacts import recipients
 from notifications.models import Incident, Message, PushToken, Recipient
+from notifications.outbox import delivery, enqueue
 from tests.notifications import talk
 from tests.notifications.talk import inbox, make_due, reasons, say, work
 
@@ -64,7 +66,7 @@ def test_an_offer_reaches_the_rider_with_what_the_app_needs(asha, sandbox):
         "orderId": "6f1c",
         "offerId": 42,
     }
-    messages.send(asha.pk, "offer.made", params, dedupe="offer:42")
+    enqueue.enqueue_message(asha.pk, "offer.made", params, dedupe="offer:42")
     work()
     (push,) = sandbox.messages("push")
     assert push["title"] == "New order assigned! Accept within 30s"
@@ -103,7 +105,7 @@ def test_a_refusal_is_followed_by_the_next_channel_in_the_same_row(asha, sandbox
 # spec: N2 S5
 def test_channels_that_are_off_or_have_no_address_are_passed_over(sandbox, settings):
     settings.FIREBASE_CREDENTIALS = ""
-    message = say(recipients.create(email="asha@customers.example"))
+    message = say(recipients.create_recipient(email="asha@customers.example"))
     work()
     assert reasons(message) == {"push": "off", "whatsapp": "not opted in to WhatsApp", "sms": "no address"}
     assert inbox(sandbox) == [("email", "asha@customers.example")]
@@ -111,7 +113,7 @@ def test_channels_that_are_off_or_have_no_address_are_passed_over(sandbox, setti
 
 # spec: N2
 def test_nobody_to_reach_is_kept_as_ignored_not_as_a_failure(sandbox):
-    message = say(recipients.create(name="Nobody"))
+    message = say(recipients.create_recipient(name="Nobody"))
     work()
     assert reasons(message) == {
         "push": "no address",
@@ -134,7 +136,7 @@ def test_refused_everywhere_is_a_dead_letter_that_ops_can_send_again(asha, sandb
     assert "21211" in message.error_message
 
     Recipient.objects.filter(pk=asha.pk).update(phone="+918012345678")
-    assert Message.replay([message.pk]) == 1
+    assert Message.replay_rows([message.pk]) == 1
     work()
     assert (reasons(message), message.state, message.channel) == (
         {"push": "no address", "whatsapp": "not opted in to WhatsApp"},
@@ -163,7 +165,7 @@ def test_the_persons_wishes_come_before_the_events_ladder(asha, sandbox):
 def test_a_channel_that_is_down_is_tried_again_then_the_next_gets_its_turn(asha, sandbox):
     sandbox.fault("fcm", "answer", "error_500", path="/v1", share=1)
     message = say(asha)
-    for attempt in range(1, sending.PATIENCE):
+    for attempt in range(1, delivery.PATIENCE):
         work()
         message.refresh_from_db()
         assert (message.state, message.retry_count) == (WorkState.PENDING, attempt)
@@ -201,20 +203,20 @@ def test_an_sms_whose_fate_is_unknown_is_not_sent_again(asha, sandbox):
 # spec: N2
 def test_a_worker_that_dies_over_an_sms_does_not_cause_a_second_one(asha, sandbox, monkeypatch):
     sms = CHANNELS["sms"]
-    honest = type(sms).send
+    honest = type(sms).send_message
 
     def send_and_die(self, letter, to):
         honest(self, letter, to)
         raise SystemExit  # as the process would end; nothing of the lane runs after it
 
-    monkeypatch.setattr(type(sms), "send", send_and_die)
+    monkeypatch.setattr(type(sms), "send_message", send_and_die)
     message = say(asha, channels=["sms", "email"])
     with pytest.raises(SystemExit):
         work()
     message.refresh_from_db()
     assert (message.state, message.channel) == (WorkState.LEASED, "sms")
 
-    monkeypatch.setattr(type(sms), "send", honest)
+    monkeypatch.setattr(type(sms), "send_message", honest)
     Message.objects.update(due_at=Now())  # the lease runs out
     work()
     assert reasons(message) == {"sms": "unknown: a worker ended while sending"}
@@ -236,9 +238,9 @@ def test_a_push_whose_fate_is_unknown_is_sent_again(asha, sandbox):
 
 def test_a_worker_that_lost_the_row_sends_no_sms(asha, sandbox):
     say(asha, channels=["sms"])
-    (slow,) = Message.claim(limit=1, lease_s=0)
-    Message.claim(limit=1, lease_s=60)
-    LANE.process([slow])
+    (slow,) = Message.claim_batch(limit=1, lease_s=0)
+    Message.claim_batch(limit=1, lease_s=60)
+    LANE.process_batch([slow])
     assert inbox(sandbox) == []
     assert Message.objects.get().state == WorkState.LEASED
 
@@ -269,18 +271,18 @@ def test_news_that_is_too_old_is_not_sent(asha, sandbox):
 # spec: N2
 def test_nobody_hears_more_than_the_limit_however_many_workers_send(asha, sandbox, settings):
     settings.MESSAGES_PER_PERSON_PER_HOUR = 5
-    ravi = recipients.create(email="ravi@customers.example")
+    ravi = recipients.create_recipient(email="ravi@customers.example")
     for number in range(32):
         say(asha, "delivery.on_the_way", dedupe=f"delivery:{number}")
     say(ravi, "delivery.on_the_way")
-    claimed = Message.claim(limit=64, lease_s=60)
+    claimed = Message.claim_batch(limit=64, lease_s=60)
     together = threading.Barrier(32)
 
     def send(message: Message) -> None:
         try:
             if message.recipient_id == asha.pk:
                 together.wait()
-            LANE.process([message])
+            LANE.process_batch([message])
         finally:
             connection.close()
 

@@ -10,8 +10,10 @@ from django.urls import reverse
 from foundation import clock
 from foundation.models import Role, User
 from foundation.work import WorkState
-from notifications import checks, lengths, spending, tasks
-from notifications.models import Incident, Message, Recipient, Spending
+from notifications import checks, tasks
+from notifications.channels import sms_segments
+from notifications.models import ChannelSpending, Incident, Message, Recipient
+from notifications.outbox import budget
 from tests.notifications import talk
 from tests.notifications.talk import inbox, make_due, reasons, say, tell_ops, work
 
@@ -34,7 +36,7 @@ def three_sms(settings) -> None:
 
 def spent() -> tuple[int, int]:
     """(messages, micros) of SMS so far."""
-    row = Spending.objects.get(channel="sms", day=clock.now().date())
+    row = ChannelSpending.objects.get(channel="sms", day=clock.now().date())
     return row.messages, row.spent_micros
 
 
@@ -45,7 +47,7 @@ def test_of_32_hands_at_once_three_spend_what_is_enough_for_three(three_sms):
     def take(_: int) -> bool:
         try:
             together.wait()
-            return spending.reserve("sms") is not None
+            return budget.reserve_budget("sms") is not None
         finally:
             connection.close()
 
@@ -63,7 +65,7 @@ def test_at_the_cap_the_channel_is_passed_over_and_ops_is_told_once(asha, sandbo
     told = [say(asha, dedupe=f"delivery:{number}", channels=["sms", "email"]) for number in range(6)]
     work()
     assert [channel for channel, _ in inbox(sandbox)].count("sms") == 3
-    passed = [message for message in told if reasons(message) == {"sms": spending.CAP_REACHED}]
+    passed = [message for message in told if reasons(message) == {"sms": budget.CAP_REACHED}]
     assert [(message.state, message.channel) for message in passed] == [(WorkState.DONE, "email")] * 3
     assert spent() == (3, 3 * PENNY)
     incident = Incident.objects.get()
@@ -79,7 +81,7 @@ def test_at_the_cap_the_channel_is_passed_over_and_ops_is_told_once(asha, sandbo
     work()
     assert not Incident.objects.exists()
     last = Message.objects.latest("pk")
-    assert reasons(last) == {"sms": spending.CAP_REACHED, "": "no channel reaches this person"}
+    assert reasons(last) == {"sms": budget.CAP_REACHED, "": "no channel reaches this person"}
     assert last.state == WorkState.IGNORED
 
 
@@ -87,10 +89,10 @@ def test_at_the_cap_the_channel_is_passed_over_and_ops_is_told_once(asha, sandbo
 def test_ops_is_warned_at_four_fifths(settings):
     settings.MESSAGE_PRICES, settings.MESSAGE_DAILY_CAPS = {"sms": PENNY}, {"sms": 10 * PENNY}
     for _ in range(7):
-        spending.reserve("sms")
+        budget.reserve_budget("sms")
     assert not Incident.objects.exists()
     for _ in range(3):
-        spending.reserve("sms")
+        budget.reserve_budget("sms")
     incident = Incident.objects.get()
     assert (incident.severity, incident.count) == ("warning", 1)
     assert incident.title == "80% of today's money for sms is spent"
@@ -100,10 +102,10 @@ def test_ops_is_warned_at_four_fifths(settings):
 def test_a_warning_that_comes_after_the_cap_is_not_said_any_more(three_sms):
     """The one who spent the last of it may be slower than the one who found nothing left."""
     for _ in range(2):
-        spending.reserve("sms")
-    Spending.objects.update(capped_at=clock.now())
-    assert spending.reserve("sms")
-    assert Spending.objects.get().warned_at is None
+        budget.reserve_budget("sms")
+    ChannelSpending.objects.update(capped_at=clock.now())
+    assert budget.reserve_budget("sms")
+    assert ChannelSpending.objects.get().warned_at is None
     assert not Incident.objects.exists()
 
 
@@ -133,9 +135,9 @@ def test_what_the_provider_refused_costs_nothing_and_what_nobody_knows_does(asha
 
 def test_a_worker_that_lost_the_row_pays_nothing(asha, sandbox, three_sms):
     say(asha, channels=["sms"])
-    (slow,) = Message.claim(limit=1, lease_s=0)
-    Message.claim(limit=1, lease_s=60)
-    tasks.ORDINARY.process([slow])
+    (slow,) = Message.claim_batch(limit=1, lease_s=0)
+    Message.claim_batch(limit=1, lease_s=60)
+    tasks.ORDINARY.process_batch([slow])
     assert (inbox(sandbox), spent()) == ([], (0, 0))
 
 
@@ -146,18 +148,18 @@ def test_what_is_free_is_neither_counted_nor_held_back(asha, sandbox, settings):
         say(asha, dedupe=f"delivery:{number}", channels=[channel])
     work()
     assert sorted(channel for channel, _ in inbox(sandbox)) == ["email", "push"]
-    assert list(Spending.objects.values_list("channel", "messages")) == [("sms", 0)]
+    assert list(ChannelSpending.objects.values_list("channel", "messages")) == [("sms", 0)]
 
 
 # spec: N5
 def test_what_ops_must_hear_is_mailed_beyond_the_cap(sandbox, settings):
     settings.MESSAGE_PRICES, settings.MESSAGE_DAILY_CAPS = {"email": PENNY}, {"email": 0}
     settings.OPS_EMAIL = "ops@handoff.example"
-    assert spending.reserve("email") is None
+    assert budget.reserve_budget("email") is None
     tell_ops()
     work()
     assert inbox(sandbox) == [("email", "ops@handoff.example")]
-    assert Spending.objects.get().spent_micros == PENNY
+    assert ChannelSpending.objects.get().spent_micros == PENNY
 
 
 def test_an_sms_costs_what_its_parts_cost(asha, sandbox, settings):
@@ -166,8 +168,8 @@ def test_an_sms_costs_what_its_parts_cost(asha, sandbox, settings):
     message = say(asha, "review.requested", channels=["sms"])
     work()
     message.refresh_from_db()
-    assert spent() == (1, PENNY * lengths.sms(message.body).segments)
-    assert lengths.sms(message.body).segments == 2
+    assert spent() == (1, PENNY * sms_segments.measure_sms(message.body).segments)
+    assert sms_segments.measure_sms(message.body).segments == 2
 
 
 # spec: S5
@@ -183,9 +185,9 @@ def test_prices_and_caps_of_no_channel_are_refused_and_caps_that_hold_nothing_ar
 
 # spec: A3
 def test_staff_see_what_each_day_has_cost(client, settings, three_sms):
-    spending.reserve("sms")
+    budget.reserve_budget("sms")
     client.force_login(User.objects.create_user("reader", role=Role.READ_ONLY))
-    page = client.get(reverse("admin:notifications_spending_changelist")).content.decode()
+    page = client.get(reverse("admin:notifications_channelspending_changelist")).content.decode()
     assert "sms" in page
     assert ">0.01<" in page
     assert ">0.030001<" in page

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from notifications.texts import BadText, fill, names, numbered, wished
+from notifications.content.template import BadText, blank_names, fill_text, number_blanks, wished_languages
 
 PARAMS: dict[str, Any] = {"orderId": "A-1", "distance_m": 1234, "reason": "x", "none": None}
 
@@ -22,7 +22,7 @@ PARAMS: dict[str, Any] = {"orderId": "A-1", "distance_m": 1234, "reason": "x", "
     ],
 )
 def test_blanks_are_filled(text, filled):
-    assert fill(text, PARAMS).words == filled
+    assert fill_text(text, PARAMS).words == filled
 
 
 @pytest.mark.parametrize(
@@ -47,37 +47,37 @@ def test_blanks_are_filled(text, filled):
 )
 def test_whatever_is_more_than_a_plain_name_is_refused(text):
     with pytest.raises(BadText, match="is no blank"):
-        names(text)
+        blank_names(text)
 
 
 @pytest.mark.parametrize("text", ["{nobody}", "{reason:km}", "{none:km}", "{orderId:miles}"])
 def test_what_cannot_be_filled_is_said(text):
     with pytest.raises(BadText, match="cannot be filled"):
-        fill(text, PARAMS)
+        fill_text(text, PARAMS)
 
 
 def test_a_value_is_never_read_as_a_text():
-    assert fill("{reason}", {"reason": "{orderId} {{"}).words == "{orderId} {{"
+    assert fill_text("{reason}", {"reason": "{orderId} {{"}).words == "{orderId} {{"
 
 
 def test_values_give_way_where_room_is_short_and_words_do_not():
     params = {"a": "a" * 50, "b": "b" * 5, "c": "c" * 40}
-    filled = fill("A {a}, B {b}, C {c}.", params, at_most=60)
+    filled = fill_text("A {a}, B {b}, C {c}.", params, at_most=60)
     assert len(filled.words) <= 60
     assert filled.words.startswith("A aaa")
     assert filled.words.endswith("….")
     assert "B bbbbb, C " in filled.words
-    assert fill("A {a}.", params, at_most=53).words == "A " + "a" * 50 + "."
-    assert fill("1234{a}", params, at_most=4).words == "1234"
-    assert fill("1234{a}", params, at_most=3).words == "123"
+    assert fill_text("A {a}.", params, at_most=53).words == "A " + "a" * 50 + "."
+    assert fill_text("1234{a}", params, at_most=4).words == "1234"
+    assert fill_text("1234{a}", params, at_most=3).words == "123"
 
 
 def test_blanks_are_numbered_as_whatsapp_wants_them():
     text = "{a} and {b:km}, {a} again"
-    assert numbered(text) == "{{1}} and {{2}}, {{3}} again"
-    assert numbered("none") == "none"
+    assert number_blanks(text) == "{{1}} and {{2}}, {{3}} again"
+    assert number_blanks("none") == "none"
 
 
 def test_a_language_is_looked_for_without_its_region_and_then_in_english():
-    assert wished("hi-IN") == ("hi-IN", "hi", "en")
-    assert wished("en") == ("en",)
+    assert wished_languages("hi-IN") == ("hi-IN", "hi", "en")
+    assert wished_languages("en") == ("en",)

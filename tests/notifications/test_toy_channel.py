@@ -6,10 +6,12 @@ import pytest
 
 from foundation.errors import Permanent
 from foundation.work import WorkState
-from notifications import messages, recipients, tasks
+from notifications import tasks
 from notifications.channels import CHANNELS
-from notifications.channels.base import Channel, Letter
+from notifications.channels.base import Channel, RenderedMessage
+from notifications.contacts import recipients
 from notifications.models import Message, Recipient
+from notifications.outbox import enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANE = tasks.ORDINARY
@@ -25,10 +27,10 @@ class Pigeon(Channel):
     def __init__(self) -> None:
         self.loft: list[tuple[str, str]] = []
 
-    def addresses(self, recipient: Recipient) -> list[str]:
+    def addresses_of(self, recipient: Recipient) -> list[str]:
         return [recipient.name] if recipient.name else []
 
-    def send(self, letter: Letter, to: Sequence[str]) -> str:
+    def send_message(self, letter: RenderedMessage, to: Sequence[str]) -> str:
         if to[0] == "Nobody":
             raise Permanent("no such loft")
         self.loft.append((to[0], letter.body))
@@ -44,7 +46,7 @@ def pigeon(monkeypatch) -> Pigeon:
 
 def say(to: Recipient, channels: Sequence[str]) -> Message:
     params = {"orderId": "o-1", "totalPaise": 1}
-    messages.send(to.pk, "delivery.completed", params, dedupe="delivery:1", channels=channels)
+    enqueue.enqueue_message(to.pk, "delivery.completed", params, dedupe="delivery:1", channels=channels)
     while LANE.drain_once():
         pass
     return Message.objects.get()
@@ -52,13 +54,13 @@ def say(to: Recipient, channels: Sequence[str]) -> Message:
 
 # spec: N4
 def test_a_new_channel_carries_messages(pigeon):
-    message = say(recipients.create(name="Asha"), ["pigeon"])
+    message = say(recipients.create_recipient(name="Asha"), ["pigeon"])
     assert (message.state, message.channel, message.provider_id) == (WorkState.DONE, "pigeon", "pigeon-1")
     assert pigeon.loft == [("Asha", "Your order has been delivered. Enjoy your meal!")]
 
 
 # spec: N2 N4
 def test_it_takes_its_place_in_the_ladder(pigeon, sandbox):
-    message = say(recipients.create(name="Nobody", email="nobody@customers.example"), ["pigeon", "email"])
+    message = say(recipients.create_recipient(name="Nobody", email="nobody@customers.example"), ["pigeon", "email"])
     assert message.channel == "email"
     assert message.skipped == [{"channel": "pigeon", "reason": "permanent: no such loft"}]

@@ -8,9 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from foundation.work import WorkState
-from notifications import messages, tasks
+from notifications import tasks
+from notifications.content.catalogue import CATALOGUE
 from notifications.models import Message, Recipient
-from notifications.templates import CATALOGUE
+from notifications.outbox import enqueue
 from tests.notifications import talk
 from tests.notifications.talk import inbox, say, work
 from tests.sandbox.process import until
@@ -42,7 +43,7 @@ def test_an_offer_leaves_at_once_while_the_mails_hang_at_their_provider(asha, sa
     mails.start()
     try:
         until(lambda: len(_mails(sandbox)) >= tasks.ORDINARY.threads, "all hands of the lane to be at the provider")
-        messages.send(asha.pk, "offer.made", OFFER, dedupe="offer:42")
+        enqueue.enqueue_message(asha.pk, "offer.made", OFFER, dedupe="offer:42")
         assert tasks.URGENT.drain_once() == 1
         assert Message.objects.get(event="offer.made").state == WorkState.DONE
         assert inbox(sandbox)[-1] == ("push", talk.TOKEN)
@@ -67,9 +68,9 @@ def _drain_ordinary() -> None:
 def test_the_lanes_share_the_table_and_no_row(asha, sandbox):
     assert {event for event, template in CATALOGUE.items() if template.urgent} == {"offer.made", "offer.withdrawn"}
     say(asha)
-    messages.send(asha.pk, "offer.made", OFFER, dedupe="offer:42")
-    urgent = Message.claim(limit=10, lease_s=60, only=tasks.URGENT.only)
-    ordinary = Message.claim(limit=10, lease_s=60, only=tasks.ORDINARY.only)
+    enqueue.enqueue_message(asha.pk, "offer.made", OFFER, dedupe="offer:42")
+    urgent = Message.claim_batch(limit=10, lease_s=60, only=tasks.URGENT.only)
+    ordinary = Message.claim_batch(limit=10, lease_s=60, only=tasks.ORDINARY.only)
     assert [message.event for message in urgent] == ["offer.made"]
     assert [message.event for message in ordinary] == ["delivery.completed"]
 
@@ -89,7 +90,7 @@ def test_each_lane_reads_its_own_end_of_the_index_whatever_waits_in_the_other(la
         )
         cursor.execute("ANALYZE notifications_message")
     with CaptureQueriesContext(connection) as queries:
-        assert len(Message.claim(limit=lane.batch, lease_s=60, only=lane.only)) == found
+        assert len(Message.claim_batch(limit=lane.batch, lease_s=60, only=lane.only)) == found
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {queries[0]['sql']}")
         plan = "\n".join(line for (line,) in cursor.fetchall())

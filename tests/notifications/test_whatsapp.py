@@ -10,11 +10,13 @@ from foundation import clock
 from foundation.errors import Permanent, Transient
 from foundation.models import OutboundCall
 from foundation.work import WorkState
-from notifications import messages, recipients, tasks
+from notifications import tasks
 from notifications.channels import CHANNELS
-from notifications.models import Message, Recipient, RetiredAddress
-from notifications.templates import CATALOGUE
-from notifications.texts import numbered
+from notifications.contacts import recipients
+from notifications.content.catalogue import CATALOGUE
+from notifications.content.template import number_blanks
+from notifications.models import Message, Recipient, SuppressedAddress
+from notifications.outbox import enqueue
 from tests.notifications.channel_contract import letter
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,11 +28,13 @@ WHATSAPP = CHANNELS["whatsapp"]
 @pytest.fixture
 def asha(sandbox) -> Recipient:
     sandbox.control("PUT", "whatsapp/fates", {"silent": True})
-    return recipients.create(name="Asha", phone=PHONE, email="asha@customers.example")
+    return recipients.create_recipient(name="Asha", phone=PHONE, email="asha@customers.example")
 
 
 def say(recipient: Recipient) -> Message:
-    messages.send(recipient.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1")
+    enqueue.enqueue_message(
+        recipient.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1"
+    )
     while LANE.drain_once():
         pass
     return Message.objects.get()
@@ -57,7 +61,7 @@ def test_who_opted_in_is_written_to_by_template(asha, sandbox):
         {
             "name": "delivery_on_the_way",
             "language": "en",
-            "body": numbered(CATALOGUE["delivery.on_the_way"].texts["en"].body),
+            "body": number_blanks(CATALOGUE["delivery.on_the_way"].texts["en"].body),
         },
     )
     message = say(asha)
@@ -90,7 +94,7 @@ def test_who_opts_out_is_left_alone_and_may_come_back(asha, sandbox):
     recipients.opt_in_to_whatsapp(asha, "user:1")
     asha.refresh_from_db()
     assert recipients.opt_out_of_whatsapp(asha, "opted out")
-    gone = RetiredAddress.objects.get()
+    gone = SuppressedAddress.objects.get()
     assert (gone.channel, gone.address, gone.reason, gone.reinstated_at) == ("whatsapp", PHONE, "opted out", None)
     assert say(asha).channel == "sms"
     assert calls(sandbox) == []
@@ -99,7 +103,7 @@ def test_who_opts_out_is_left_alone_and_may_come_back(asha, sandbox):
     gone.refresh_from_db()
     assert gone.reinstated_by == "user:1"
     asha.refresh_from_db()
-    assert WHATSAPP.addresses(asha) == [PHONE]
+    assert WHATSAPP.addresses_of(asha) == [PHONE]
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("refused", "131026"), ("ecosystem", "131049")])
@@ -114,29 +118,29 @@ def test_what_meta_refuses_goes_to_the_next_channel(asha, sandbox, outcome, code
 def test_too_many_is_tried_again(asha, sandbox):
     sandbox.control("PUT", "whatsapp/fates", {"to": PHONE, "outcome": "too_many"})
     with pytest.raises(Transient):
-        WHATSAPP.send(letter(), [PHONE])
+        WHATSAPP.send_message(letter(), [PHONE])
     assert OutboundCall.objects.get().outcome == "transient"
 
 
 def test_no_number_of_a_person_is_in_the_record_of_a_call(asha, sandbox):
-    WHATSAPP.send(letter(), [PHONE])
+    WHATSAPP.send_message(letter(), [PHONE])
     call = OutboundCall.objects.get()
     assert PHONE.removeprefix("+") not in json.dumps([call.request, call.answer])
 
 
 def test_a_value_that_meta_would_refuse_is_mended(asha, sandbox):
-    WHATSAPP.send(letter(blanks=["two\nlines\tand     blanks", ""]), [PHONE])
+    WHATSAPP.send_message(letter(blanks=["two\nlines\tand     blanks", ""]), [PHONE])
     assert sandbox.messages("whatsapp")[0]["body"] == "two lines and blanks · –"
 
 
 def test_a_letter_without_blanks_has_no_components(asha, sandbox):
-    WHATSAPP.send(letter(blanks=[]), [PHONE])
+    WHATSAPP.send_message(letter(blanks=[]), [PHONE])
     assert calls(sandbox)[0]["template"]["components"] == []
 
 
 def test_an_unknown_number_is_permanent(asha, sandbox):
     with pytest.raises(Permanent):
-        WHATSAPP.send(letter(), ["+1"])
+        WHATSAPP.send_message(letter(), ["+1"])
 
 
 def test_every_template_that_meta_must_know_is_listed(capsys):

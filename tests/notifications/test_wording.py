@@ -5,11 +5,15 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from foundation.events import Cause
-from notifications import incidents, messages, proofreading, recipients, rewording, tasks, wording
+from notifications import tasks
 from notifications.channels import CHANNELS
-from notifications.models import Incident, Message, PushToken, Recipient, Wording
-from notifications.templates import CATALOGUE
-from notifications.texts import Text
+from notifications.contacts import recipients
+from notifications.content import override_commands, overrides, validation
+from notifications.content.catalogue import CATALOGUE
+from notifications.content.template import MessageText
+from notifications.incidents import service
+from notifications.models import Incident, Message, PushToken, Recipient, TextOverride
+from notifications.outbox import enqueue
 from tests.notifications.rewords import reword, writer
 from tests.notifications.talk import tell_ops
 
@@ -27,7 +31,7 @@ def meera() -> Cause:
 @pytest.fixture
 def asha(sandbox) -> Recipient:
     sandbox.control("PUT", "whatsapp/fates", {"silent": True})
-    recipient = recipients.create(name="Asha", email="asha@customers.example", phone="+918012345678")
+    recipient = recipients.create_recipient(name="Asha", email="asha@customers.example", phone="+918012345678")
     recipients.register_token(recipient, "phone-of-asha-0001")
     return recipient
 
@@ -35,14 +39,18 @@ def asha(sandbox) -> Recipient:
 def say(recipient: Recipient, *channels: str, event: str = "delivery.on_the_way", **params) -> Message:
     number = Message.objects.count()
     given = {"orderId": "o-1", "etaMinutes": 15, **params}
-    messages.send(recipient.pk, event, given, dedupe=f"delivery:{number}", channels=channels)
+    enqueue.enqueue_message(recipient.pk, event, given, dedupe=f"delivery:{number}", channels=channels)
     while LANE.drain_once():
         pass
     return Message.objects.latest("pk")
 
 
 def read(channel: str, language: str = "en") -> str:
-    return wording.of(ON_THE_WAY, language).say(CHANNELS[channel], {"orderId": "o-1", "etaMinutes": 15}).body.words
+    return (
+        overrides.load_texts(ON_THE_WAY, language)
+        .fill_for(CHANNELS[channel], {"orderId": "o-1", "etaMinutes": 15})
+        .body.words
+    )
 
 
 # ── what is in force ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,12 +72,12 @@ def test_the_newest_version_is_in_force_until_it_is_taken_back(meera):
     reword(ON_THE_WAY, "", "en", "First", by=meera)
     reword(ON_THE_WAY, "", "en", "Second", by=meera)
     assert read("push") == "Second"
-    where = rewording.place("delivery.on_the_way", "", "en")
-    rewording.take_back(where, based_on=2, why="not ours", by=meera)
+    where = override_commands.get_place("delivery.on_the_way", "", "en")
+    override_commands.take_back(where, based_on=2, why="not ours", by=meera)
     assert read("push") == BUILT_IN
-    rewording.bring_back(where, 1, based_on=3, why="ours after all", by=meera)
+    override_commands.bring_back(where, 1, based_on=3, why="ours after all", by=meera)
     assert read("push") == "First"
-    assert [row.version for row in Wording.objects.order_by("version")] == [1, 2, 3, 4]
+    assert [row.version for row in TextOverride.objects.order_by("version")] == [1, 2, 3, 4]
 
 
 # spec: N4
@@ -77,14 +85,14 @@ def test_events_that_have_no_words_in_a_language_can_be_given_some(meera):
     given = CATALOGUE["delivery.given"]
     reword(given, "", "hi", "{store} से ऑर्डर {orderId} लाएँ", by=meera, title="ऑर्डर")
     params = {"store": "Chai Point", "orderId": "o-1"}
-    words = wording.of(given, "hi").say(CHANNELS["push"], params)
+    words = overrides.load_texts(given, "hi").fill_for(CHANNELS["push"], params)
     assert (words.title, words.body.words) == ("ऑर्डर", "Chai Point से ऑर्डर o-1 लाएँ")
-    assert wording.of(given, "en").say(CHANNELS["push"], params).title == "Order assigned to you"
+    assert overrides.load_texts(given, "en").fill_for(CHANNELS["push"], params).title == "Order assigned to you"
 
 
 # spec: N4
 def test_a_text_that_a_release_has_made_useless_is_passed_over(meera, monkeypatch):
-    monkeypatch.setattr(proofreading, "mistakes", lambda *_: [])  # the release before this one knew {rider}
+    monkeypatch.setattr(validation, "list_mistakes", lambda *_: [])  # the release before this one knew {rider}
     reword(ON_THE_WAY, "", "en", "{rider} is on the way", by=meera)
     reword(ON_THE_WAY, "sms", "en", "{etaMinutes.x}", by=meera)
     assert read("push") == read("sms") == BUILT_IN
@@ -93,13 +101,13 @@ def test_a_text_that_a_release_has_made_useless_is_passed_over(meera, monkeypatc
 # ── what is sent ─────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: N4
 def test_the_next_message_says_it_on_the_channel_and_in_the_language_it_was_written_for(asha, sandbox, meera):
-    ravi = recipients.create(name="Ravi", phone="+918087654321", language="hi")
+    ravi = recipients.create_recipient(name="Ravi", phone="+918087654321", language="hi")
     before = say(asha, "sms")
     own = reword(ON_THE_WAY, "sms", "en", "Coming in {etaMinutes} min", by=meera)
 
     sms, push, mail, hindi = say(asha, "sms"), say(asha, "push"), say(asha, "email"), say(ravi, "sms")
-    assert (sms.title, sms.body, sms.wording) == ("", "Coming in 15 min", own)
-    assert (push.title, push.body, push.wording) == ("On the way", BUILT_IN, None)
+    assert (sms.title, sms.body, sms.text_override) == ("", "Coming in 15 min", own)
+    assert (push.title, push.body, push.text_override) == ("On the way", BUILT_IN, None)
     assert (mail.body, hindi.body[:4]) == (BUILT_IN, "आपका")
     assert [one["body"] for one in sandbox.messages("sms")] == [before.body, "Coming in 15 min", hindi.body]
     assert sandbox.messages("push")[0]["body"] == BUILT_IN
@@ -111,7 +119,7 @@ def test_each_rung_of_a_ladder_says_its_own_words(asha, sandbox, meera):
     own = reword(ON_THE_WAY, "sms", "en", "An SMS", by=meera)
     PushToken.objects.update(token="unregistered-phone-01")
     message = say(asha)
-    assert (message.channel, message.body, message.wording) == ("sms", "An SMS", own)
+    assert (message.channel, message.body, message.text_override) == ("sms", "An SMS", own)
     assert sandbox.messages("sms")[0]["body"] == "An SMS"
 
 
@@ -122,10 +130,10 @@ def test_what_ops_wrote_costs_one_query_a_message_however_many_channels_are_trie
     PushToken.objects.update(token="unregistered-phone-01")
     with CaptureQueriesContext(connection) as queries:
         message = say(asha)
-    asked = [one["sql"] for one in queries if 'FROM "notifications_wording"' in one["sql"]]
+    asked = [one["sql"] for one in queries if 'FROM "notifications_textoverride"' in one["sql"]]
     assert message.channel == "sms"
     assert len(asked) == 1
-    words = wording.of(ON_THE_WAY, "en")
+    words = overrides.load_texts(ON_THE_WAY, "en")
     assert len(words._rows) == 1  # not all twenty
 
 
@@ -134,7 +142,7 @@ def test_the_query_uses_the_index_of_versions(meera):
         reword(ON_THE_WAY, "", "en", f"Text {number}", by=meera)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")  # of three rows any plan would read all
-        plan = wording.newest().filter(event="delivery.on_the_way", language__in=["hi", "en"]).explain()
+        plan = overrides.newest_overrides().filter(event="delivery.on_the_way", language__in=["hi", "en"]).explain()
     assert "wording_version_once" in plan
 
 
@@ -149,7 +157,7 @@ def test_long_values_give_way_and_the_message_goes_out(asha, sandbox):
 # spec: N5
 def test_an_incident_with_the_longest_title_is_mailed(sandbox, settings):
     settings.OPS_EMAIL = "ops@handoff.example"
-    incidents.open("probe", severity="critical", title="x" * 200, dedupe="probe")
+    service.open_incident("probe", severity="critical", title="x" * 200, dedupe="probe")
     tell_ops()
     while LANE.drain_once():
         pass
@@ -159,6 +167,6 @@ def test_an_incident_with_the_longest_title_is_mailed(sandbox, settings):
 
 
 def test_a_title_is_one_line_whatever_stands_in_it(meera):
-    text = Text("Late: {reason}", "Soon")
-    version = wording.Version(text, "en", "", "name")
-    assert wording.said(version, CHANNELS["email"], {"reason": "a\r\nBcc: b"}).title == "Late: a Bcc: b"
+    text = MessageText("Late: {reason}", "Soon")
+    version = overrides.TextVersion(text, "en", "", "name")
+    assert overrides.fill_version(version, CHANNELS["email"], {"reason": "a\r\nBcc: b"}).title == "Late: a Bcc: b"

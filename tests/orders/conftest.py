@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from foundation.lanes import Lane
 from foundation.models import Role, User
+from foundation.work_queues import WorkQueue
 from orders.models import Store
-from orders.placing import Buyer, Item, Placement
+from orders.place_order import OrderCustomer, OrderRequest, RequestedItem
 from tests import builders
 from tests.outside import sandbox, sandbox_process
 
@@ -15,10 +15,10 @@ __all__ = ["sandbox", "sandbox_process"]
 
 
 @pytest.fixture
-def work_off() -> Callable[[Lane], int]:
+def work_off() -> Callable[[WorkQueue], int]:
     """Drain one lane until nothing in it is due; returns how many rows were claimed."""
 
-    def run(lane: Lane) -> int:
+    def run(lane: WorkQueue) -> int:
         claimed = 0
         while count := lane.drain_once():
             claimed += count
@@ -39,15 +39,15 @@ def store() -> Store:
 
 
 @pytest.fixture
-def wish(store) -> Placement:
+def wish(store) -> OrderRequest:
     place = builders.near(north_m=3000)
-    return Placement(
+    return OrderRequest(
         order_id="A-1",
         store=store.slug,
-        buyer=Buyer(external_id="c-1", name="Asha Rao", email="asha@example.test", phone="+91 80 4710 2233"),
+        buyer=OrderCustomer(external_id="c-1", name="Asha Rao", email="asha@example.test", phone="+91 80 4710 2233"),
         items=(
-            Item(name="Thali", quantity=2, price_minor=20_000, external_id="t-1"),
-            Item(name="Lassi", quantity=1, price_minor=333),
+            RequestedItem(name="Thali", quantity=2, price_minor=20_000, external_id="t-1"),
+            RequestedItem(name="Lassi", quantity=1, price_minor=333),
         ),
         address={"address": "1 MG Road", "latitude": place.lat, "longitude": place.lng, "landmark": "the bank"},
         currency="INR",

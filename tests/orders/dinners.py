@@ -8,13 +8,13 @@ from django.db.models import F
 from notifications.models import Message
 from orders import substitutions
 from orders.models import Order, Refund, Substitution
-from orders.placing import Item
-from orders.substitutions import Decision
+from orders.place_order import RequestedItem
+from orders.substitutions import SubstitutionDecision
 from tests.builders import TEST, basket
 
 How = Substitution.How
-BIRYANI = Item(name="Biryani", quantity=1, price_minor=25_000, external_id="b-1")
-CURD = Item(name="Curd", quantity=2, price_minor=4_000)
+BIRYANI = RequestedItem(name="Biryani", quantity=1, price_minor=25_000, external_id="b-1")
+CURD = RequestedItem(name="Curd", quantity=2, price_minor=4_000)
 
 
 def dinner(**facts: Any) -> Order:
@@ -23,8 +23,8 @@ def dinner(**facts: Any) -> Order:
 
 
 def decide(order: Order, *said: tuple[Substitution, bool], how: How = How.API) -> Order:
-    decisions = [Decision(substitution_id=one.public_id, accepted=accepted) for one, accepted in said]
-    substitutions.decide(order.pk, decisions, how=how, by=TEST)
+    decisions = [SubstitutionDecision(substitution_id=one.public_id, accepted=accepted) for one, accepted in said]
+    substitutions.decide_substitutions(order.pk, decisions, how=how, by=TEST)
     order.refresh_from_db()
     return order
 

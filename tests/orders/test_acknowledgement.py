@@ -12,7 +12,7 @@ from foundation.errors import IllegalMove, Invalid
 from foundation.models import Job
 from foundation.work import WorkState
 from notifications.models import Incident, Message
-from orders import acknowledgement, deadlines, rows
+from orders import acknowledgement, deadlines, locks
 from orders.lifecycle import OrderStatus
 from orders.models import Order, PosRelay, Refund
 from tests import builders
@@ -45,7 +45,7 @@ def run_due(order: Order) -> list[str]:
         if job.due_at <= clock.database_now():
             Job.objects.filter(pk=job.pk).update(state=WorkState.DONE)
             with transaction.atomic():
-                jobs.run(job)
+                jobs.run_job(job)
             ran.append(job.handler)
     order.refresh_from_db()
     return ran
@@ -80,7 +80,7 @@ def test_half_the_deadline_reminds_the_store_once() -> None:
     order = builders.paid_order()
     passes(order, seconds=151)
     assert run_due(order) == ["orders.remind_store"]
-    acknowledgement.remind(order.pk)
+    acknowledgement.remind_store(order.pk)
     assert reminders(order) == 1
     assert alert(order) is None
 
@@ -114,13 +114,13 @@ def test_without_that_policy_the_order_waits_for_people() -> None:
     order = builders.paid_order()
     passes(order, days=2)
     run_due(order)
-    acknowledgement.lapse(order.pk)
+    acknowledgement.let_lapse(order.pk)
     order.refresh_from_db()
     assert order.status == OrderStatus.STORE_NOTIFIED
 
 
 # spec: O5
-@pytest.mark.parametrize("verb", [acknowledgement.remind, acknowledgement.alert, acknowledgement.lapse])
+@pytest.mark.parametrize("verb", [acknowledgement.remind_store, acknowledgement.alert_ops, acknowledgement.let_lapse])
 @pytest.mark.parametrize("moment", ["in time", "late"])
 def test_a_deadline_that_fires_early_or_after_the_answer_does_nothing(verb, moment) -> None:
     order = builders.paid_order(of=builders.store(cancel_unacknowledged_s=900))
@@ -176,7 +176,7 @@ def test_a_store_whose_pos_is_turned_off_is_told_by_message_and_ops_hears_of_it(
 def test_telling_the_store_twice_is_telling_it_once() -> None:
     order = builders.paid_order()
     with transaction.atomic():
-        acknowledgement.notify_store(rows.lock(order.pk), by=builders.TEST)
+        acknowledgement.notify_store(locks.lock_order(order.pk), by=builders.TEST)
     assert Message.objects.filter(order_ref=order.public_id).count() == 1
 
 
@@ -214,4 +214,4 @@ def test_food_that_is_long_overdue_is_reported_until_it_is_ready() -> None:
 
 def test_every_deadline_of_this_room_is_a_handler_that_exists() -> None:
     for handler in OURS:
-        assert callable(jobs.resolve(handler))
+        assert callable(jobs.resolve_handler(handler))

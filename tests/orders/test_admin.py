@@ -15,10 +15,10 @@ from foundation import clock
 from foundation.models import Event, Role, User
 from foundation.work import WorkState
 from notifications.models import Message
-from orders import promises
+from orders import promised_times
 from orders.lifecycle import OrderStatus
 from orders.models import Order, PosRelay, Refund, Store
-from orders.placing import Item
+from orders.place_order import RequestedItem
 from tests import builders
 
 pytestmark = pytest.mark.django_db
@@ -53,13 +53,13 @@ def act(client: Client, url: str, action: str, *rows, **fields) -> str:
 def test_cancel_asks_for_a_reason_and_leaves_its_trace(lead) -> None:
     order = builders.paid_order()
     url = reverse(LIST)
-    page = client_page = lead.post(url, {"action": "cancel", "_selected_action": [order.pk]})
+    page = client_page = lead.post(url, {"action": "cancel_order", "_selected_action": [order.pk]})
     assert page.status_code == 200
     assert order.order_id in client_page.content.decode()
     order.refresh_from_db()
     assert order.status == OrderStatus.STORE_NOTIFIED  # asked, not done
 
-    assert "cancelled" in act(lead, url, "cancel", order)
+    assert "cancelled" in act(lead, url, "cancel_order", order)
     order.refresh_from_db()
     assert (order.status, order.cancel_reason) == (OrderStatus.CANCELLED, "customer called")
     event = Event.objects.filter(order_ref=order.public_id, name="order.status_changed").latest("version")
@@ -71,7 +71,7 @@ def test_cancel_asks_for_a_reason_and_leaves_its_trace(lead) -> None:
 # spec: A3
 def test_without_a_reason_nothing_happens(lead) -> None:
     order = builders.paid_order()
-    body = act(lead, reverse(LIST), "cancel", order, reason="  ")
+    body = act(lead, reverse(LIST), "cancel_order", order, reason="  ")
     assert "This field is required" in body
     order.refresh_from_db()
     assert order.status == OrderStatus.STORE_NOTIFIED
@@ -81,7 +81,7 @@ def test_without_a_reason_nothing_happens(lead) -> None:
 def test_what_cannot_be_done_is_said_row_by_row_and_stops_no_other(lead) -> None:
     gone, fine = builders.ready(builders.paid_order()), builders.paid_order()
     Order.objects.filter(pk=gone.pk).update(status=OrderStatus.IN_TRANSIT)
-    body = act(lead, reverse(LIST), "cancel", gone, fine)
+    body = act(lead, reverse(LIST), "cancel_order", gone, fine)
     assert "Invalid status transition from in_transit to cancelled" in body
     fine.refresh_from_db()
     assert fine.status == OrderStatus.CANCELLED
@@ -92,7 +92,7 @@ def test_what_cannot_be_done_is_said_row_by_row_and_stops_no_other(lead) -> None
 @pytest.mark.parametrize(("amount", "expected"), [("", 45_000), ("120.50", 12_050), ("450", 45_000)])
 def test_refund_a_part_or_all(lead, amount, expected) -> None:
     order = builders.paid_order()
-    act(lead, reverse(LIST), "refund", order, amount=amount)
+    act(lead, reverse(LIST), "refund_order", order, amount=amount)
     assert Refund.objects.get(order=order).amount_minor == expected
 
 
@@ -101,14 +101,14 @@ def test_refund_a_part_or_all(lead, amount, expected) -> None:
 )
 def test_a_refund_that_cannot_be_is_refused(lead, amount, said) -> None:
     order = builders.paid_order()
-    assert said in act(lead, reverse(LIST), "refund", order, amount=amount)
+    assert said in act(lead, reverse(LIST), "refund_order", order, amount=amount)
     assert not Refund.objects.exists()
 
 
 def test_the_same_refund_page_sent_twice_is_one_refund_and_another_page_another(lead) -> None:
     order, url = builders.paid_order(), reverse(LIST)
     form = {
-        "action": "refund",
+        "action": "refund_order",
         "_selected_action": [order.pk],
         "confirmed": "1",
         "nonce": "1b4e28ba-2fa1-4d2e-883f-0016d3cca427",
@@ -141,7 +141,7 @@ def test_a_status_is_forced_along_the_table_only(lead) -> None:
 def test_ops_answers_the_stores_suggestions_for_a_customer(lead) -> None:
     order, url = builders.basket(("Thali", 2, 20_000), ("Lassi", 1, 10_000)), reverse(LIST)
     assert "nothing waits for an answer" in act(lead, url, "answer_for_customer", order, answer="accept")
-    builders.suggested(order, (0, Item(name="Biryani", quantity=1, price_minor=25_000)), (1, None))
+    builders.suggested(order, (0, RequestedItem(name="Biryani", quantity=1, price_minor=25_000)), (1, None))
     assert "1 answered" in act(lead, url, "answer_for_customer", order, answer="accept")
     order.refresh_from_db()
     assert (order.status, order.total_minor) == (OrderStatus.PICKING_IN_PROGRESS, 30_000)
@@ -155,9 +155,9 @@ def test_ops_answers_the_stores_suggestions_for_a_customer(lead) -> None:
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        (Role.OPS_LEAD, {"cancel", "refund", "force_status"}),
-        (Role.OPS_AGENT, {"cancel"}),
-        (Role.FINANCE, {"refund"}),
+        (Role.OPS_LEAD, {"cancel_order", "refund_order", "force_status"}),
+        (Role.OPS_AGENT, {"cancel_order"}),
+        (Role.FINANCE, {"refund_order"}),
         (Role.READ_ONLY, set()),
     ],
 )
@@ -166,10 +166,10 @@ def test_each_role_has_its_actions(role, allowed) -> None:
     order = builders.acknowledged(builders.paid_order())
     page = client.get(reverse(LIST)).content.decode()
     assert order.order_id in page
-    offered = {action for action in ("cancel", "refund", "force_status") if f'value="{action}"' in page}
+    offered = {action for action in ("cancel_order", "refund_order", "force_status") if f'value="{action}"' in page}
     assert offered == allowed
     before = Event.objects.count()
-    for action in {"cancel", "refund", "force_status"} - allowed:
+    for action in {"cancel_order", "refund_order", "force_status"} - allowed:
         act(client, reverse(LIST), action, order, to="ready_for_pickup")
     assert Event.objects.count() == before
 
@@ -197,7 +197,9 @@ def test_nothing_is_edited_by_hand(lead) -> None:
 def test_select_all_never_acts_on_rows_that_nobody_sees(lead) -> None:
     orders = [builders.paid_order() for _ in range(2)]
     url = reverse(LIST)
-    lead.post(url, {"action": "cancel", "_selected_action": [orders[0].pk], "select_across": "1", "confirmed": "1"})
+    lead.post(
+        url, {"action": "cancel_order", "_selected_action": [orders[0].pk], "select_across": "1", "confirmed": "1"}
+    )
     assert not Order.objects.filter(status=OrderStatus.CANCELLED).exists()
 
 
@@ -255,7 +257,7 @@ def test_late_orders_stand_first_with_how_late_they_are(lead) -> None:
 
 
 # spec: D7, A5
-@pytest.mark.parametrize("find", [promises.late, promises.at_risk])
+@pytest.mark.parametrize("find", [promised_times.late_orders, promised_times.at_risk_orders])
 def test_what_is_late_is_found_by_an_index_on_the_promises_that_live(find) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
@@ -291,7 +293,8 @@ def test_the_search_finds_exact_ids_of_any_age(lead, name) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["store", "storestaff", "customer", "payment", "refund", "posrelay", "intentcancellation", "kitchenpace"]
+    "model",
+    ["store", "storestaff", "customer", "payment", "refund", "posrelay", "intentcancellation", "preparationtime"],
 )
 def test_every_list_and_page_opens(lead, model) -> None:
     order = builders.paid_order(of=builders.petpooja_store(pos_callback_token="s3cret-token"))
@@ -313,7 +316,7 @@ def test_a_store_is_closed_and_opened_with_a_reason(lead) -> None:
 # spec: A3
 def test_a_dead_refund_can_be_sent_again(lead) -> None:
     order = builders.paid_order()
-    act(lead, reverse(LIST), "refund", order, amount="")
+    act(lead, reverse(LIST), "refund_order", order, amount="")
     url = reverse("admin:orders_refund_changelist")
     refund = Refund.objects.get()
     assert "only a dead row" in act(lead, url, "send_again", refund)

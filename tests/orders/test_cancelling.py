@@ -10,8 +10,8 @@ from foundation.events import Cause
 from foundation.models import Event, Job
 from foundation.work import WorkState
 from notifications.models import Message
-from orders import cancelling, carriage, intents, moves, payments, rows
-from orders.evidence import Verdict
+from orders import cancellation, delivery_progress, locks, payment_intents, payments, transitions
+from orders.evidence import EventOutcome
 from orders.lifecycle import CarriageState, OrderStatus
 from orders.models import IntentCancellation, Order, PosRelay, Refund
 from orders.serviceability import Refusal
@@ -23,7 +23,7 @@ BY = Cause("user:7", "api")
 
 
 def cancel(order: Order, **facts) -> Order:
-    cancelling.by_person(order.pk, by=BY, reason=facts.pop("reason", "changed their mind"), **facts)
+    cancellation.by_person(order.pk, by=BY, reason=facts.pop("reason", "changed their mind"), **facts)
     order.refresh_from_db()
     return order
 
@@ -40,7 +40,7 @@ def test_an_unpaid_order_is_cancelled_with_its_intent(sandbox, work_off) -> None
     cancel(order)
     assert (order.status, order.cancel_reason) == (OrderStatus.CANCELLED, "changed their mind")
     assert not Refund.objects.exists()
-    work_off(intents.LANE)
+    work_off(payment_intents.LANE)
     assert IntentCancellation.objects.get(order=order).state == WorkState.DONE
     assert stripe.retrieve_payment_intent(order.stripe_payment_intent)["status"] == "canceled"
     assert pay(order.stripe_payment_intent).status_code == 400
@@ -54,10 +54,10 @@ def test_a_payment_that_was_faster_than_the_cancellation_is_given_back(sandbox, 
     order.save()
     cancel(order)
     pay(order.stripe_payment_intent).raise_for_status()
-    work_off(intents.LANE)
+    work_off(payment_intents.LANE)
     assert IntentCancellation.objects.get(order=order).state == WorkState.IGNORED
     assert not Refund.objects.exists()
-    assert payments.take(builders.payment_of(order)) == Verdict.APPLIED
+    assert payments.apply_payment_event(builders.payment_of(order)) == EventOutcome.APPLIED
     order.refresh_from_db()
     assert order.status == OrderStatus.CANCELLED
     assert refund_of(order).amount_minor == order.total_minor
@@ -69,10 +69,10 @@ def test_a_stripe_that_is_down_is_asked_again(sandbox, work_off) -> None:
     order.save()
     sandbox.fault("stripe", "answer", "error_500", path="/v1/payment_intents", times=1)
     cancel(order)
-    work_off(intents.LANE)
+    work_off(payment_intents.LANE)
     assert IntentCancellation.objects.get().state == WorkState.PENDING
     IntentCancellation.objects.update(due_at=Now())
-    work_off(intents.LANE)
+    work_off(payment_intents.LANE)
     assert stripe.retrieve_payment_intent(order.stripe_payment_intent)["status"] == "canceled"
 
 
@@ -104,7 +104,7 @@ def test_the_fee_may_be_waived_and_never_exceeds_what_there_is() -> None:
 def test_a_store_that_refuses_pays_no_fee_out_of_the_customer_s_money() -> None:
     order = builders.acknowledged(builders.paid_order(of=builders.store(cancellation_fee_minor=3_000)))
     with transaction.atomic():
-        cancelling.cancel(rows.lock(order.pk), by=BY, reason="oven broken", refuse_store=True)
+        cancellation.cancel_order(locks.lock_order(order.pk), by=BY, reason="oven broken", refuse_store=True)
     order.refresh_from_db()
     assert order.status == OrderStatus.FAILED
     assert refund_of(order).amount_minor == 45_000
@@ -135,7 +135,7 @@ def test_a_store_with_a_tablet_hears_of_it_if_it_had_heard_of_the_order() -> Non
 def test_what_has_been_fetched_cannot_be_cancelled(state) -> None:
     order = builders.ready(builders.paid_order())
     with transaction.atomic():
-        moves.advance(rows.lock(order.pk), carriage=state, attempt=1, by=BY)
+        transitions.advance_axes(locks.lock_order(order.pk), carriage=state, attempt=1, by=BY)
     with pytest.raises(IllegalMove):
         cancel(order)
     assert not Refund.objects.exists()
@@ -147,7 +147,7 @@ def test_cancelling_twice_is_refused_and_once_by_evidence() -> None:
     with pytest.raises(IllegalMove):
         cancel(order)
     with transaction.atomic():
-        assert not cancelling.cancel(rows.lock(order.pk), by=BY, reason="again")
+        assert not cancellation.cancel_order(locks.lock_order(order.pk), by=BY, reason="again")
     order.refresh_from_db()
     assert order.cancel_reason == "changed their mind"
     assert Refund.objects.count() == 1
@@ -157,7 +157,7 @@ def test_cancelling_twice_is_refused_and_once_by_evidence() -> None:
 def test_cancelling_after_a_failed_delivery_brings_its_refund_forward() -> None:
     order = builders.ready(builders.paid_order(of=builders.store(refund_delay_s=3600, cancellation_fee_minor=500)))
     with transaction.atomic():
-        carriage.failed(rows.lock(order.pk), 1, "nobody at home", by=BY)
+        delivery_progress.record_failed(locks.lock_order(order.pk), 1, "nobody at home", by=BY)
     cancel(order)  # no fee: it is not the customer who failed
     waiting, due = Refund.objects.order_by("pk")
     assert (waiting.state, due.state) == (WorkState.DISCARDED, WorkState.PENDING)
@@ -168,7 +168,9 @@ def test_cancelling_after_a_failed_delivery_brings_its_refund_forward() -> None:
 def test_an_order_that_cannot_be_delivered_is_rejected_with_its_reason() -> None:
     order = builders.paid_order()
     with transaction.atomic():
-        assert cancelling.reject(rows.lock(order.pk), Refusal("too_far", "16.00 km from the store"), by=BY)
+        assert cancellation.reject_undeliverable(
+            locks.lock_order(order.pk), Refusal("too_far", "16.00 km from the store"), by=BY
+        )
     order.refresh_from_db()
     assert order.cancel_reason == "Order auto-rejected, reason: 16.00 km from the store"
     message = Message.objects.get(event="order.auto_rejected")
@@ -203,5 +205,5 @@ def test_a_pos_that_may_have_the_order_hears_that_it_is_off(pos_order, state) ->
 def test_a_pos_that_cancelled_itself_is_not_told(pos_order) -> None:
     PosRelay.objects.update(state=WorkState.DONE, retry_count=1)
     with transaction.atomic():
-        cancelling.cancel(rows.lock(pos_order.pk), by=BY, reason="closed", tell_pos=False)
+        cancellation.cancel_order(locks.lock_order(pos_order.pk), by=BY, reason="closed", tell_pos=False)
     assert relays(pos_order) == {"save": WorkState.DONE}

@@ -19,7 +19,7 @@ from orders.lifecycle import (
     OrderStatus,
     PaymentState,
     PreparationState,
-    derive,
+    derive_status,
 )
 
 COMBINATIONS = list(product(PaymentState, PreparationState, CarriageState))
@@ -52,14 +52,14 @@ def oracle(payment: str, preparation: str, carriage: str) -> str:
 # spec: O1, O3, O8
 @pytest.mark.parametrize(("payment", "preparation", "carriage"), COMBINATIONS)
 def test_the_status_of_every_combination(payment, preparation, carriage) -> None:
-    assert derive(payment, preparation, carriage) == oracle(payment, preparation, carriage)
+    assert derive_status(payment, preparation, carriage) == oracle(payment, preparation, carriage)
 
 
 # spec: O6
 def test_undecided_substitutions_show_only_while_picking() -> None:
     for payment, preparation, carriage in COMBINATIONS:
-        plain = derive(payment, preparation, carriage)
-        undecided = derive(payment, preparation, carriage, undecided_substitutions=True)
+        plain = derive_status(payment, preparation, carriage)
+        undecided = derive_status(payment, preparation, carriage, undecided_substitutions=True)
         expected = OrderStatus.SUBSTITUTIONS_NEEDED if plain == OrderStatus.PICKING_IN_PROGRESS else plain
         assert undecided == expected
 
@@ -67,14 +67,14 @@ def test_undecided_substitutions_show_only_while_picking() -> None:
 # spec: O3
 def test_assigned_shows_only_once_the_order_is_ready() -> None:
     for preparation in PreparationState:
-        shown = derive("paid", preparation, "assigned") == OrderStatus.ASSIGNED_TO_DRIVER
+        shown = derive_status("paid", preparation, "assigned") == OrderStatus.ASSIGNED_TO_DRIVER
         assert shown == (preparation == PreparationState.READY)
 
 
 # spec: O1
 def test_nothing_the_store_says_leads_out_of_pending() -> None:
     for preparation in set(PreparationState) - {PreparationState.CANCELLED, PreparationState.REFUSED}:
-        assert derive("unpaid", preparation, "none") == OrderStatus.PENDING
+        assert derive_status("unpaid", preparation, "none") == OrderStatus.PENDING
 
 
 # spec: O1
@@ -98,10 +98,10 @@ def test_strict_moves_are_spec_s_table() -> None:
     }
     for current, target in product(OrderStatus, OrderStatus):
         if target in table[current].split():
-            STRICT.require(current, target)
+            STRICT.require_move(current, target)
         else:
             with pytest.raises(IllegalMove, match=f"from {current} to {target}") as refused:
-                STRICT.require(current, target)
+                STRICT.require_move(current, target)
             assert (refused.value.status, refused.value.code) == (400, "INVALID_STATUS_TRANSITION")
 
 
@@ -111,9 +111,9 @@ def test_an_axis_keeps_the_furthest_it_has_seen(data, axis) -> None:
     seen = data.draw(st.lists(st.sampled_from(list(axis.states)), min_size=1, max_size=8))
     stands = start = next(iter(axis.states)).value
     for state in seen:
-        before, stands = stands, axis.further(stands, state)
+        before, stands = stands, axis.furthest_of(stands, state)
         assert axis.ranks[stands] >= axis.ranks[before]
-        assert axis.further(stands, state) == stands
+        assert axis.furthest_of(stands, state) == stands
     assert axis.ranks[stands] == max(axis.ranks[state] for state in [start, *seen])
 
 

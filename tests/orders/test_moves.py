@@ -8,7 +8,7 @@ from django.db import transaction
 from foundation import clock
 from foundation.errors import IllegalMove
 from foundation.models import Event, Job
-from orders import moves, rows, selectors
+from orders import locks, selectors, transitions
 from orders.lifecycle import CarriageState, OrderStatus, PaymentState, PreparationState
 from orders.models import Order
 from tests import builders
@@ -19,7 +19,7 @@ BY = builders.TEST
 
 def advance(order: Order, **axes) -> bool:
     with transaction.atomic():
-        moved = moves.advance(rows.lock(order.pk), by=BY, **axes)
+        moved = transitions.advance_axes(locks.lock_order(order.pk), by=BY, **axes)
     order.refresh_from_db()
     return moved
 
@@ -84,7 +84,7 @@ def test_news_of_an_earlier_delivery_moves_nothing() -> None:
     advance(order, carriage=CarriageState.FAILED, attempt=1)
     assert order.status == OrderStatus.DELIVERY_FAILED
     with transaction.atomic():
-        assert moves.reset_carriage(rows.lock(order.pk), 2, by=BY)
+        assert transitions.reset_carriage(locks.lock_order(order.pk), 2, by=BY)
     assert not advance(order, carriage=CarriageState.DELIVERED, attempt=1)
     order.refresh_from_db()
     assert (order.carriage, order.attempt, order.status) == ("none", 2, OrderStatus.READY_FOR_PICKUP)
@@ -112,7 +112,7 @@ def test_a_strict_move_that_is_not_legal_changes_nothing() -> None:
     order = builders.paid_order()
     before = events(order)
     with pytest.raises(IllegalMove), transaction.atomic():
-        moves.strict(rows.lock(order.pk), OrderStatus.READY_FOR_PICKUP, by=BY)
+        transitions.take_strict_step(locks.lock_order(order.pk), OrderStatus.READY_FOR_PICKUP, by=BY)
     order.refresh_from_db()
     assert order.status == OrderStatus.STORE_NOTIFIED
     assert events(order) == before
@@ -122,20 +122,20 @@ def test_a_strict_move_that_is_not_legal_changes_nothing() -> None:
 def test_what_follows_from_money_or_verbs_cannot_be_set_by_hand(target) -> None:
     order = builders.order()
     with pytest.raises(IllegalMove, match="by hand"), transaction.atomic():
-        moves.strict(rows.lock(order.pk), OrderStatus(target), by=BY)
+        transitions.take_strict_step(locks.lock_order(order.pk), OrderStatus(target), by=BY)
 
 
 def test_a_lost_carrier_is_not_the_store_s_to_report() -> None:
     order = builders.ready(builders.paid_order())
     advance(order, carriage=CarriageState.ASSIGNED, attempt=1)
     with pytest.raises(IllegalMove, match="by hand"), transaction.atomic():
-        moves.strict(rows.lock(order.pk), OrderStatus.READY_FOR_PICKUP, by=BY)
+        transitions.take_strict_step(locks.lock_order(order.pk), OrderStatus.READY_FOR_PICKUP, by=BY)
 
 
 def test_that_the_customer_must_answer_follows_from_proposals_alone() -> None:
     order = builders.picking(builders.paid_order())
     with pytest.raises(IllegalMove, match="proposals"), transaction.atomic():
-        moves.strict(rows.lock(order.pk), OrderStatus.SUBSTITUTIONS_NEEDED, by=BY)
+        transitions.take_strict_step(locks.lock_order(order.pk), OrderStatus.SUBSTITUTIONS_NEEDED, by=BY)
 
 
 def test_the_rooms_above_are_set_going_by_what_moved() -> None:

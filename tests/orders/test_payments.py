@@ -9,8 +9,8 @@ from foundation import clock
 from foundation.errors import Transient
 from foundation.models import Event, Job
 from notifications.models import Incident, Message
-from orders import cancelling, carriage, payments, rows
-from orders.evidence import PaymentCanceled, PaymentFailed, Verdict
+from orders import cancellation, delivery_progress, locks, payments
+from orders.evidence import EventOutcome, PaymentCanceled, PaymentFailed
 from orders.lifecycle import OrderStatus
 from orders.models import Order, Payment, Refund
 from tests import builders
@@ -18,8 +18,8 @@ from tests import builders
 pytestmark = pytest.mark.django_db
 
 
-def take(evidence, order: Order | None = None) -> Verdict:
-    verdict = payments.take(evidence)
+def take(evidence, order: Order | None = None) -> EventOutcome:
+    verdict = payments.apply_payment_event(evidence)
     if order is not None:
         order.refresh_from_db()
     return verdict
@@ -44,7 +44,7 @@ def told(order: Order) -> list[str]:
 
 
 def cancelled(order: Order) -> Order:
-    cancelling.by_person(order.pk, by=builders.TEST, reason="changed their mind")
+    cancellation.by_person(order.pk, by=builders.TEST, reason="changed their mind")
     order.refresh_from_db()
     return order
 
@@ -53,7 +53,7 @@ def cancelled(order: Order) -> Order:
 def test_a_payment_confirms_the_order_books_it_and_tells_the_store() -> None:
     order = builders.order()
     evidence = builders.payment_of(order)
-    assert take(evidence, order) == Verdict.APPLIED
+    assert take(evidence, order) == EventOutcome.APPLIED
     payment = Payment.objects.get(order=order)
     assert (payment.amount_minor, payment.currency, payment.stripe_charge) == (45_000, "INR", evidence.charge_id)
     assert payment.paid_at == order.paid_at == evidence.occurred_at
@@ -69,7 +69,7 @@ def test_the_same_payment_twice_is_one() -> None:
     evidence = builders.payment_of(order)
     take(evidence)
     before = names(order)
-    assert take(evidence) == Verdict.REPEATED
+    assert take(evidence) == EventOutcome.REPEATED
     assert names(order) == before
     assert Payment.objects.filter(order=order).count() == 1
 
@@ -77,13 +77,13 @@ def test_the_same_payment_twice_is_one() -> None:
 # spec: O4
 def test_a_webhook_faster_than_our_own_commit_finds_its_order_by_the_metadata() -> None:
     order = builders.order(stripe_payment_intent="")
-    assert take(builders.payment_of(order, intent_id="pi_not_yet_ours"), order) == Verdict.APPLIED
+    assert take(builders.payment_of(order, intent_id="pi_not_yet_ours"), order) == EventOutcome.APPLIED
     assert order.stripe_payment_intent == "pi_not_yet_ours"
 
 
 def test_an_adopted_intent_carries_no_metadata_and_is_found_by_its_id() -> None:
     order = builders.order()
-    assert take(builders.payment_of(order, order_ref=""), order) == Verdict.APPLIED
+    assert take(builders.payment_of(order, order_ref=""), order) == EventOutcome.APPLIED
 
 
 # spec: P8
@@ -94,7 +94,7 @@ def test_money_without_an_order_waits_a_while_and_is_then_ops_business() -> None
         take(builders.payment_of(order, **strange))
     assert not Incident.objects.exists()
     old = clock.now() - payments.PATIENCE - timedelta(seconds=1)
-    assert take(builders.payment_of(order, **strange, occurred_at=old)) == Verdict.REFUSED
+    assert take(builders.payment_of(order, **strange, occurred_at=old)) == EventOutcome.REFUSED
     incident = Incident.objects.get(kind=payments.ORPHAN)
     assert incident.severity == "critical"
     assert incident.detail["amount_minor"] == order.total_minor
@@ -103,15 +103,15 @@ def test_money_without_an_order_waits_a_while_and_is_then_ops_business() -> None
 def test_no_money_without_an_order_is_nobody_s_business() -> None:
     order = builders.order()
     strange = {"order_ref": "", "intent_id": "pi_of_nobody"}
-    assert take(failure_of(order, **strange)) == Verdict.IGNORED
-    assert take(canceled_of(order, **strange)) == Verdict.IGNORED
+    assert take(failure_of(order, **strange)) == EventOutcome.IGNORED
+    assert take(canceled_of(order, **strange)) == EventOutcome.IGNORED
 
 
 # spec: O8
 @pytest.mark.parametrize("facts", [{"amount_minor": 44_999}, {"amount_minor": 45_001}, {"currency": "usd"}])
 def test_another_amount_or_currency_moves_nothing_and_opens_an_incident(facts) -> None:
     order = builders.order()
-    assert take(builders.payment_of(order, **facts), order) == Verdict.REFUSED
+    assert take(builders.payment_of(order, **facts), order) == EventOutcome.REFUSED
     assert order.status == OrderStatus.PENDING
     assert not Payment.objects.exists()
     assert not names(order)
@@ -120,7 +120,7 @@ def test_another_amount_or_currency_moves_nothing_and_opens_an_incident(facts) -
 
 def test_a_second_payment_for_the_same_order_is_for_ops() -> None:
     order = builders.paid_order()
-    assert take(builders.payment_of(order, intent_id="pi_another", event_id="evt_other")) == Verdict.REFUSED
+    assert take(builders.payment_of(order, intent_id="pi_another", event_id="evt_other")) == EventOutcome.REFUSED
     assert Payment.objects.get(order=order).stripe_payment_intent == order.stripe_payment_intent
     assert Incident.objects.filter(kind=payments.PAID_TWICE, order_ref=order.public_id).exists()
 
@@ -128,7 +128,7 @@ def test_a_second_payment_for_the_same_order_is_for_ops() -> None:
 # spec: O8
 def test_money_for_a_cancelled_order_is_refunded_by_itself() -> None:
     order = cancelled(builders.order())
-    assert take(builders.payment_of(order), order) == Verdict.APPLIED
+    assert take(builders.payment_of(order), order) == EventOutcome.APPLIED
     assert order.status == OrderStatus.CANCELLED
     refund = Refund.objects.get(order=order)
     assert (refund.amount_minor, refund.reference) == (45_000, payments.LATE_REFERENCE)
@@ -141,12 +141,12 @@ def test_money_for_a_cancelled_order_is_refunded_by_itself() -> None:
 # spec: P2
 def test_a_declined_payment_is_kept_and_the_customer_told() -> None:
     order = builders.order()
-    assert take(failure_of(order), order) == Verdict.APPLIED
+    assert take(failure_of(order), order) == EventOutcome.APPLIED
     assert order.payment_error == "Your card was declined."
     assert order.status == OrderStatus.PENDING
     assert names(order) == ["order.payment_failed"]
     assert told(order) == ["order.payment_failed"]
-    assert take(failure_of(order)) == Verdict.REPEATED
+    assert take(failure_of(order)) == EventOutcome.REPEATED
     assert names(order) == ["order.payment_failed"]
 
 
@@ -164,7 +164,7 @@ def test_a_decline_is_old_news_once_the_money_is_there() -> None:
     take(failure_of(order))
     take(builders.payment_of(order), order)
     assert order.payment_error == ""
-    assert take(failure_of(order, 2), order) == Verdict.STALE
+    assert take(failure_of(order, 2), order) == EventOutcome.STALE
     assert order.payment_error == ""
 
 
@@ -173,31 +173,31 @@ def test_a_decline_is_old_news_once_the_money_is_there() -> None:
 def test_a_cancelled_intent_cancels_the_unpaid_order() -> None:
     order = builders.order()
     evidence = canceled_of(order)
-    assert take(evidence, order) == Verdict.APPLIED
+    assert take(evidence, order) == EventOutcome.APPLIED
     assert order.status == OrderStatus.CANCELLED
     assert order.failed_at == evidence.occurred_at
     assert told(order) == ["order.cancelled"]
     assert names(order).count("order.cancelled") == 1
-    assert take(evidence) == Verdict.REPEATED
+    assert take(evidence) == EventOutcome.REPEATED
 
 
 # spec: P3, P8
 def test_a_cancelled_intent_says_nothing_about_a_paid_order() -> None:
     order = builders.paid_order()
-    assert take(canceled_of(order), order) == Verdict.STALE
+    assert take(canceled_of(order), order) == EventOutcome.STALE
     assert order.status == OrderStatus.STORE_NOTIFIED
     assert order.failed_at is None
 
 
 def test_an_intent_that_the_order_no_longer_uses_says_nothing() -> None:
     order = builders.order()
-    assert take(canceled_of(order, intent_id="pi_older"), order) == Verdict.STALE
+    assert take(canceled_of(order, intent_id="pi_older"), order) == EventOutcome.STALE
     assert order.status == OrderStatus.PENDING
 
 
 def test_our_own_cancellation_comes_back_and_is_told_once() -> None:
     order = cancelled(builders.order())
-    assert take(canceled_of(order), order) == Verdict.APPLIED
+    assert take(canceled_of(order), order) == EventOutcome.APPLIED
     assert order.payment == "cancelled"
     assert order.cancel_reason == "changed their mind"
     assert told(order) == ["order.cancelled"]
@@ -208,7 +208,7 @@ def test_our_own_cancellation_comes_back_and_is_told_once() -> None:
 # spec: P4
 def test_a_partial_refund_is_kept_and_leaves_the_status() -> None:
     order = builders.ready(builders.paid_order())
-    assert take(builders.refund_of(order, 10_000), order) == Verdict.APPLIED
+    assert take(builders.refund_of(order, 10_000), order) == EventOutcome.APPLIED
     assert (order.refunded_minor, order.payment, order.status) == (10_000, "partly_refunded", "ready_for_pickup")
     assert Payment.objects.get(order=order).refunded_minor == 10_000
     event = Event.objects.get(subject=f"order:{order.pk}", name="order.refunded")
@@ -219,10 +219,10 @@ def test_a_partial_refund_is_kept_and_leaves_the_status() -> None:
 # spec: P4, P8
 def test_refunded_amounts_are_cumulative_and_the_largest_stands() -> None:
     order = builders.paid_order()
-    assert take(builders.refund_of(order, 30_000)) == Verdict.APPLIED
-    assert take(builders.refund_of(order, 10_000)) == Verdict.STALE
-    assert take(builders.refund_of(order, 30_000)) == Verdict.REPEATED
-    assert take(builders.refund_of(order, 40_000), order) == Verdict.APPLIED
+    assert take(builders.refund_of(order, 30_000)) == EventOutcome.APPLIED
+    assert take(builders.refund_of(order, 10_000)) == EventOutcome.STALE
+    assert take(builders.refund_of(order, 30_000)) == EventOutcome.REPEATED
+    assert take(builders.refund_of(order, 40_000), order) == EventOutcome.APPLIED
     assert order.refunded_minor == 40_000
     assert names(order).count("order.refunded") == 2
 
@@ -246,17 +246,17 @@ def test_a_full_refund_stops_the_kitchen_and_asks_for_no_second_one() -> None:
 # spec: P8
 def test_a_refund_seen_before_its_payment_books_both_and_the_payment_cannot_win() -> None:
     order, paid_at = builders.order(), clock.now() - timedelta(minutes=5)
-    assert take(builders.refund_of(order, 45_000, paid_at=paid_at), order) == Verdict.APPLIED
+    assert take(builders.refund_of(order, 45_000, paid_at=paid_at), order) == EventOutcome.APPLIED
     assert order.status == OrderStatus.REFUNDED
     payment = Payment.objects.get(order=order)
     assert (payment.amount_minor, payment.refunded_minor, payment.paid_at) == (45_000, 45_000, paid_at)
     assert {"order.payment_confirmed", "order.refunded"} <= set(names(order))
 
     late = builders.payment_of(order, occurred_at=paid_at + timedelta(seconds=2))
-    assert take(late, order) == Verdict.APPLIED
+    assert take(late, order) == EventOutcome.APPLIED
     assert order.status == OrderStatus.REFUNDED
     assert order.paid_at == Payment.objects.get(order=order).paid_at == late.occurred_at
-    assert take(late) == Verdict.REPEATED
+    assert take(late) == EventOutcome.REPEATED
 
 
 # spec: P8
@@ -279,7 +279,7 @@ def test_a_partial_refund_of_a_cancelled_order_that_we_thought_unpaid_gives_the_
 def test_a_refund_that_does_not_fit_its_payment_moves_nothing(facts) -> None:
     order = builders.paid_order()
     evidence = builders.refund_of(order, **{"refunded_minor": 45_000, **facts})
-    assert take(evidence, order) == Verdict.REFUSED
+    assert take(evidence, order) == EventOutcome.REFUSED
     assert (order.refunded_minor, order.payment) == (0, "paid")
     assert Incident.objects.filter(kind=payments.MISMATCH).exists()
 
@@ -287,7 +287,7 @@ def test_a_refund_that_does_not_fit_its_payment_moves_nothing(facts) -> None:
 def test_a_refund_while_it_is_being_carried_is_for_ops_to_decide() -> None:
     order = builders.ready(builders.paid_order())
     with transaction.atomic():
-        carriage.picked_up(rows.lock(order.pk), 1, by=builders.TEST, eta_minutes=9)
+        delivery_progress.record_picked_up(locks.lock_order(order.pk), 1, by=builders.TEST, eta_minutes=9)
     take(builders.refund_of(order, 45_000), order)
     assert (order.status, order.preparation) == (OrderStatus.REFUNDED, "ready")
     assert Incident.objects.filter(kind="refunded_on_the_way", order_ref=order.public_id).exists()

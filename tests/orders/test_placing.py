@@ -9,10 +9,10 @@ from foundation import idempotency, stripe
 from foundation.errors import CallFailed, Conflict, Invalid, NotEnabled, Transient, Unknown
 from foundation.models import Event, IdempotencyKey, Role
 from notifications.models import Recipient
-from orders import cancelling, intents, payments, placing, rows
+from orders import cancellation, locks, payment_intents, payments, place_order
 from orders.lifecycle import OrderStatus
 from orders.models import Customer, IntentCancellation, Order, OrderItem, Store
-from orders.placing import Buyer, Item, Placement
+from orders.place_order import OrderCustomer, OrderRequest, RequestedItem
 from tests import builders
 from tests.orders.stripe_side import all_intents
 
@@ -26,7 +26,7 @@ def intents_at_stripe(sandbox) -> list[dict]:
 
 # spec: O4
 def test_a_placed_order_has_its_rows_its_money_and_a_client_secret(sandbox, storefront, wish) -> None:
-    placed = placing.place(storefront, wish)
+    placed = place_order.place_order(storefront, wish)
     order = Order.objects.get()
     assert placed.created
     assert placed.order.pk == order.pk
@@ -44,7 +44,7 @@ def test_a_placed_order_has_its_rows_its_money_and_a_client_secret(sandbox, stor
 
 # spec: O4
 def test_the_same_order_twice_is_the_same_order(sandbox, storefront, wish) -> None:
-    first, second = placing.place(storefront, wish), placing.place(storefront, wish)
+    first, second = place_order.place_order(storefront, wish), place_order.place_order(storefront, wish)
     assert (first.created, second.created) == (True, False)
     assert first.order.pk == second.order.pk
     assert first.client_secret == second.client_secret
@@ -58,15 +58,15 @@ def test_the_same_order_twice_is_the_same_order(sandbox, storefront, wish) -> No
     [
         {"tip_minor": 1_001},
         {"instructions": "with onions"},
-        {"items": (Item(name="Thali", quantity=2, price_minor=20_166),)},
+        {"items": (RequestedItem(name="Thali", quantity=2, price_minor=20_166),)},
         {"metadata": {"basket": 8}},
         {"substitution_preference": "accept"},
     ],
 )
 def test_the_same_id_with_another_content_is_a_conflict(sandbox, storefront, wish, change) -> None:
-    placing.place(storefront, wish)
+    place_order.place_order(storefront, wish)
     with pytest.raises(Conflict) as refused:
-        placing.place(storefront, replace(wish, **change))
+        place_order.place_order(storefront, replace(wish, **change))
     assert (refused.value.status, refused.value.code) == (409, "ORDER_ID_REUSED")
     assert Order.objects.count() == 1
 
@@ -74,27 +74,29 @@ def test_the_same_id_with_another_content_is_a_conflict(sandbox, storefront, wis
 # spec: O4, O6
 def test_a_preference_is_kept_and_one_that_is_not_given_leaves_the_hash_as_it_was(sandbox, storefront, wish) -> None:
     """Orders of before there was one are found again by their content."""
-    plain = Placement(order_id="1", store="s", buyer=Buyer(external_id="c"), items=(), address={}, currency="INR")
+    plain = OrderRequest(
+        order_id="1", store="s", buyer=OrderCustomer(external_id="c"), items=(), address={}, currency="INR"
+    )
     assert plain.content_hash() == "417082172d63fa45c7e8752862d00c6351dd36e6d03e72160310d0f4e10b2b9d"
-    placed = placing.place(storefront, replace(wish, substitution_preference="accept"))
+    placed = place_order.place_order(storefront, replace(wish, substitution_preference="accept"))
     assert placed.order.substitution_preference == "accept"
     assert placed.order.authorised_minor == placed.order.total_minor
 
 
 def test_two_storefronts_may_use_the_same_id_and_each_finds_its_own(sandbox, storefront, wish) -> None:
     other = builders.user(Role.STOREFRONT)
-    mine, theirs = placing.place(storefront, wish).order, placing.place(other, wish).order
-    assert rows.find(storefront, "A-1").pk == mine.pk
-    assert rows.find(other, "A-1").pk == theirs.pk
-    assert rows.find(None, mine.public_id).pk == mine.pk
+    mine, theirs = place_order.place_order(storefront, wish).order, place_order.place_order(other, wish).order
+    assert locks.find_order(storefront, "A-1").pk == mine.pk
+    assert locks.find_order(other, "A-1").pk == theirs.pk
+    assert locks.find_order(None, mine.public_id).pk == mine.pk
     with pytest.raises(Conflict):
-        rows.find(None, "A-1")
+        locks.find_order(None, "A-1")
     assert Customer.objects.count() == 2
 
 
 def test_a_customer_is_known_by_the_storefront_s_id(sandbox, storefront, wish) -> None:
-    placing.place(storefront, wish)
-    placing.place(storefront, replace(wish, order_id="A-2"))
+    place_order.place_order(storefront, wish)
+    place_order.place_order(storefront, replace(wish, order_id="A-2"))
     assert Customer.objects.count() == 1
     assert Recipient.objects.filter(email="asha@example.test").count() == 1
 
@@ -103,15 +105,15 @@ def test_a_customer_is_known_by_the_storefront_s_id(sandbox, storefront, wish) -
 def test_a_customers_day_is_that_of_the_store_they_order_from(sandbox, storefront, wish, store) -> None:
     for number, zone in enumerate(("Asia/Kolkata", "America/New_York", "America/New_York")):
         Store.objects.filter(pk=store.pk).update(time_zone=zone)
-        placing.place(storefront, replace(wish, order_id=f"A-{number}"))
+        place_order.place_order(storefront, replace(wish, order_id=f"A-{number}"))
         assert Customer.objects.get().recipient.time_zone == zone
 
 
 # ── Idempotency-Key ──────────────────────────────────────────────────────────────────────────────────────────────
 # spec: O4
 def test_a_repeated_key_is_the_same_request_and_says_created_again(sandbox, storefront, wish) -> None:
-    first = placing.place(storefront, wish, "key-1", "print-1")
-    again = placing.place(storefront, wish, "key-1", "print-1")
+    first = place_order.place_order(storefront, wish, "key-1", "print-1")
+    again = place_order.place_order(storefront, wish, "key-1", "print-1")
     assert first.created
     assert again.created
     assert again.order.pk == first.order.pk
@@ -121,9 +123,9 @@ def test_a_repeated_key_is_the_same_request_and_says_created_again(sandbox, stor
 
 # spec: O4
 def test_a_key_of_another_request_is_a_conflict(sandbox, storefront, wish) -> None:
-    placing.place(storefront, wish, "key-1", "print-1")
+    place_order.place_order(storefront, wish, "key-1", "print-1")
     with pytest.raises(Conflict) as refused:
-        placing.place(storefront, replace(wish, order_id="A-2"), "key-1", "print-2")
+        place_order.place_order(storefront, replace(wish, order_id="A-2"), "key-1", "print-2")
     assert refused.value.code == "IDEMPOTENCY_KEY_REUSED"
     assert Order.objects.count() == 1
 
@@ -148,14 +150,14 @@ def test_a_crash_between_two_steps_is_taken_up_by_the_same_request(
         elif step == "after step 2":
             patch.setattr(stripe, "create_payment_intent", lambda **facts: (real(**facts), crash()))
         else:
-            patch.setattr(placing.rows, "lock", crash)
+            patch.setattr(place_order.locks, "lock_order", crash)
         with pytest.raises(Crash):
-            placing.place(storefront, wish, "key-1", "print-1")
+            place_order.place_order(storefront, wish, "key-1", "print-1")
     crashed = Order.objects.get()
     assert crashed.client_secret == ""
     assert IdempotencyKey.objects.get().status == 0
 
-    placed = placing.place(storefront, wish, "key-1", "print-1")
+    placed = place_order.place_order(storefront, wish, "key-1", "print-1")
     assert placed.order.pk == crashed.pk
     assert placed.client_secret
     summary = stripe.retrieve_payment_intent(placed.order.stripe_payment_intent)
@@ -171,11 +173,13 @@ def test_a_webhook_between_steps_2_and_3_is_not_lost(sandbox, storefront, wish, 
     def pay_at_once(**facts):
         intent = real(**facts)
         order = Order.objects.get()
-        payments.take(builders.payment_of(order, intent_id=intent["id"], order_ref=facts["metadata"]["order"]))
+        payments.apply_payment_event(
+            builders.payment_of(order, intent_id=intent["id"], order_ref=facts["metadata"]["order"])
+        )
         return intent
 
     monkeypatch.setattr(stripe, "create_payment_intent", pay_at_once)
-    placed = placing.place(storefront, wish)
+    placed = place_order.place_order(storefront, wish)
     assert placed.order.status == OrderStatus.STORE_NOTIFIED
     assert placed.client_secret
 
@@ -184,8 +188,8 @@ def test_a_webhook_between_steps_2_and_3_is_not_lost(sandbox, storefront, wish, 
 def test_an_answer_that_was_lost_is_fetched_by_the_same_key(sandbox, storefront, wish) -> None:
     sandbox.fault("stripe", "answer", "lost_answer", path="/v1/payment_intents", times=1)
     with pytest.raises(Unknown):
-        placing.place(storefront, wish)
-    placed = placing.place(storefront, wish)
+        place_order.place_order(storefront, wish)
+    placed = place_order.place_order(storefront, wish)
     (only,) = all_intents()
     assert placed.client_secret == only["client_secret"]
 
@@ -193,31 +197,31 @@ def test_an_answer_that_was_lost_is_fetched_by_the_same_key(sandbox, storefront,
 # spec: O4
 def test_an_answer_that_takes_too_long_is_fetched_later(sandbox, storefront, wish, monkeypatch) -> None:
     monkeypatch.setattr(stripe, "TIMEOUT_S", 0.3)
-    stripe._client.cache_clear()
+    stripe._build_client.cache_clear()
     sandbox.fault("stripe", "answer", "timeout", path="/v1/payment_intents", times=1, seconds=1)
     with pytest.raises(Unknown):
-        placing.place(storefront, wish)
+        place_order.place_order(storefront, wish)
     with pytest.raises(Transient):  # the first request with this key is still under way
-        placing.place(storefront, wish)
+        place_order.place_order(storefront, wish)
     time.sleep(1)
-    placed = placing.place(storefront, wish)
+    placed = place_order.place_order(storefront, wish)
     (only,) = all_intents()
     assert placed.client_secret == only["client_secret"]
-    stripe._client.cache_clear()
+    stripe._build_client.cache_clear()
 
 
 def test_a_500_that_stripe_would_replay_for_a_day_does_not_spoil_the_order(sandbox, storefront, wish) -> None:
     sandbox.fault("stripe", "answer", "error_500", path="/v1/payment_intents", times=1)
-    assert placing.place(storefront, wish).client_secret
+    assert place_order.place_order(storefront, wish).client_secret
 
 
 def test_a_stripe_that_stays_down_is_said_clearly_and_the_order_waits(sandbox, storefront, wish) -> None:
     sandbox.fault("stripe", "answer", "error_500", path="/v1/payment_intents", times=9)
     with pytest.raises(CallFailed):
-        placing.place(storefront, wish)
+        place_order.place_order(storefront, wish)
     assert Order.objects.get().status == OrderStatus.PENDING
     sandbox.control("DELETE", "faults")
-    assert placing.place(storefront, wish).client_secret
+    assert place_order.place_order(storefront, wish).client_secret
 
 
 def test_an_order_cancelled_before_it_had_an_intent_gets_it_cancelled(
@@ -226,13 +230,13 @@ def test_an_order_cancelled_before_it_had_an_intent_gets_it_cancelled(
     real = stripe.create_payment_intent
 
     def cancel_meanwhile(**facts):
-        cancelling.by_person(Order.objects.get().pk, by=builders.TEST, reason="at once")
+        cancellation.by_person(Order.objects.get().pk, by=builders.TEST, reason="at once")
         return real(**facts)
 
     monkeypatch.setattr(stripe, "create_payment_intent", cancel_meanwhile)
-    order = placing.place(storefront, wish).order
+    order = place_order.place_order(storefront, wish).order
     assert IntentCancellation.objects.filter(order=order).exists()
-    work_off(intents.LANE)
+    work_off(payment_intents.LANE)
     assert stripe.retrieve_payment_intent(order.stripe_payment_intent)["status"] == "canceled"
 
 
@@ -248,27 +252,27 @@ def test_an_order_cancelled_before_it_had_an_intent_gets_it_cancelled(
         ({"store": "nowhere"}, "store_id"),
         ({"currency": "USD"}, "currency"),
         ({"items": ()}, "items"),
-        ({"items": (Item(name="", quantity=1, price_minor=1),)}, "items[0].name"),
-        ({"items": (Item(name="x" * 201, quantity=1, price_minor=1),)}, "items[0].name"),
-        ({"items": (Item(name="x", quantity=0, price_minor=1),)}, "items[0].quantity"),
-        ({"items": (Item(name="x", quantity=10**12, price_minor=0),)}, "items[0].quantity"),
-        ({"items": (Item(name="x", quantity=1, price_minor=-1),)}, "items[0].price_minor"),
-        ({"items": (Item(name="x", quantity=1, price_minor=10**12),)}, "items[0].price_minor"),
-        ({"items": (Item(name="x", quantity=10_000, price_minor=99_999_999),)}, "total_minor"),
+        ({"items": (RequestedItem(name="", quantity=1, price_minor=1),)}, "items[0].name"),
+        ({"items": (RequestedItem(name="x" * 201, quantity=1, price_minor=1),)}, "items[0].name"),
+        ({"items": (RequestedItem(name="x", quantity=0, price_minor=1),)}, "items[0].quantity"),
+        ({"items": (RequestedItem(name="x", quantity=10**12, price_minor=0),)}, "items[0].quantity"),
+        ({"items": (RequestedItem(name="x", quantity=1, price_minor=-1),)}, "items[0].price_minor"),
+        ({"items": (RequestedItem(name="x", quantity=1, price_minor=10**12),)}, "items[0].price_minor"),
+        ({"items": (RequestedItem(name="x", quantity=10_000, price_minor=99_999_999),)}, "total_minor"),
         ({"tax_minor": -1}, "tax_minor"),
         ({"tip_minor": -1}, "tip_minor"),
         ({"delivery_fee_minor": -1}, "delivery_fee_minor"),
         ({"total_minor": 48_332}, "total_minor"),
         ({"provider_preference": "x" * 13}, "provider_preference"),
         ({"substitution_preference": "perhaps"}, "substitution_preference"),
-        ({"buyer": Buyer(external_id="no spaces")}, "customer_id"),
+        ({"buyer": OrderCustomer(external_id="no spaces")}, "customer_id"),
         ({"address": {"latitude": 91, "longitude": 0}}, "address"),
         ({"address": {"latitude": "here", "longitude": 0}}, "address"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_field(sandbox, storefront, wish, change, field) -> None:
     with pytest.raises(Invalid) as refused:
-        placing.place(storefront, replace(wish, **change))
+        place_order.place_order(storefront, replace(wish, **change))
     assert refused.value.field == field
     assert not Order.objects.exists()
     assert intents_at_stripe(sandbox) == []
@@ -284,46 +288,46 @@ def test_what_cannot_be_is_refused_with_its_field(sandbox, storefront, wish, cha
 )
 def test_what_cannot_be_delivered_is_not_taken(sandbox, storefront, wish, address, code) -> None:
     with pytest.raises(Invalid, match=r"^Order auto-rejected, reason: ") as refused:
-        placing.place(storefront, replace(wish, address=address))
+        place_order.place_order(storefront, replace(wish, address=address))
     assert (refused.value.status, refused.value.code) == (422, code)
     assert not Order.objects.exists()
 
 
 def test_an_order_that_exists_is_answered_after_its_store_has_closed(sandbox, storefront, wish, store) -> None:
-    first = placing.place(storefront, wish)
+    first = place_order.place_order(storefront, wish)
     Store.objects.update(is_available=False)
-    assert placing.place(storefront, wish).order.pk == first.order.pk
+    assert place_order.place_order(storefront, wish).order.pk == first.order.pk
     with pytest.raises(Invalid, match="no orders at the moment"):
-        placing.place(storefront, replace(wish, order_id="A-2"))
+        place_order.place_order(storefront, replace(wish, order_id="A-2"))
 
 
 # spec: S5
 def test_without_stripe_nothing_is_written(settings, storefront, wish) -> None:
     settings.STRIPE_SECRET_KEY = ""
     with pytest.raises(NotEnabled):
-        placing.place(storefront, wish)
+        place_order.place_order(storefront, wish)
     assert not Order.objects.exists()
 
 
 def test_a_fingerprint_tells_requests_apart() -> None:
-    prints = {idempotency.fingerprint("POST", "/a", body) for body in (b"1", b"2", b"1")}
+    prints = {idempotency.request_fingerprint("POST", "/a", body) for body in (b"1", b"2", b"1")}
     assert len(prints) == 2
 
 
 # spec: O4
 def test_a_key_that_is_used_for_an_order_that_exists_is_kept_too(sandbox, storefront, wish) -> None:
-    placing.place(storefront, wish)
-    again = placing.place(storefront, wish, "key-1", "print-1")
+    place_order.place_order(storefront, wish)
+    again = place_order.place_order(storefront, wish, "key-1", "print-1")
     assert not again.created
     assert IdempotencyKey.objects.get().status == 200
     with pytest.raises(Conflict):
-        placing.place(storefront, replace(wish, order_id="A-2"), "key-1", "print-2")
+        place_order.place_order(storefront, replace(wish, order_id="A-2"), "key-1", "print-2")
 
 
 # spec: O4
 def test_two_requests_that_take_one_key_at_the_same_moment(sandbox, storefront, wish, monkeypatch) -> None:
     """The other one took the key after we looked and before we claimed it."""
-    real, looked = idempotency.claim, []
+    real, looked = idempotency.claim_key, []
 
     def claimed_by_another(user, key, print_) -> None:
         if not looked:
@@ -331,7 +335,7 @@ def test_two_requests_that_take_one_key_at_the_same_moment(sandbox, storefront, 
             real(user, key, "print-of-another")
         real(user, key, print_)
 
-    monkeypatch.setattr(idempotency, "claim", claimed_by_another)
+    monkeypatch.setattr(idempotency, "claim_key", claimed_by_another)
     with pytest.raises(Conflict):
-        placing.place(storefront, wish, "key-1", "print-1")
+        place_order.place_order(storefront, wish, "key-1", "print-1")
     assert not Order.objects.exists()

@@ -8,11 +8,11 @@ from django.db.models.functions import Now
 
 from foundation import clock, stripe
 from foundation.errors import Invalid
-from foundation.lanes import Lane
 from foundation.models import OutboundCall
 from foundation.work import WorkState
+from foundation.work_queues import WorkQueue
 from notifications.models import Incident
-from orders import payments, refunds, rows
+from orders import locks, payments, refunds
 from orders.models import Order, Refund
 from tests import builders
 from tests.orders.stripe_side import charge, charged_refunds
@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 
 def request(order: Order, amount_minor: int, reference: str = "test", **facts) -> Refund:
     with transaction.atomic():
-        return refunds.request(rows.lock(order.pk), amount_minor, reference=reference, reason="a test", **facts)
+        return refunds.request_refund(
+            locks.lock_order(order.pk), amount_minor, reference=reference, reason="a test", **facts
+        )
 
 
 def paid_at_stripe() -> Order:
@@ -53,7 +55,7 @@ def test_nothing_can_be_given_back_of_an_unpaid_order() -> None:
     with pytest.raises(Invalid):
         request(order, 1)
     with transaction.atomic():
-        assert refunds.request_rest(rows.lock(order.pk), reference="r", reason="r") is None
+        assert refunds.request_rest(locks.lock_order(order.pk), reference="r", reason="r") is None
 
 
 # spec: O7
@@ -64,10 +66,10 @@ def test_what_is_promised_sent_and_proven_counts_once() -> None:
         request(order, 25_001, "second")
     Refund.objects.update(state=WorkState.DONE)
     with transaction.atomic():
-        assert refunds.refundable_minor(rows.lock(order.pk)) == 25_000
-    payments.take(builders.refund_of(order, 20_000))  # Stripe's evidence of the same refund
+        assert refunds.refundable_minor(locks.lock_order(order.pk)) == 25_000
+    payments.apply_payment_event(builders.refund_of(order, 20_000))  # Stripe's evidence of the same refund
     with transaction.atomic():
-        assert refunds.refundable_minor(rows.lock(order.pk)) == 25_000
+        assert refunds.refundable_minor(locks.lock_order(order.pk)) == 25_000
 
 
 # spec: O7
@@ -83,7 +85,7 @@ def test_a_request_that_was_taken_back_can_be_made_again() -> None:
     later = clock.now() + timedelta(hours=1)
     first = request(order, 10_000, due_at=later)
     with transaction.atomic():
-        assert refunds.clear_unsent(rows.lock(order.pk), "test")
+        assert refunds.clear_unsent(locks.lock_order(order.pk), "test")
     again = request(order, 20_000)
     assert (again.pk, again.state, again.amount_minor) == (first.pk, WorkState.PENDING, 20_000)
     assert again.due_at < later
@@ -93,9 +95,9 @@ def test_a_request_that_was_taken_back_can_be_made_again() -> None:
 def test_what_has_been_claimed_cannot_be_taken_back() -> None:
     order = builders.paid_order()
     request(order, 10_000)
-    Refund.claim(limit=1, lease_s=60)
+    Refund.claim_batch(limit=1, lease_s=60)
     with transaction.atomic():
-        assert not refunds.clear_unsent(rows.lock(order.pk), "test")
+        assert not refunds.clear_unsent(locks.lock_order(order.pk), "test")
         assert refunds.is_under_way(order, "test")
 
 
@@ -176,5 +178,5 @@ def test_a_lane_never_holds_a_transaction_while_it_calls(sandbox, monkeypatch, w
     request(paid_at_stripe(), 100)
     work_off(refunds.LANE)
     assert seen == [False]
-    assert isinstance(refunds.LANE, Lane)
+    assert isinstance(refunds.LANE, WorkQueue)
     assert refunds.LANE.lease_s > 2 * stripe.TIMEOUT_S

@@ -5,7 +5,7 @@ from django.db import connection
 
 from foundation.errors import Invalid, NotFound
 from foundation.models import Role
-from orders import rows, selectors
+from orders import locks, selectors
 from orders.models import Order
 from tests import builders
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize("ref", ["", "a b", "x" * 65, "a/b", "é", "a\n", "../etc"])
 def test_a_malformed_id_is_400(ref) -> None:
     with pytest.raises(Invalid) as refused:
-        rows.find(None, ref)
+        locks.find_order(None, ref)
     assert (refused.value.status, refused.value.code) == (400, "MALFORMED_ID")
 
 
@@ -25,9 +25,9 @@ def test_an_unknown_id_and_somebody_else_s_are_404() -> None:
     order, other = builders.order(), builders.user(Role.STOREFRONT)
     for storefront, ref in [(None, "nothing"), (other, order.order_id), (other, order.public_id)]:
         with pytest.raises(NotFound):
-            rows.find(storefront, ref)
+            locks.find_order(storefront, ref)
     with pytest.raises(NotFound):
-        rows.lock_by_public_id("nothing")
+        locks.lock_by_public_id("nothing")
 
 
 # spec: T1
@@ -35,7 +35,7 @@ def test_either_id_finds_it() -> None:
     order = builders.order()
     for storefront in (order.storefront, None):
         for ref in (order.order_id, order.public_id):
-            assert rows.find(storefront, ref).pk == order.pk
+            assert locks.find_order(storefront, ref).pk == order.pk
 
 
 def plan(queryset) -> str:
@@ -47,7 +47,7 @@ def plan(queryset) -> str:
 # spec: A5
 def test_the_console_s_search_reads_indexes_only() -> None:
     builders.order()
-    text = plan(Order.objects.filter(selectors.matching("o_x")))
+    text = plan(Order.objects.filter(selectors.matching_orders("o_x")))
     assert "Seq Scan on orders_order" not in text
     assert text.count("Bitmap Index Scan") == 3
 

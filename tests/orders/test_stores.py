@@ -7,8 +7,9 @@ import pytest
 from foundation.errors import Invalid
 from foundation.geo import Point, haversine_m
 from foundation.models import Event
-from orders import serviceability, stores
+from orders import serviceability
 from orders.models import Store
+from orders.stores import stores
 from tests import builders
 
 KOLKATA = "Asia/Kolkata"  # +05:30, no summer time
@@ -111,16 +112,16 @@ def test_availability_changes_once_and_leaves_a_trace() -> None:
 def test_what_can_be_delivered(changes, north_m, code) -> None:
     facts = {"latitude": builders.CENTRE.lat, "longitude": builders.CENTRE.lng, **changes}
     point = None if north_m is None else builders.near(north_m=north_m)
-    refusal = serviceability.check(Store(**facts), point, at("2026-11-20 12:00"))
+    refusal = serviceability.check_serviceable(Store(**facts), point, at("2026-11-20 12:00"))
     assert (refusal and refusal.code) == code
     if refusal:
-        assert refusal.text == f"Order auto-rejected, reason: {refusal.reason}"
+        assert refusal.message == f"Order auto-rejected, reason: {refusal.reason}"
 
 
 def test_the_limit_is_measured_on_the_ground() -> None:
     far = Point(builders.CENTRE.lat, builders.CENTRE.lng + 0.1386)
     assert 15_000 < haversine_m(builders.CENTRE, far) < 15_100
     store = Store(latitude=builders.CENTRE.lat, longitude=builders.CENTRE.lng)
-    refusal = serviceability.check(store, far, at("2026-11-20 12:00"))
+    refusal = serviceability.check_serviceable(store, far, at("2026-11-20 12:00"))
     assert refusal is not None
     assert refusal.reason.startswith("15.02 km")

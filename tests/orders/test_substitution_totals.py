@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from foundation.errors import Conflict, IllegalMove, Invalid
 from foundation.models import Event
-from foundation.money import share
-from orders import lines, moves, reactions, refunds, rows, substitutions, verdicts
-from orders.lifecycle import OrderStatus, Preference
+from foundation.money import share_of
+from orders import line_items, locks, reactions, refunds, substitution_decisions, substitutions, transitions
+from orders.lifecycle import OrderStatus, SubstitutionPreference
 from orders.models import Order, Refund, Substitution
-from orders.placing import Item
+from orders.place_order import RequestedItem
 from tests import builders
 from tests.builders import TEST, basket, suggested
 from tests.orders.dinners import BIRYANI, CURD, How, amounts, decide, dinner, given_back, messages, overdue
@@ -47,17 +47,20 @@ def test_a_cheaper_replacement_or_none_gives_the_difference_back(
 # spec: O6
 def test_a_dearer_replacement_is_paid_by_the_store():
     order = dinner()
-    feast = Item(name="Feast", quantity=2, price_minor=90_000)
+    feast = RequestedItem(name="Feast", quantity=2, price_minor=90_000)
     decide(order, (suggested(order, (0, feast))[0], True))
     assert amounts(order) == (50_000, 2_500, 57_500)
     assert given_back(order) == []
-    assert [str(line) for line in lines.of(order)] == ["2 × Feast", "1 × Lassi"]
+    assert [str(line) for line in line_items.current_items(order)] == ["2 × Feast", "1 × Lassi"]
 
 
 # spec: O6
 def test_in_which_order_a_round_is_decided_changes_nothing():
     """The dearer one takes up what the cheaper one leaves, whichever is decided first."""
-    dear, cheap = Item(name="Dear", quantity=1, price_minor=41_000), Item(name="Cheap", quantity=1, price_minor=6_000)
+    dear, cheap = (
+        RequestedItem(name="Dear", quantity=1, price_minor=41_000),
+        RequestedItem(name="Cheap", quantity=1, price_minor=6_000),
+    )
     seen = set()
     for turn in (1, -1):
         order = dinner()
@@ -72,7 +75,7 @@ def test_what_was_given_back_is_never_charged_again():
     order = dinner()
     decide(order, (suggested(order, (1, CURD))[0], True))
     assert (order.total_minor, given_back(order)) == (55_400, [2_100])
-    feast = Item(name="Feast", quantity=1, price_minor=45_000)
+    feast = RequestedItem(name="Feast", quantity=1, price_minor=45_000)
     decide(order, (suggested(order, (0, feast))[0], True))
     assert (order.total_minor, given_back(order)) == (55_400, [2_100])
     assert order.items_minor + order.tax_minor == 50_400
@@ -95,7 +98,7 @@ def test_an_order_of_which_nothing_is_left_is_called_off(ended: str):
     order = dinner(of=builders.store(cancellation_fee_minor=1_000))
     builders.suggested(order, (0, BIRYANI), (1, CURD))
     if ended == "answered":
-        decide(order, *((one, False) for one in verdicts.undecided(order)))
+        decide(order, *((one, False) for one in substitution_decisions.list_undecided(order)))
     elif ended == "silence":
         overdue(order)
     else:
@@ -115,7 +118,7 @@ def test_goodwill_of_ops_counts_and_nothing_goes_back_twice():
     refunds.by_person(order.pk, 50_000, by=TEST, reason="sorry", reference="ops:1")
     decide(order, (suggested(order, (0, BIRYANI))[0], False))
     assert given_back(order) == [50_000, 7_500]
-    assert Refund.objects.get(amount_minor=7_500).store_part_minor == share(36_000, 7_500, 42_000)
+    assert Refund.objects.get(amount_minor=7_500).store_part_minor == share_of(36_000, 7_500, 42_000)
 
 
 # ── any sequence ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -135,7 +138,7 @@ STEPS = st.lists(
 @given(items=ITEMS, tax=st.integers(0, 999), tip=st.integers(0, 300), accepts=st.booleans(), steps=STEPS)
 def test_whatever_is_proposed_and_decided_the_amounts_add_up(db, items, tax, tip, accepts, steps):
     with transaction.atomic():
-        preference = Preference.ACCEPT if accepts else Preference.REFUSE
+        preference = SubstitutionPreference.ACCEPT if accepts else SubstitutionPreference.REFUSE
         order = basket(*items, tax_minor=tax, tip_minor=tip, substitution_preference=preference)
         for step, position, wanted in steps:
             _take(order, step, position, wanted)
@@ -144,15 +147,15 @@ def test_whatever_is_proposed_and_decided_the_amounts_add_up(db, items, tax, tip
 
 
 def _take(order: Order, step: str, position: int, wanted: tuple[int, int] | None) -> None:
-    waiting = verdicts.undecided(order)
+    waiting = substitution_decisions.list_undecided(order)
     if step == "propose":
-        replacement = wanted and Item(name="Other", quantity=wanted[0], price_minor=wanted[1])
+        replacement = wanted and RequestedItem(name="Other", quantity=wanted[0], price_minor=wanted[1])
         # It is not there, left out already, has one that is not decided, or nothing was left and all is over.
         with suppress(Conflict, Invalid, IllegalMove):
             suggested(order, (position, replacement))
     elif step == "take back" and waiting:
         with transaction.atomic():
-            moves.strict(rows.lock(order.pk), OrderStatus.PICKING_IN_PROGRESS, by=TEST)
+            transitions.take_strict_step(locks.lock_order(order.pk), OrderStatus.PICKING_IN_PROGRESS, by=TEST)
     elif step == "silence":
         overdue(order)
         with transaction.atomic():
@@ -163,7 +166,7 @@ def _take(order: Order, step: str, position: int, wanted: tuple[int, int] | None
 
 def _adds_up(order: Order) -> None:
     order.refresh_from_db()
-    waiting = len(verdicts.undecided(order))
+    waiting = len(substitution_decisions.list_undecided(order))
     assert order.undecided_substitutions == waiting
     assert (order.status == OrderStatus.SUBSTITUTIONS_NEEDED) == (waiting > 0)
     assert order.items_minor + order.tax_minor + order.tip_minor + order.delivery_fee_minor == order.total_minor
@@ -175,9 +178,9 @@ def _adds_up(order: Order) -> None:
         assert asked == order.authorised_minor - order.total_minor
     parts = sum(differences.values_list("store_part_minor", flat=True))
     assert parts <= min(order.store_share_minor, asked)
-    goods = verdicts.ordered(order)
+    goods = substitution_decisions.ordered_goods(order)
     assert (goods.share_minor, goods.whole_minor + order.tip_minor + 5_000) == (
         order.store_share_minor,
         order.authorised_minor,
     )
-    assert order.items_minor <= sum(line.amount_minor for line in lines.fresh(order))
+    assert order.items_minor <= sum(line.amount_minor for line in line_items.reload_items(order))

@@ -6,11 +6,11 @@ from django.db import IntegrityError, transaction
 from foundation.errors import Conflict, IllegalMove, Invalid
 from foundation.models import Event, Job
 from foundation.work import WorkState
-from orders import cancelling, carriage, moves, reactions, rows, substitutions, verdicts
-from orders.lifecycle import CarriageState, OrderStatus, Preference, PreparationState, SubstitutionStatus
+from orders import cancellation, delivery_progress, locks, reactions, substitution_decisions, substitutions, transitions
+from orders.lifecycle import CarriageState, OrderStatus, PreparationState, SubstitutionPreference, SubstitutionStatus
 from orders.models import Order, OrderItem, Substitution
-from orders.placing import MOST_MINOR, Item
-from orders.substitutions import Proposal
+from orders.place_order import MOST_MINOR, RequestedItem
+from orders.substitutions import ProposedSubstitution
 from tests import builders
 from tests.builders import TEST, suggested
 from tests.orders.dinners import BIRYANI, CURD, How, amounts, decide, dinner, given_back, messages, overdue
@@ -50,7 +50,7 @@ def test_a_store_that_is_not_picking_proposes_nothing(to: str):
     elif to == "ready":
         builders.ready(order)
     elif to == "cancelled":
-        cancelling.by_person(order.pk, by=TEST, reason="no")
+        cancellation.by_person(order.pk, by=TEST, reason="no")
     with pytest.raises(IllegalMove):
         suggested(order, (0, BIRYANI))
     assert not Substitution.objects.exists()
@@ -58,7 +58,7 @@ def test_a_store_that_is_not_picking_proposes_nothing(to: str):
 
 def test_items_are_named_by_position_or_by_the_storefronts_id():
     order = dinner()
-    substitutions.propose(order.pk, [Proposal(item="i1", replacement=CURD)], by=TEST)
+    substitutions.propose_substitutions(order.pk, [ProposedSubstitution(item="i1", replacement=CURD)], by=TEST)
     assert Substitution.objects.get().item.position == 1
 
 
@@ -66,30 +66,38 @@ def test_items_are_named_by_position_or_by_the_storefronts_id():
     ("proposals", "field"),
     [
         ([], "proposals"),
-        ([Proposal(item=7, replacement=None)], "proposals[0].item"),
-        ([Proposal(item="", replacement=None)], "proposals[0].item"),
-        ([Proposal(item="twin", replacement=None)], "proposals[0].item"),
-        ([Proposal(item=0, replacement=None), Proposal(item="i0", replacement=CURD)], "proposals[1].item"),
-        ([Proposal(item=0, replacement=Item(name="", quantity=1, price_minor=1))], "proposals[0].replacement.name"),
+        ([ProposedSubstitution(item=7, replacement=None)], "proposals[0].item"),
+        ([ProposedSubstitution(item="", replacement=None)], "proposals[0].item"),
+        ([ProposedSubstitution(item="twin", replacement=None)], "proposals[0].item"),
         (
-            [Proposal(item=0, replacement=Item(name="A", quantity=0, price_minor=1))],
+            [ProposedSubstitution(item=0, replacement=None), ProposedSubstitution(item="i0", replacement=CURD)],
+            "proposals[1].item",
+        ),
+        (
+            [ProposedSubstitution(item=0, replacement=RequestedItem(name="", quantity=1, price_minor=1))],
+            "proposals[0].replacement.name",
+        ),
+        (
+            [ProposedSubstitution(item=0, replacement=RequestedItem(name="A", quantity=0, price_minor=1))],
             "proposals[0].replacement.quantity",
         ),
         (
-            [Proposal(item=0, replacement=Item(name="A", quantity=1, price_minor=MOST_MINOR + 1))],
+            [ProposedSubstitution(item=0, replacement=RequestedItem(name="A", quantity=1, price_minor=MOST_MINOR + 1))],
             "proposals[0].replacement.price_minor",
         ),
-        ([Proposal(item=0, replacement=None, reason="x" * 301)], "proposals[0].reason"),
+        ([ProposedSubstitution(item=0, replacement=None, reason="x" * 301)], "proposals[0].reason"),
     ],
 )
-def test_what_is_wrong_with_a_proposal_is_named_and_none_of_them_counts(proposals: list[Proposal], field: str):
+def test_what_is_wrong_with_a_proposal_is_named_and_none_of_them_counts(
+    proposals: list[ProposedSubstitution], field: str
+):
     order = dinner()
     for position in (2, 3):
         OrderItem.objects.create(
             order=order, position=position, name="Twin", external_id="twin", quantity=1, price_minor=0
         )
     with pytest.raises(Invalid) as refused:
-        substitutions.propose(order.pk, proposals, by=TEST)
+        substitutions.propose_substitutions(order.pk, proposals, by=TEST)
     assert refused.value.field == field
     assert not Substitution.objects.exists()
 
@@ -161,8 +169,8 @@ def test_everybody_but_who_has_decided_is_told(how: How, accepted: bool):
 
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: O6
-@pytest.mark.parametrize("preference", Preference)
-def test_silence_follows_the_standing_preference(preference: Preference):
+@pytest.mark.parametrize("preference", SubstitutionPreference)
+def test_silence_follows_the_standing_preference(preference: SubstitutionPreference):
     order = dinner(substitution_preference=preference)
     (one,) = suggested(order, (0, BIRYANI))
     job = Job.objects.get(handler="orders.substitutions_due")
@@ -177,7 +185,7 @@ def test_silence_follows_the_standing_preference(preference: Preference):
             reactions.substitutions_due(order.pk)
     one.refresh_from_db()
     order.refresh_from_db()
-    accepts = preference == Preference.ACCEPT
+    accepts = preference == SubstitutionPreference.ACCEPT
     assert one.status == (SubstitutionStatus.ACCEPTED if accepts else SubstitutionStatus.REFUSED)
     assert (one.how, one.decided_by) == (How.DEADLINE, "clock")
     assert order.status == OrderStatus.PICKING_IN_PROGRESS
@@ -208,7 +216,7 @@ def test_a_later_proposal_has_a_deadline_of_its_own():
     with transaction.atomic():
         reactions.substitutions_due(order.pk)
     order.refresh_from_db()
-    (left,) = verdicts.undecided(order)
+    (left,) = substitution_decisions.list_undecided(order)
     assert (left.item.position, order.status) == (1, OrderStatus.SUBSTITUTIONS_NEEDED)
     assert Job.objects.get(handler="orders.substitutions_due", state=WorkState.PENDING).due_at == left.decide_by
 
@@ -216,30 +224,30 @@ def test_a_later_proposal_has_a_deadline_of_its_own():
 # spec: O6
 def test_the_preference_may_change_until_the_order_is_picked():
     order = dinner()
-    assert substitutions.prefer(order.pk, Preference.ACCEPT, by=TEST)
-    assert not substitutions.prefer(order.pk, Preference.ACCEPT, by=TEST)
+    assert substitutions.set_preference(order.pk, SubstitutionPreference.ACCEPT, by=TEST)
+    assert not substitutions.set_preference(order.pk, SubstitutionPreference.ACCEPT, by=TEST)
     (one,) = suggested(order, (0, BIRYANI))
     overdue(order)
-    substitutions.prefer(order.pk, Preference.REFUSE, by=TEST)  # too late for what was due before
+    substitutions.set_preference(order.pk, SubstitutionPreference.REFUSE, by=TEST)  # too late for what was due before
     one.refresh_from_db()
     assert one.status == SubstitutionStatus.ACCEPTED
     builders.ready(order)
     with pytest.raises(Conflict):
-        substitutions.prefer(order.pk, Preference.ACCEPT, by=TEST)
+        substitutions.set_preference(order.pk, SubstitutionPreference.ACCEPT, by=TEST)
 
 
 # ── what ends it ─────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: O6, O1
 @pytest.mark.parametrize("ended", ["ready", "picked up"])
 def test_an_order_that_goes_on_unanswered_follows_the_preference_at_once(ended: str):
-    order = dinner(substitution_preference=Preference.ACCEPT)
+    order = dinner(substitution_preference=SubstitutionPreference.ACCEPT)
     (one,) = suggested(order, (0, BIRYANI))
     with transaction.atomic():
-        locked = rows.lock(order.pk)
+        locked = locks.lock_order(order.pk)
         if ended == "ready":
-            moves.strict(locked, OrderStatus.READY_FOR_PICKUP, by=TEST)
+            transitions.take_strict_step(locked, OrderStatus.READY_FOR_PICKUP, by=TEST)
         else:
-            carriage.picked_up(locked, 1, by=TEST, eta_minutes=5)
+            delivery_progress.record_picked_up(locked, 1, by=TEST, eta_minutes=5)
     order.refresh_from_db()
     one.refresh_from_db()
     assert (one.status, one.how) == (SubstitutionStatus.ACCEPTED, How.READY)
@@ -253,7 +261,7 @@ def test_cancelling_withdraws_what_is_undecided_and_gives_everything_back_once()
     order = dinner()
     first, second = suggested(order, (0, BIRYANI), (1, CURD))
     decide(order, (first, False))
-    cancelling.by_person(order.pk, by=TEST, reason="changed their mind")
+    cancellation.by_person(order.pk, by=TEST, reason="changed their mind")
     order.refresh_from_db()
     second.refresh_from_db()
     assert (second.status, second.how) == (SubstitutionStatus.WITHDRAWN, How.CALLED_OFF)
@@ -269,7 +277,7 @@ def test_a_store_that_goes_on_picking_takes_back_what_it_proposed():
     order = dinner()
     (one,) = suggested(order, (0, BIRYANI))
     with transaction.atomic():
-        moves.strict(rows.lock(order.pk), OrderStatus.PICKING_IN_PROGRESS, by=TEST)
+        transitions.take_strict_step(locks.lock_order(order.pk), OrderStatus.PICKING_IN_PROGRESS, by=TEST)
     order.refresh_from_db()
     one.refresh_from_db()
     assert (one.status, one.how) == (SubstitutionStatus.WITHDRAWN, How.TAKEN_BACK)
@@ -284,7 +292,7 @@ def test_a_failed_delivery_gives_back_what_is_left():
     Order.objects.filter(pk=order.pk).update(preparation=PreparationState.PICKING, status="picking_in_progress")
     decide(order, (suggested(order, (0, BIRYANI))[0], False))
     with transaction.atomic():
-        locked = rows.lock(order.pk)
-        moves.advance(locked, preparation=PreparationState.READY, carriage=CarriageState.IN_TRANSIT, by=TEST)
-        carriage.failed(locked, 0, "nobody home", by=TEST)
+        locked = locks.lock_order(order.pk)
+        transitions.advance_axes(locked, preparation=PreparationState.READY, carriage=CarriageState.IN_TRANSIT, by=TEST)
+        delivery_progress.record_failed(locked, 0, "nobody home", by=TEST)
     assert given_back(order) == [42_000, 15_500]

@@ -5,9 +5,10 @@ from typing import Any
 
 from deliveries.models import Delivery
 from foundation import clock
-from payouts import invoices, reactions
-from payouts.cooco_invoice import COLUMNS
-from payouts.invoices import Heading
+from payouts import reactions
+from payouts.invoices import commands
+from payouts.invoices.commands import InvoiceHeading
+from payouts.invoices.cooco_csv import COLUMNS
 from payouts.models import CourierInvoice
 from tests.payouts import money
 
@@ -48,7 +49,9 @@ def take(
 ) -> CourierInvoice:
     """The invoice with these lines, imported by finance."""
     facts = {"courier": "cooco", "number": number, "period_from": first, "period_to": last, "issued_on": issued_on}
-    invoice, is_new = invoices.take(Heading(**{**facts, **heading}), file(*lines), by=money.by_finance())
+    invoice, is_new = commands.import_invoice(
+        InvoiceHeading(**{**facts, **heading}), file(*lines), by=money.by_finance()
+    )
     assert is_new
     return invoice
 

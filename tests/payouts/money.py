@@ -10,9 +10,11 @@ from deliveries.models import Delivery, FraudFlag, FraudKind
 from foundation import clock
 from foundation.events import Cause
 from foundation.models import Role
-from orders import cancelling, carriage, payments, refunds, rows
+from orders import cancellation, delivery_progress, locks, payments, refunds
 from orders.models import Order
-from payouts import accounts, ledger, reactions
+from payouts import reactions
+from payouts.ledger import accounts
+from payouts.ledger import entries as ledger_entries
 from payouts.models import AccountKind, CourierPayee, EntryKind, LedgerAccount, LedgerEntry, PayeeKind
 from riders.models import Rider
 from tests import builders
@@ -59,27 +61,27 @@ def book(order: Order) -> Order:
 
 def deliver(order: Order) -> None:
     with transaction.atomic():
-        carriage.delivered(rows.lock(order.pk), 0, by=TEST)
+        delivery_progress.record_delivered(locks.lock_order(order.pk), 0, by=TEST)
 
 
 def fail(order: Order, reason: str = "nobody home") -> None:
     with transaction.atomic():
-        carriage.failed(rows.lock(order.pk), 0, reason, by=TEST)
+        delivery_progress.record_failed(locks.lock_order(order.pk), 0, reason, by=TEST)
 
 
 def cancel(order: Order, **how: Any) -> None:
     with transaction.atomic():
-        cancelling.cancel(rows.lock(order.pk), by=TEST, reason="changed their mind", **how)
+        cancellation.cancel_order(locks.lock_order(order.pk), by=TEST, reason="changed their mind", **how)
 
 
 def ask_refund(order: Order, amount_minor: int, reference: str = "goodwill") -> None:
     with transaction.atomic():
-        refunds.request(rows.lock(order.pk), amount_minor, reference=reference, reason="test")
+        refunds.request_refund(locks.lock_order(order.pk), amount_minor, reference=reference, reason="test")
 
 
 def refunded(order: Order, refunded_minor: int) -> None:
     """Stripe says that so much went back by now."""
-    payments.take(builders.refund_of(order, refunded_minor))
+    payments.apply_payment_event(builders.refund_of(order, refunded_minor))
 
 
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +139,9 @@ def decide(raised: FraudFlag, status: FlagStatus) -> None:
 def owed(payee_id: int, amount_minor: int, *, currency: str = "USD", name: str = "Store") -> LedgerAccount:
     """A store's payable account with so much on it, as delivered orders would leave it."""
     with transaction.atomic():
-        pair = accounts.pair(PayeeKind.STORE, payee_id, name, currency)
+        pair = accounts.lock_accounts(PayeeKind.STORE, payee_id, name, currency)
         reference = f"adjustment:{pair.payable.entries + 1}"
-        ledger.book(pair.payable, EntryKind.ADJUSTMENT, reference, amount_minor, occurred_at=clock.now(), note="test")
+        ledger_entries.book_entry(
+            pair.payable, EntryKind.ADJUSTMENT, reference, amount_minor, occurred_at=clock.now(), note="test"
+        )
     return LedgerAccount.objects.get(pk=pair.payable.pk)

@@ -8,9 +8,9 @@ import requests
 from django.db.models.functions import Now
 
 from foundation.work import OPEN
-from payouts import connect, evidence, payouts, transfers
-from payouts.evidence import AccountDeauthorized, AccountUpdated
 from payouts.models import ConnectAccount, LedgerAccount, PayeeKind, Payout
+from payouts.runs import connected_accounts, runs, stripe_events, transfers
+from payouts.runs.stripe_events import AccountDeauthorized, AccountUpdated
 from tests.payouts import money
 from tests.sandbox.process import Sandbox
 
@@ -20,7 +20,7 @@ ABLE = {"charges_enabled": True, "payouts_enabled": True, "capabilities": {"tran
 
 def connected(sandbox: Sandbox, payee_id: int, *, kind: PayeeKind = PayeeKind.STORE, able: bool = True) -> str:
     """An account at Stripe that may receive transfers, known on both sides. Returns its id."""
-    account = connect.open_account(kind, payee_id, email="", country="US")
+    account = connected_accounts.open_account(kind, payee_id, email="", country="US")
     if able:
         sandbox.control("PUT", f"stripe/accounts/{account.stripe_account}", ABLE)
         ConnectAccount.objects.filter(pk=account.pk).update(charges_enabled=True, payouts_enabled=True)
@@ -71,12 +71,12 @@ def events(sandbox: Sandbox, *, account: str = "", types: str = "") -> list[dict
 
 def take(event: dict[str, Any]) -> Any:
     """Hand one of Stripe's events to the room that owns it, as the door does."""
-    seen = evidence.of_event(event)
+    seen = stripe_events.read_payout_event(event)
     if seen is None:
         return None
     if isinstance(seen, AccountUpdated | AccountDeauthorized):
-        return connect.take(seen)
-    return payouts.take(seen)
+        return connected_accounts.apply_account_event(seen)
+    return runs.apply_stripe_event(seen)
 
 
 def make_due() -> None:

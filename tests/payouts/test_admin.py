@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from foundation.models import Event, Role
-from payouts import payouts
 from payouts.lifecycle import PayoutStatus
 from payouts.models import BankPayout, ConnectAccount, LedgerAccount, LedgerEntry, PayeeKind, Payout
+from payouts.runs import runs
 from tests import builders
 from tests.payouts import money
 
@@ -38,7 +38,7 @@ def connection_of(payee_id: int) -> ConnectAccount:
 def one() -> Payout:
     connection_of(1)
     money.owed(1, 1_234)
-    return payouts.run_stores(date(2026, 11, 20)).frozen[0]
+    return runs.run_stores(date(2026, 11, 20)).frozen[0]
 
 
 def act(client: Client, action: str, payout: Payout, *, confirmed: bool = True) -> Any:
@@ -55,10 +55,10 @@ def status(payout: Payout) -> str:
 # spec: A3
 def test_a_pending_payout_is_cancelled_with_a_reason(one):
     client = console()
-    page = act(client, "cancel", one, confirmed=False)
+    page = act(client, "cancel_payout", one, confirmed=False)
     assert "Cancel: back to the balance?" in page.content.decode()
     assert status(one) == PayoutStatus.PENDING
-    done = act(client, "cancel", one).content.decode()
+    done = act(client, "cancel_payout", one).content.decode()
     assert "cancelled, $12.34 is payable again" in done
     assert status(one) == PayoutStatus.CANCELLED
     event = Event.objects.get(name="payout.status_changed")
@@ -70,8 +70,8 @@ def test_a_pending_payout_is_cancelled_with_a_reason(one):
 def test_a_payout_in_review_is_approved(one):
     Payout.objects.filter(pk=one.pk).update(status=PayoutStatus.REVIEW, state="dead", failure="silence")
     client = console()
-    assert "silence" in act(client, "approve", one, confirmed=False).content.decode()
-    act(client, "approve", one)
+    assert "silence" in act(client, "approve_payout", one, confirmed=False).content.decode()
+    act(client, "approve_payout", one)
     approved = Payout.objects.get(pk=one.pk)
     assert (approved.status, approved.state, approved.retry_count) == (PayoutStatus.SUBMITTING, "pending", 0)
     assert approved.approved_by is not None
@@ -79,10 +79,10 @@ def test_a_payout_in_review_is_approved(one):
 
 
 def test_what_cannot_be_done_is_said_and_nothing_changes(one):
-    said = act(console(), "approve", one).content.decode()
+    said = act(console(), "approve_payout", one).content.decode()
     assert "Only a payout in review can be approved, this one is pending" in said
     assert status(one) == PayoutStatus.PENDING
-    assert "is due now" in act(console(), "retry", one).content.decode()
+    assert "is due now" in act(console(), "retry_payout", one).content.decode()
 
 
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.OPS_AGENT, Role.OPS_LEAD])

@@ -9,7 +9,7 @@ from django.db import connection
 
 from foundation import jobs
 from foundation.models import Job
-from payouts import books, reactions
+from payouts import audit, reactions
 from payouts.models import LedgerAccount, Payout
 from tests import builders
 from tests.payouts import money
@@ -39,7 +39,7 @@ def tamper(*statements: str, table: str = "payouts_ledgerentry") -> None:
 
 
 def failures() -> list[str]:
-    return [failure["what"] for failure in books.prove().failures]
+    return [failure["what"] for failure in audit.prove_ledger().failures]
 
 
 def test_books_that_agree(order):
@@ -47,8 +47,8 @@ def test_books_that_agree(order):
     rider = builders.rider(online=False)
     delivery = money.delivery(rider, order=order)
     reactions.book_delivery(delivery.pk)
-    report = books.prove()
-    assert report.proved
+    report = audit.prove_ledger()
+    assert report.is_proved
     assert report.checked == {
         "guards": 3,
         "accounts": 4,
@@ -69,11 +69,11 @@ def test_what_no_job_will_book_is_missing(order):
         f"not booked: order order:{order.pk} of {SHARE} on held",
         f"not booked: release order:{order.pk}:1 of {SHARE} on payable",
     ]
-    jobs.enqueue("payouts.book_order", f"order:{order.pk}")
-    report = books.prove()
-    assert (report.proved, report.waiting) == (True, 1)  # a job will
+    jobs.enqueue_job("payouts.book_order", f"order:{order.pk}")
+    report = audit.prove_ledger()
+    assert (report.is_proved, report.waiting) == (True, 1)  # a job will
     Job.objects.update(state="dead")
-    assert not books.prove().proved
+    assert not audit.prove_ledger().is_proved
 
 
 @pytest.mark.parametrize(

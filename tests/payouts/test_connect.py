@@ -7,13 +7,13 @@ import pytest
 from django.db import transaction
 
 from foundation.errors import CallFailed
-from foundation.evidence import Verdict
+from foundation.evidence import EventOutcome
 from foundation.models import Event
 from notifications.models import Message
 from orders.models import Store
-from payouts import connect
-from payouts.evidence import AccountDeauthorized, AccountUpdated
 from payouts.models import ConnectAccount, PayeeKind
+from payouts.runs import connected_accounts
+from payouts.runs.stripe_events import AccountDeauthorized, AccountUpdated
 from tests import builders
 from tests.payouts import stripe_side as stripe
 
@@ -58,8 +58,8 @@ def told(event: str) -> int:
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_an_account_is_opened_once_and_onboards(sandbox, store):
-    account = connect.open_account(PayeeKind.STORE, store.pk, email="corner@example.test", country="US")
-    assert connect.open_account(PayeeKind.STORE, store.pk, email="", country="US").pk == account.pk
+    account = connected_accounts.open_account(PayeeKind.STORE, store.pk, email="corner@example.test", country="US")
+    assert connected_accounts.open_account(PayeeKind.STORE, store.pk, email="", country="US").pk == account.pk
     assert not account.onboarded
     sandbox.control("PUT", f"stripe/accounts/{account.stripe_account}", stripe.ABLE)
     for event in stripe.events(sandbox, account=account.stripe_account):
@@ -71,8 +71,8 @@ def test_an_account_is_opened_once_and_onboards(sandbox, store):
 def test_an_account_whose_answer_was_lost_is_not_opened_twice(sandbox, store):
     sandbox.fault("stripe", "answer", "lost_answer", path="/v1/accounts")
     with pytest.raises(CallFailed):
-        connect.open_account(PayeeKind.STORE, store.pk, email="", country="US")
-    account = connect.open_account(PayeeKind.STORE, store.pk, email="", country="US")
+        connected_accounts.open_account(PayeeKind.STORE, store.pk, email="", country="US")
+    account = connected_accounts.open_account(PayeeKind.STORE, store.pk, email="", country="US")
     created = [call for call in sandbox.control("GET", "calls?provider=stripe")["calls"] if "accounts" in call["path"]]
     assert len(created) == 2  # the second was answered from the key
     assert account.stripe_account.startswith("acct_")
@@ -80,16 +80,22 @@ def test_an_account_whose_answer_was_lost_is_not_opened_twice(sandbox, store):
 
 def test_an_event_that_is_faster_than_our_answer_finds_its_payee(store):
     ConnectAccount.objects.create(payee_kind=PayeeKind.STORE, payee_id=store.pk)
-    assert connect.take(updated(1, payee=f"store:{store.pk}")) == Verdict.APPLIED
+    assert connected_accounts.apply_account_event(updated(1, payee=f"store:{store.pk}")) == EventOutcome.APPLIED
     assert known().stripe_account == "acct_1"
 
 
 def test_an_account_of_nobody_is_ignored(store):
     opened(store)
-    assert connect.take(updated(1, account="acct_other")) == Verdict.IGNORED
-    assert connect.take(updated(1, account="acct_other", payee="store:x")) == Verdict.IGNORED
-    assert connect.take(updated(1, account="acct_other", payee=f"store:{store.pk}")) == Verdict.STALE
-    assert connect.take(deauthorized(1, "acct_other")) == Verdict.IGNORED
+    assert connected_accounts.apply_account_event(updated(1, account="acct_other")) == EventOutcome.IGNORED
+    assert (
+        connected_accounts.apply_account_event(updated(1, account="acct_other", payee="store:x"))
+        == EventOutcome.IGNORED
+    )
+    assert (
+        connected_accounts.apply_account_event(updated(1, account="acct_other", payee=f"store:{store.pk}"))
+        == EventOutcome.STALE
+    )
+    assert connected_accounts.apply_account_event(deauthorized(1, "acct_other")) == EventOutcome.IGNORED
     assert known().stripe_account == "acct_1"
 
 
@@ -97,10 +103,10 @@ def test_an_account_of_nobody_is_ignored(store):
 # spec: P5
 def test_fully_onboarded_is_welcomed_once(store):
     opened(store)
-    connect.take(updated(1, able=False))
+    connected_accounts.apply_account_event(updated(1, able=False))
     assert told("store.connected") == 0
     for minute in (2, 2, 3):
-        connect.take(updated(minute))
+        connected_accounts.apply_account_event(updated(minute))
     assert told("store.connected") == 1
     assert Message.objects.get().recipient_id == store.recipient_id
     event = Event.objects.get(name="store.stripe_verified")
@@ -110,9 +116,9 @@ def test_fully_onboarded_is_welcomed_once(store):
 # spec: P8
 def test_an_older_update_never_wins(store):
     opened(store)
-    assert connect.take(updated(5, able=False)) == Verdict.APPLIED
-    assert connect.take(updated(4)) == Verdict.STALE
-    assert connect.take(updated(5, able=False)) == Verdict.REPEATED
+    assert connected_accounts.apply_account_event(updated(5, able=False)) == EventOutcome.APPLIED
+    assert connected_accounts.apply_account_event(updated(4)) == EventOutcome.STALE
+    assert connected_accounts.apply_account_event(updated(5, able=False)) == EventOutcome.REPEATED
     assert (known().payouts_enabled, known().requirements) == (False, {"minute": 5})
 
 
@@ -124,7 +130,7 @@ def test_every_order_of_updates_ends_the_same(store):
     for order in permutations(news):
         with transaction.atomic():
             for one in (*order, *order):
-                connect.take(one)
+                connected_accounts.apply_account_event(one)
             row = known()
             worlds.append((row.charges_enabled, row.payouts_enabled, row.newest, told("store.connected")))
             transaction.set_rollback(True)
@@ -134,18 +140,18 @@ def test_every_order_of_updates_ends_the_same(store):
 # spec: P6
 def test_a_disconnected_store_takes_no_orders_until_it_is_connected_again(store):
     opened(store)
-    connect.take(updated(1))
-    assert connect.take(deauthorized(2)) == Verdict.APPLIED
+    connected_accounts.apply_account_event(updated(1))
+    assert connected_accounts.apply_account_event(deauthorized(2)) == EventOutcome.APPLIED
     store.refresh_from_db()
     assert (known().stripe_account, known().payouts_enabled, store.is_available) == ("", False, False)
     assert told("store.reconnect") == 1
-    assert connect.take(deauthorized(2)) == Verdict.REPEATED
-    assert connect.take(updated(1)) == Verdict.STALE  # old news of it changes nothing
+    assert connected_accounts.apply_account_event(deauthorized(2)) == EventOutcome.REPEATED
+    assert connected_accounts.apply_account_event(updated(1)) == EventOutcome.STALE  # old news of it changes nothing
     assert known().stripe_account == ""
-    connect.take(updated(3, account="acct_2", able=False, payee=f"store:{store.pk}"))
+    connected_accounts.apply_account_event(updated(3, account="acct_2", able=False, payee=f"store:{store.pk}"))
     store.refresh_from_db()
     assert (known().stripe_account, store.is_available) == ("acct_2", False)
-    connect.take(updated(4, account="acct_2"))
+    connected_accounts.apply_account_event(updated(4, account="acct_2"))
     store.refresh_from_db()
     assert store.is_available
     assert told("store.connected") == 2
@@ -157,7 +163,7 @@ def test_a_disconnection_in_any_order_with_updates_ends_the_same(store):
     for order in permutations([updated(1, able=False), updated(2), deauthorized(3)]):
         with transaction.atomic():
             for one in (*order, *order):
-                connect.take(one)
+                connected_accounts.apply_account_event(one)
             store.refresh_from_db()
             worlds.append((known().stripe_account, known().payouts_enabled, store.is_available))
             transaction.set_rollback(True)
@@ -166,20 +172,20 @@ def test_a_disconnection_in_any_order_with_updates_ends_the_same(store):
 
 def test_a_late_disconnection_does_not_undo_a_newer_connection(store):
     opened(store)
-    connect.take(updated(5))
-    assert connect.take(deauthorized(4)) == Verdict.STALE
+    connected_accounts.apply_account_event(updated(5))
+    assert connected_accounts.apply_account_event(deauthorized(4)) == EventOutcome.STALE
     assert known().onboarded
 
 
 def test_opening_again_after_a_disconnection_is_a_new_request(sandbox, store):
-    first = connect.open_account(PayeeKind.STORE, store.pk, email="", country="US").stripe_account
-    connect.take(AccountDeauthorized(first, T0, "evt_gone"))
-    second = connect.open_account(PayeeKind.STORE, store.pk, email="", country="US").stripe_account
+    first = connected_accounts.open_account(PayeeKind.STORE, store.pk, email="", country="US").stripe_account
+    connected_accounts.apply_account_event(AccountDeauthorized(first, T0, "evt_gone"))
+    second = connected_accounts.open_account(PayeeKind.STORE, store.pk, email="", country="US").stripe_account
     assert second not in ("", first)
 
 
 def test_a_rider_has_an_account_too_and_no_store_to_close(db):
     ConnectAccount.objects.create(payee_kind=PayeeKind.RIDER, payee_id=5, stripe_account="acct_1")
-    connect.take(updated(1))
-    connect.take(deauthorized(2))
+    connected_accounts.apply_account_event(updated(1))
+    connected_accounts.apply_account_event(deauthorized(2))
     assert (known().stripe_account, Message.objects.count()) == ("", 0)

@@ -4,26 +4,28 @@ from datetime import UTC, datetime
 
 import pytest
 
-from foundation.errors import Problem
-from payouts import cooco_invoice
-from payouts.cooco_invoice import COLUMNS, MOST_BYTES, BadFile, Line
+from foundation.errors import APIError
+from payouts.invoices import cooco_csv
+from payouts.invoices.cooco_csv import COLUMNS, MOST_BYTES, ParsedLine, UnreadableFile
 from tests.payouts.invoice_files import HEADER, file, line
 
 
 # spec: C6
 def test_a_line_is_what_stands_in_it():
     stop = line(kind="cancellation", total=500, external_id="o_abc-2", completed_at="2026-11-10T13:00:00+01:00")
-    assert cooco_invoice.read(file(line(), stop)) == [
-        Line(
+    assert cooco_csv.read_lines(file(line(), stop)) == [
+        ParsedLine(
             2, "cooco-delivery-77", "o_nobody-1", "delivery_fee", datetime(2026, 11, 10, 12, 30, tzinfo=UTC), 475, "USD"
         ),
-        Line(3, "cooco-delivery-77", "o_abc-2", "cancellation_fee", datetime(2026, 11, 10, 12, tzinfo=UTC), 500, "USD"),
+        ParsedLine(
+            3, "cooco-delivery-77", "o_abc-2", "cancellation_fee", datetime(2026, 11, 10, 12, tzinfo=UTC), 500, "USD"
+        ),
     ]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_how_spreadsheets_save():
     saved = b"\xef\xbb\xbf" + file(line()).replace(b"\n", b"\r\n")
-    assert cooco_invoice.read(saved) == cooco_invoice.read(file(line()))
+    assert cooco_csv.read_lines(saved) == cooco_csv.read_lines(file(line()))
 
 
 FILES = {
@@ -55,10 +57,10 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_bad_file_is_refused_with_the_line_and_the_column(name):
     raw, number, column = FILES[name]
-    with pytest.raises(BadFile) as refused:
-        cooco_invoice.read(raw)
+    with pytest.raises(UnreadableFile) as refused:
+        cooco_csv.read_lines(raw)
     assert (refused.value.line, refused.value.column) == (number, column)
-    assert isinstance(refused.value, Problem)
+    assert isinstance(refused.value, APIError)
 
 
 @pytest.mark.parametrize(
@@ -98,18 +100,18 @@ def test_a_bad_file_is_refused_with_the_line_and_the_column(name):
     ],
 )
 def test_a_bad_cell_is_refused(column, value):
-    with pytest.raises(BadFile) as refused:
-        cooco_invoice.read(file(line(), line(**{column: value})))
+    with pytest.raises(UnreadableFile) as refused:
+        cooco_csv.read_lines(file(line(), line(**{column: value})))
     assert (refused.value.line, refused.value.column) == (3, column)
     assert len(refused.value.message) < 200
 
 
 def test_a_line_that_names_no_delivery_is_refused():
-    with pytest.raises(BadFile, match="names no delivery"):
-        cooco_invoice.read(file(line(delivery_id="", external_id="")))
+    with pytest.raises(UnreadableFile, match="names no delivery"):
+        cooco_csv.read_lines(file(line(delivery_id="", external_id="")))
 
 
 def test_a_file_with_too_many_lines_is_refused(monkeypatch):
-    monkeypatch.setattr(cooco_invoice, "MOST_LINES", 2)
-    with pytest.raises(BadFile, match="more than 2 lines"):
-        cooco_invoice.read(file(line(), line(), line()))
+    monkeypatch.setattr(cooco_csv, "MOST_LINES", 2)
+    with pytest.raises(UnreadableFile, match="more than 2 lines"):
+        cooco_csv.read_lines(file(line(), line(), line()))

@@ -7,15 +7,18 @@ import pytest
 import requests
 from django.db import transaction
 
-from deliveries import carrying, courier_calls, locking, stopping
+from deliveries import locks as deliveries_locks
+from deliveries.couriers import cancellation, enqueue
+from deliveries.fulfilment import transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import CourierCall, Delivery
 from foundation import clock
-from foundation.lanes import all_lanes
-from orders import rows
+from foundation.work_queues import all_queues
+from orders import locks as orders_locks
 from orders.models import Order
-from payouts import books, invoices
-from payouts.invoices import Heading
+from payouts import audit
+from payouts.invoices import commands
+from payouts.invoices.commands import InvoiceHeading
 from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierInvoiceLine, LedgerEntry
 from tests import builders
@@ -27,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 def drain() -> None:
     """What is due of calls to companies and of jobs, in this thread's transaction."""
-    lanes = [replace(all_lanes()[name], batch=1) for name in ("couriers", "jobs")]
+    lanes = [replace(all_queues()[name], batch=1) for name in ("couriers", "jobs")]
     while sum(lane.drain_once() for lane in lanes):
         pass
 
@@ -39,7 +42,9 @@ def asked(pickup_at: datetime) -> Delivery:
     Order.objects.filter(pk=placed.pk).update(ready_at=pickup_at)
     delivery = builders.searching(Order.objects.get(pk=placed.pk))
     with transaction.atomic():
-        carrying.request(rows.lock(placed.pk), locking.lock(delivery.pk), "cooco", None, by=TEST)
+        transitions.request_courier(
+            orders_locks.lock_order(placed.pk), deliveries_locks.lock_delivery(delivery.pk), "cooco", None, by=TEST
+        )
     drain()
     delivery.refresh_from_db()
     assert delivery.courier_ref
@@ -49,7 +54,7 @@ def asked(pickup_at: datetime) -> Delivery:
 def moved(sandbox, delivery: Delivery, to: str) -> Delivery:
     """COOCO's driver got so far, and COOCO was asked about it."""
     sandbox.control("POST", f"cooco/jobs/{delivery.courier_ref}/move", {"to": to})
-    courier_calls.ask(delivery, CourierCall.Purpose.CHECK)
+    enqueue.enqueue_call(delivery, CourierCall.Purpose.CHECK)
     drain()
     delivery.refresh_from_db()
     return delivery
@@ -75,7 +80,12 @@ def test_what_cooco_asks_is_what_we_booked(sandbox):
         assert moved(sandbox, delivery, "completed").status == DeliveryStatus.DELIVERED
     moved(sandbox, stopped, "driver_assigned")
     with transaction.atomic():
-        stopping.stop(rows.lock(stopped.order_id), locking.lock(stopped.pk), "customer cancelled", by=TEST)
+        cancellation.stop_courier(
+            orders_locks.lock_order(stopped.order_id),
+            deliveries_locks.lock_delivery(stopped.pk),
+            "customer cancelled",
+            by=TEST,
+        )
     drain()
     moved(sandbox, lost, "failed")
     # the pickup counts as it was asked for, whatever became of the order since
@@ -91,12 +101,14 @@ def test_what_cooco_asks_is_what_we_booked(sandbox):
         stopped.order.public_id: ("cancellation_fee", 500),
     }
     today = clock.now().date()
-    heading = Heading("cooco", "C-1", today - timedelta(days=1), today + timedelta(days=1), today)
-    invoice, _ = invoices.take(heading, bill(sandbox), by=by_finance())
+    heading = InvoiceHeading("cooco", "C-1", today - timedelta(days=1), today + timedelta(days=1), today)
+    invoice, _ = commands.import_invoice(heading, bill(sandbox), by=by_finance())
     verdicts = CourierInvoiceLine.objects.values_list("verdict", "amount_minor", "expected_minor").order_by("position")
     assert sorted(verdicts) == [("same", 400, 400), ("same", 500, 500), ("same", 520, 520)]
     assert (invoice.status, invoice.total_minor) == (InvoiceStatus.MATCHED, 1_420)
-    invoices.debited(invoice, amount_minor=1_420, debited_on=today, reference="txn_1", by=by_finance())
+    commands.record_debit(invoice, amount_minor=1_420, debited_on=today, reference="txn_1", by=by_finance())
     invoice.refresh_from_db()
     assert (invoice.status, of_courier()) == (InvoiceStatus.SETTLED, (0, 0))
-    assert [one for one in books.prove().failures if one["subject"].startswith(("delivery", "courierdebit"))] == []
+    assert [
+        one for one in audit.prove_ledger().failures if one["subject"].startswith(("delivery", "courierdebit"))
+    ] == []

@@ -11,11 +11,12 @@ from config.reactions import REACTIONS
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation import clock, events, jobs
-from foundation.http import CallRecord, recorded
+from foundation.http import CallRecord, record_call
 from foundation.models import Job
-from payouts import books, payouts, reactions
+from payouts import audit, reactions
 from payouts.models import ConnectAccount, CourierPayee, LedgerAccount, LedgerEntry, PayeeKind, Payout
-from payouts.payouts import Skip
+from payouts.runs import runs
+from payouts.runs.runs import SkipReason
 from tests.builders import TEST
 from tests.payouts import money
 from tests.payouts.money import of_courier
@@ -86,7 +87,7 @@ def test_what_counts_is_the_pickup_that_was_asked_for_not_when_it_was_ready():
         call = CallRecord("cooco", "delivery.create", f"delivery:{delivery.pk}", "POST", "https://api.cooco.test/v2")
         call.request = {"external_id": delivery.external_id, "delivery_window": {"pickup_after": pickup}}
         try:
-            with recorded(call):
+            with record_call(call):
                 if outcome == "unknown":
                     raise TimeoutError
         except TimeoutError:
@@ -143,7 +144,7 @@ def test_an_overruled_end_is_corrected_by_further_entries():
     for status in (DELIVERED, FAILED, DELIVERED, CANCELLED, DELIVERED):
         now_it_is(delivery, status)
         owed.append(booked(delivery))
-        assert books.prove().failures == []
+        assert audit.prove_ledger().failures == []
     assert owed == [FEE, 0, FEE, STOPPED, FEE]
     kinds = [(kind, amount) for _, kind, amount in statement()]
     assert kinds == [
@@ -164,7 +165,7 @@ def test_whatever_came_before_the_last_word_stands(order):
         if number % 2:
             booked(delivery)
     assert booked(delivery) == {DELIVERED: FEE, CANCELLED: STOPPED}.get(order[-1], 0)
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def test_the_amount_of_a_delivery_stays_when_what_it_was_made_of_is_gone():
@@ -172,14 +173,14 @@ def test_the_amount_of_a_delivery_stays_when_what_it_was_made_of_is_gone():
     assert booked(delivery) == FEE
     Delivery.objects.update(distance_m=9_000)
     assert booked(delivery) == FEE
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 # ── the proof ────────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: M1
 def test_a_courier_delivery_that_nobody_booked_is_missing():
     delivery = money.courier_delivery()
-    report = books.prove()
+    report = audit.prove_ledger()
     assert report.failures == [
         {
             "subject": f"delivery:{delivery.pk}",
@@ -187,8 +188,8 @@ def test_a_courier_delivery_that_nobody_booked_is_missing():
         }
     ]
     booked(delivery)
-    report = books.prove()
-    assert report.proved
+    report = audit.prove_ledger()
+    assert report.is_proved
     assert report.checked["courier_deliveries"] == 1
     assert report.totals == {"USD": {"provider_held": 0, "provider_payable": FEE}}
 
@@ -197,9 +198,9 @@ def test_the_end_of_a_delivery_leads_here():
     assert "payouts.book_delivery" in REACTIONS["delivery.ended"]
     delivery = money.courier_delivery()
     with transaction.atomic():
-        events.record("delivery.ended", delivery, by=TEST)
+        events.record_event("delivery.ended", delivery, by=TEST)
     job = Job.objects.get(handler="payouts.book_delivery")
-    jobs.run(job)
+    jobs.run_job(job)
     assert of_courier() == (0, FEE)
 
 
@@ -212,11 +213,11 @@ def test_no_run_pays_a_courier_company_out(settings):
     connected = ConnectAccount.objects.create(
         payee_kind="provider", payee_id=account.payee_id, stripe_account="acct_cooco", payouts_enabled=True
     )
-    run = payouts.run_stores(date(2026, 11, 21))
+    run = runs.run_stores(date(2026, 11, 21))
     assert (run.frozen, run.skipped) == ([], [])
-    skipped = payouts.freeze(account.pk, "2026-11-21", by=money.by_finance())
+    skipped = runs.freeze_account(account.pk, "2026-11-21", by=money.by_finance())
     assert not isinstance(skipped, Payout)
-    assert skipped.reason == payouts.obstacle(account, connected) == Skip.TAKES_ITSELF
+    assert skipped.reason == runs.find_obstacle(account, connected) == SkipReason.TAKES_ITSELF
     assert of_courier() == (0, FEE)
 
 

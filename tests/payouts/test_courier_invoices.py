@@ -11,9 +11,10 @@ from deliveries.models import Delivery
 from foundation import clock, jobs
 from foundation.errors import Conflict, Invalid, NotFound
 from foundation.models import Event, Job
-from notifications import incidents
+from notifications.incidents import service
 from notifications.models import Incident, IncidentStatus
-from payouts import books, expectations, invoice_matching, invoices, reactions
+from payouts import audit, reactions
+from payouts.invoices import commands, expected_charges, matching
 from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, LedgerEntry
 from tests.payouts import money
@@ -44,15 +45,15 @@ def standing(kind: str | None = None) -> list[Incident]:
 
 
 def differing(invoice: CourierInvoice) -> list[CourierInvoiceLine]:
-    return list(invoice_matching.differences(invoice))
+    return list(matching.open_differences(invoice))
 
 
 def accept(one: CourierInvoiceLine, reason: str = "they are right") -> None:
-    invoices.accept(one, by_finance(), reason)
+    commands.accept_line(one, by_finance(), reason)
 
 
 def debit(invoice: CourierInvoice, amount_minor: int, reference: str = "txn_1", on: date = SUNDAY) -> bool:
-    return invoices.debited(
+    return commands.record_debit(
         invoice, amount_minor=amount_minor, debited_on=on, reference=reference, by=by_finance(), reason="seen at Stripe"
     )
 
@@ -69,19 +70,21 @@ def test_we_expect_what_was_earned_in_the_period():
     for overruled in (carried(), carried(DeliveryStatus.CANCELLED)):
         Delivery.objects.filter(pk=overruled.pk).update(status=DeliveryStatus.FAILED)
         reactions.book_delivery(overruled.pk)
-    lines = expectations.expected("cooco", MONDAY, SUNDAY)
+    lines = expected_charges.expected_charges("cooco", MONDAY, SUNDAY)
     assert [one.delivery for one in lines] == [inside[0], inside[1], stopped, inside[2]]
     assert [(one.kind, one.amount_minor) for one in lines].count(("delivery_fee", FEE)) == 3
-    assert expectations.totals(lines) == {"USD": 3 * FEE + 500}
-    assert expectations.expected("doordash", MONDAY, SUNDAY) == []
+    assert expected_charges.total_charges(lines) == {"USD": 3 * FEE + 500}
+    assert expected_charges.expected_charges("doordash", MONDAY, SUNDAY) == []
 
 
 def test_a_cancelled_delivery_that_arrived_after_all_is_expected_once_where_it_arrived():
     delivery = carried(DeliveryStatus.CANCELLED)
     Delivery.objects.update(status=DeliveryStatus.DELIVERED, ended_at=at(8))
     reactions.book_delivery(delivery.pk)
-    assert expectations.expected("cooco", MONDAY, SUNDAY) == []
-    assert expectations.totals(expectations.expected("cooco", MONDAY + WEEK, SUNDAY + WEEK)) == {"USD": FEE}
+    assert expected_charges.expected_charges("cooco", MONDAY, SUNDAY) == []
+    assert expected_charges.total_charges(expected_charges.expected_charges("cooco", MONDAY + WEEK, SUNDAY + WEEK)) == {
+        "USD": FEE
+    }
 
 
 # ── matching ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +122,7 @@ def test_one_line_added_one_missing_one_altered_one_twice_each_is_found():
     assert found[0].title == f"{altered.external_id}: cooco invoice C-46 asks $5.75, we expected $4.75"
     assert found[0].order_ref == altered.order.public_id
     for _ in range(2):
-        assert invoices.match_again(invoice) == InvoiceStatus.DIFFERING
+        assert commands.match_again(invoice) == InvoiceStatus.DIFFERING
     assert [one.count for one in standing()] == [1, 1, 1, 1]
 
 
@@ -153,7 +156,7 @@ def test_what_is_missing_here_and_on_the_next_invoice_is_no_longer_missing():
     assert status(invoice) == InvoiceStatus.DIFFERING
     following = take(line(late), number="C-47", first=MONDAY + WEEK, last=SUNDAY + WEEK)
     assert following.status == InvoiceStatus.MATCHED
-    invoices.watch()
+    commands.watch_invoices()
     assert (status(invoice), standing()) == (InvoiceStatus.MATCHED, [])
 
 
@@ -163,7 +166,7 @@ def test_news_after_the_import_is_followed():
     assert status(invoice) == InvoiceStatus.DIFFERING
     Delivery.objects.update(status=DeliveryStatus.DELIVERED)
     reactions.book_delivery(delivery.pk)
-    assert invoices.watch() == 1
+    assert commands.watch_invoices() == 1
     assert (status(invoice), standing()) == (InvoiceStatus.MATCHED, [])
     assert Incident.objects.get().resolution == "the invoice and our books agree"
 
@@ -172,19 +175,19 @@ def test_what_a_delivery_cost_after_all_is_booked_by_the_nightly_look():
     delivery = carried(DeliveryStatus.CANCELLED, courier_facts={"stopped": at(1).isoformat()})
     assert of_courier() == (0, 0)
     Delivery.objects.filter(pk=delivery.pk).update(courier_fee_minor=500, courier_fee_currency="USD")
-    invoices.watch()
-    jobs.run(Job.objects.get(handler="payouts.book_delivery", subject=f"delivery:{delivery.pk}"))
+    commands.watch_invoices()
+    jobs.run_job(Job.objects.get(handler="payouts.book_delivery", subject=f"delivery:{delivery.pk}"))
     assert of_courier() == (0, 500)
 
 
 def test_a_wrong_file_does_not_bury_ops(monkeypatch):
-    monkeypatch.setattr(invoice_matching, "MOST_INCIDENTS", 3)
+    monkeypatch.setattr(matching, "MOST_INCIDENTS", 3)
     invoice = take(*(line(external_id=f"theirs-{number}") for number in range(5)))
     assert len(standing("courier_invoice_line")) == 3
     assert [one.title for one in standing("courier_invoice_differs")] == [
         "5 lines of cooco invoice C-46 differ, and only the first are reported each: is it the right file?"
     ]
-    assert invoices.accept_all(invoice, by_finance(), "it is") == 5
+    assert commands.accept_all(invoice, by_finance(), "it is") == 5
     assert (standing(), of_courier()) == ([], (0, 5 * FEE))
 
 
@@ -201,7 +204,7 @@ def test_accepted_differences_are_booked_and_their_incidents_closed():
     assert adjusted[0].order_ref == altered.order.public_id
     assert of_courier() == (0, invoice.total_minor + FEE)  # what is missing stays owed
     assert missing.external_id in verdicts(invoice)
-    assert books.prove().failures == []
+    assert audit.prove_ledger().failures == []
 
 
 def test_a_line_is_accepted_once_and_only_where_it_differs():
@@ -214,7 +217,7 @@ def test_a_line_is_accepted_once_and_only_where_it_differs():
     with pytest.raises(Conflict):
         accept(different)
     for _ in range(3):
-        invoices.match_again(invoice)
+        commands.match_again(invoice)
     assert of_courier() == (0, invoice.total_minor)
 
 
@@ -226,24 +229,24 @@ def test_what_was_accepted_counts_no_longer_when_the_difference_changes():
     Delivery.objects.update(status=DeliveryStatus.DELIVERED)
     reactions.book_delivery(delivery.pk)
     assert of_courier() == (0, 575 + FEE)
-    assert invoices.match_again(invoice) == InvoiceStatus.DIFFERING
+    assert commands.match_again(invoice) == InvoiceStatus.DIFFERING
     assert of_courier() == (0, FEE)
     assert len(standing()) == 1
     accept(differing(invoice)[0])
     assert of_courier() == (0, 575)
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 # ── the same file, and a corrected one ───────────────────────────────────────────────────────────────────────────
-def heading(**facts) -> invoices.Heading:
+def heading(**facts) -> commands.InvoiceHeading:
     known = {"courier": "cooco", "number": "C-46", "period_from": MONDAY, "period_to": SUNDAY, "issued_on": SUNDAY}
-    return invoices.Heading(**{**known, **facts})
+    return commands.InvoiceHeading(**{**known, **facts})
 
 
 def test_the_same_file_twice_is_the_same_invoice():
     delivery = carried()
     invoice = take(line(delivery))
-    again, is_new = invoices.take(heading(number="another"), file(line(delivery)), by=by_finance())
+    again, is_new = commands.import_invoice(heading(number="another"), file(line(delivery)), by=by_finance())
     assert (again, is_new) == (invoice, False)
     assert (CourierInvoice.objects.count(), CourierInvoiceLine.objects.count()) == (1, 1)
 
@@ -270,7 +273,7 @@ def test_a_corrected_invoice_replaces_it_with_all_that_followed_from_it(number):
     assert new.replaces == old
     assert (standing(), of_courier()) == ([], (0, 0))
     assert CourierDebit.objects.get().invoice == new
-    assert books.prove().failures == []
+    assert audit.prove_ledger().failures == []
     with pytest.raises(Conflict):
         debit(old, 5, "txn_2")
     with pytest.raises(Conflict):
@@ -296,8 +299,8 @@ def test_the_debit_of_the_total_settles_the_invoice_and_empties_the_account():
     assert (entry.amount_minor, entry.occurred_at, entry.note) == (-FEE, at(6, 0), "cooco invoice C-46, txn_1")
     assert not debit(invoice, FEE)
     assert LedgerEntry.objects.filter(kind="debit").count() == 1
-    report = books.prove()
-    assert report.proved
+    report = audit.prove_ledger()
+    assert report.is_proved
     assert report.checked["debits"] == 1
     assert report.totals["USD"] == {"provider_debited": FEE, "provider_held": 0, "provider_payable": 0}
 
@@ -330,7 +333,7 @@ def test_an_invoice_that_nobody_debited_three_days_after_it_was_due_is_reported_
     invoice = take(line(carried()))
     for days, overdue in ((2, 0), (4, 1), (5, 1)):
         CourierInvoice.objects.update(due_at=clock.now() - timedelta(days=days))
-        invoices.watch()
+        commands.watch_invoices()
         assert len(standing("courier_debit_overdue")) == overdue
     debit(invoice, FEE)
     assert standing() == []
@@ -339,13 +342,13 @@ def test_an_invoice_that_nobody_debited_three_days_after_it_was_due_is_reported_
 def test_a_debit_without_its_entry_and_an_entry_without_its_debit_are_seen():
     invoice = take(line(carried()))
     CourierDebit.objects.create(invoice=invoice, courier="cooco", amount_minor=5, debited_on=SUNDAY, reference="txn_1")
-    assert [failure["what"] for failure in books.prove().failures] == ["0 booked, 5 taken"]
+    assert [failure["what"] for failure in audit.prove_ledger().failures] == ["0 booked, 5 taken"]
 
 
 def test_an_incident_resolved_by_hand_does_not_come_back_by_itself():
     invoice = take(line(carried(), 575))
-    incidents.resolve(standing()[0], by_finance(), "they will credit it")
-    invoices.watch()
+    service.resolve_incident(standing()[0], by_finance(), "they will credit it")
+    commands.watch_invoices()
     assert (standing(), status(invoice)) == ([], InvoiceStatus.DIFFERING)
 
 
@@ -361,7 +364,7 @@ def test_one_file_imported_by_several_at_once_is_one_invoice():
 
     def work(number: int) -> bool:
         try:
-            return invoices.take(heading(number=f"C-{number}"), raw, by=by)[1]
+            return commands.import_invoice(heading(number=f"C-{number}"), raw, by=by)[1]
         finally:
             connection.close()
 

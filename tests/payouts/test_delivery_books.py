@@ -7,8 +7,10 @@ from django.db import connection, transaction
 
 from deliveries.lifecycle import DeliveryStatus, FlagStatus
 from foundation import clock
-from payouts import accounts, books, moves, reactions
+from payouts import audit, reactions
+from payouts.ledger import accounts
 from payouts.models import LedgerEntry, PayeeKind
+from payouts.runs import transitions
 from riders.models import Referral
 from tests import builders
 from tests.builders import TEST
@@ -36,8 +38,8 @@ def booked(delivery) -> tuple[int, int]:
 
 def paid_out(rider) -> object:
     with transaction.atomic():
-        pair = accounts.pair(PayeeKind.RIDER, rider.pk, rider.name, "INR")
-        return moves.freeze(pair.payable, period="2026-W47", destination="acct_1", by=TEST)
+        pair = accounts.lock_accounts(PayeeKind.RIDER, rider.pk, rider.name, "INR")
+        return transitions.freeze_payout(pair.payable, period="2026-W47", destination="acct_1", by=TEST)
 
 
 # spec: R6, R10
@@ -85,7 +87,7 @@ def test_a_flag_that_comes_later_takes_the_earning_back_to_held(rider, delivery)
     assert booked(delivery) == (FEE + TIP, 0)
     decide(third, FlagStatus.DISMISSED)
     assert booked(delivery) == (0, FEE + TIP)
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def test_an_upheld_flag_reverses_the_earning_where_it_stands(rider, delivery):
@@ -112,7 +114,7 @@ def test_what_was_paid_out_is_not_held_but_owed_when_the_flag_is_upheld(rider, d
     assert booked(later) == (0, FEE)
     flag = money.flag(delivery)
     assert booked(delivery) == (0, FEE)  # the later earning is not what the flag is about
-    assert books.prove().failures == []
+    assert audit.prove_ledger().failures == []
     decide(flag, FlagStatus.UPHELD)
     assert booked(delivery) == (0, -TIP)
 
@@ -123,7 +125,7 @@ def test_what_a_failed_payout_gave_back_is_held_again(rider, delivery):
     money.flag(delivery)
     assert booked(delivery) == (0, 0)
     with transaction.atomic():
-        moves.move(moves.lock(payout.pk), "cancelled", by=TEST)
+        transitions.change_status(transitions.lock_payout(payout.pk), "cancelled", by=TEST)
     assert booked(delivery) == (FEE + TIP, 0)
 
 
@@ -151,4 +153,4 @@ def test_bookings_of_one_delivery_at_once_are_one_booking(rider, delivery):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(24)))
     assert booked(delivery) == (FEE + TIP, 0)
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved

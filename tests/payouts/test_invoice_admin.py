@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from foundation.models import Role
 from notifications.models import Incident, IncidentStatus
-from payouts import cooco_invoice
+from payouts.invoices import cooco_csv
 from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, CourierPayee
 from tests.console import act, desk
@@ -67,7 +67,7 @@ def test_the_same_file_is_not_imported_twice():
         (file(line(total="=1+1")), {}, "line 2, column total: it looks like a formula"),
         (b"\xff\xfe\x00", {}, "it is not UTF-8"),
         (b"", {}, "The submitted file is empty"),
-        (file(line()) + b"\n" * cooco_invoice.MOST_BYTES, {}, "The file is too large"),
+        (file(line()) + b"\n" * cooco_csv.MOST_BYTES, {}, "The file is too large"),
         (file(line()), {"courier": "uber"}, "Select a valid choice"),
         (file(line()), {"number": "<script>"}, "Enter a valid value"),
         (file(line()), {"number": "C\n46"}, "Enter a valid value"),
@@ -97,7 +97,7 @@ def test_only_finance_imports_and_decides(role):
     assert upload(client, file(line())).status_code == 403
     act(client, reverse(INVOICES), "accept_all", invoice)
     act(client, reverse(INVOICES), "record_debit", invoice, amount="5.75", debited_on=SUNDAY, reference="txn_1")
-    act(client, reverse(LINES), "accept", CourierInvoiceLine.objects.get())
+    act(client, reverse(LINES), "accept_line", CourierInvoiceLine.objects.get())
     assert CourierInvoice.objects.get().status == InvoiceStatus.DIFFERING
     assert not CourierDebit.objects.exists()
 
@@ -105,12 +105,12 @@ def test_only_finance_imports_and_decides(role):
 def test_a_line_is_accepted_with_a_reason():
     take(line(carried(), 575))
     one = CourierInvoiceLine.objects.get()
-    said = act(desk(Role.FINANCE), reverse(LINES), "accept", one, reason="the driver waited")
+    said = act(desk(Role.FINANCE), reverse(LINES), "accept_line", one, reason="the driver waited")
     assert "accepted, the books follow" in said
     one.refresh_from_db()
     assert (one.acceptance, one.accepted_by.role) == ("the driver waited", Role.FINANCE)
     assert Incident.objects.get().status == IncidentStatus.RESOLVED
-    assert "There is no open difference in this line" in act(desk(Role.FINANCE), reverse(LINES), "accept", one)
+    assert "There is no open difference in this line" in act(desk(Role.FINANCE), reverse(LINES), "accept_line", one)
 
 
 def test_a_debit_is_recorded_as_stripe_shows_it():

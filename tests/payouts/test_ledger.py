@@ -9,8 +9,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from foundation import clock
-from payouts import accounts, ledger
-from payouts.ledger import Contradiction
+from payouts.ledger import accounts
+from payouts.ledger import entries as ledger_entries
+from payouts.ledger.entries import ConflictingEntry
 from payouts.models import AccountKind, EntryKind, LedgerAccount, LedgerEntry, PayeeKind
 
 # spec: M1
@@ -18,13 +19,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def pair() -> accounts.Pair:
+def pair() -> accounts.PayeeAccounts:
     with transaction.atomic():
-        return accounts.pair(PayeeKind.STORE, 7, "Seven", "usd")
+        return accounts.lock_accounts(PayeeKind.STORE, 7, "Seven", "usd")
 
 
 def book(account: LedgerAccount, amount_minor: int, reference: str, kind: EntryKind = EntryKind.ADJUSTMENT) -> bool:
-    return ledger.book(account, kind, reference, amount_minor, occurred_at=clock.now())
+    return ledger_entries.book_entry(account, kind, reference, amount_minor, occurred_at=clock.now())
 
 
 def refused(statement: str, *params: object, by: str) -> None:
@@ -50,13 +51,13 @@ def test_the_same_fact_is_booked_once(pair):
     assert book(pair.payable, 500, "a") is True
     assert book(pair.payable, 500, "a") is False
     assert LedgerEntry.objects.count() == 1
-    with pytest.raises(Contradiction):
+    with pytest.raises(ConflictingEntry):
         book(pair.payable, 499, "a")
 
 
 def test_money_from_one_fact_comes_in_once_on_any_account(pair):
     """A fee that is on `held` cannot come in on `payable` too, nor for another payee."""
-    other = accounts.pair(PayeeKind.STORE, 8, "Eight", "USD")
+    other = accounts.lock_accounts(PayeeKind.STORE, 8, "Eight", "USD")
     book(pair.held, 500, "delivery:1", EntryKind.DELIVERY_FEE)
     for account in (pair.payable, other.held):
         with pytest.raises(IntegrityError, match="entry_earned_once"), transaction.atomic():
@@ -64,17 +65,21 @@ def test_money_from_one_fact_comes_in_once_on_any_account(pair):
 
 
 def test_currencies_have_accounts_of_their_own(pair):
-    euros = accounts.pair(PayeeKind.STORE, 7, "Seven", "EUR")
+    euros = accounts.lock_accounts(PayeeKind.STORE, 7, "Seven", "EUR")
     assert len({pair.held.pk, pair.payable.pk, euros.held.pk, euros.payable.pk}) == 4
-    assert accounts.pair(PayeeKind.STORE, 7, "Seven", "USD").held.pk == pair.held.pk
+    assert accounts.lock_accounts(PayeeKind.STORE, 7, "Seven", "USD").held.pk == pair.held.pk
     with pytest.raises(ValueError, match="not one payee's"):
-        ledger.move(pair.held, euros.payable, EntryKind.RELEASE, "x", 5, occurred_at=clock.now())
+        ledger_entries.move_between(pair.held, euros.payable, EntryKind.RELEASE, "x", 5, occurred_at=clock.now())
 
 
 def test_a_move_is_a_pair_with_one_key(pair):
     book(pair.held, 500, "order:1")
-    assert ledger.move(pair.held, pair.payable, EntryKind.RELEASE, "order:1", 400, occurred_at=clock.now())
-    assert not ledger.move(pair.held, pair.payable, EntryKind.RELEASE, "order:1", 400, occurred_at=clock.now())
+    assert ledger_entries.move_between(
+        pair.held, pair.payable, EntryKind.RELEASE, "order:1", 400, occurred_at=clock.now()
+    )
+    assert not ledger_entries.move_between(
+        pair.held, pair.payable, EntryKind.RELEASE, "order:1", 400, occurred_at=clock.now()
+    )
     assert (pair.held.balance_minor, pair.payable.balance_minor) == (100, 400)
 
 
@@ -171,7 +176,7 @@ def at_once(count: int, work: Callable[[int], None]) -> None:
 def test_writers_stand_in_line():
     """8 writers book 10 facts each on one account, without taking its lock first: no number twice, none missing."""
     with transaction.atomic():
-        account = accounts.pair(PayeeKind.STORE, 7, "Seven", "USD").payable
+        account = accounts.lock_accounts(PayeeKind.STORE, 7, "Seven", "USD").payable
 
     def work(number: int) -> None:
         for step in range(10):
@@ -191,7 +196,7 @@ def test_writers_stand_in_line():
 @pytest.mark.django_db(transaction=True)
 def test_one_fact_from_many_writers_is_one_entry():
     with transaction.atomic():
-        account = accounts.pair(PayeeKind.STORE, 7, "Seven", "USD").payable
+        account = accounts.lock_accounts(PayeeKind.STORE, 7, "Seven", "USD").payable
 
     def work(_: int) -> None:
         with suppress(IntegrityError):  # the unique key, for those who did not lock
@@ -206,7 +211,7 @@ def test_one_fact_from_many_writers_is_one_entry():
 def test_accounts_are_made_once_by_many():
     def work(_: int) -> None:
         with transaction.atomic():
-            accounts.pair(PayeeKind.RIDER, 3, "Three", "INR")
+            accounts.lock_accounts(PayeeKind.RIDER, 3, "Three", "INR")
 
     at_once(8, work)
     assert LedgerAccount.objects.count() == 2

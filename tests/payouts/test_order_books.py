@@ -45,7 +45,7 @@ def test_an_unpaid_order_leaves_no_trace():
 def test_a_payment_of_another_amount_is_not_booked():
     """SPEC O8: it opens an incident and moves nothing."""
     order = builders.order()
-    payments.take(builders.payment_of(order, amount_minor=TOTAL - 1))
+    payments.apply_payment_event(builders.payment_of(order, amount_minor=TOTAL - 1))
     assert of_store(book(order)) == (0, 0)
 
 
@@ -89,7 +89,7 @@ def test_a_refund_after_the_payout_makes_the_store_owe_it():
 def test_a_refund_seen_before_its_payment_is_booked_with_it():
     order = builders.order()
     money.refunded(order, 15_000)
-    payments.take(builders.payment_of(order))
+    payments.apply_payment_event(builders.payment_of(order))
     book(order)
     assert of_store(order) == (SHARE - 11_333, 0)
 
@@ -136,7 +136,7 @@ def test_a_failed_delivery_waits_for_its_refund():
 def test_money_for_a_cancelled_order_comes_and_goes():
     order = builders.order()
     money.cancel(order)
-    payments.take(builders.payment_of(order))
+    payments.apply_payment_event(builders.payment_of(order))
     book(order)
     assert of_store(order) == (SHARE, 0)
     assert Refund.objects.get().amount_minor == TOTAL

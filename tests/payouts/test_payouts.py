@@ -10,10 +10,11 @@ from foundation.errors import IllegalMove
 from foundation.models import Event, OutboundCall
 from foundation.work import WorkState
 from notifications.models import Incident, IncidentStatus
-from payouts import books, payouts
+from payouts import audit
 from payouts.lifecycle import PayoutStatus
 from payouts.models import ConnectAccount, LedgerAccount, LedgerEntry, Payout
-from payouts.payouts import Skip
+from payouts.runs import runs
+from payouts.runs.runs import SkipReason
 from tests.payouts import money
 from tests.payouts import stripe_side as stripe
 
@@ -25,7 +26,7 @@ TODAY, TOMORROW = date(2026, 11, 20), date(2026, 11, 21)
 def one(sandbox) -> Payout:
     """A store that is owed 12.34, connected and frozen."""
     stripe.owed_and_connected(sandbox, 1, 1_234)
-    return payouts.run_stores(TODAY).frozen[0]
+    return runs.run_stores(TODAY).frozen[0]
 
 
 def again(payout: Payout) -> Payout:
@@ -40,7 +41,7 @@ def open_incidents() -> set[str]:
 # spec: M2
 def test_a_run_pays_every_store_what_it_is_owed(sandbox):
     accounts = {payee: stripe.owed_and_connected(sandbox, payee, 1_000 * payee)[1] for payee in (1, 2, 3)}
-    run = payouts.run_stores(TODAY)
+    run = runs.run_stores(TODAY)
     assert [p.amount_minor for p in run.frozen] == [1_000, 2_000, 3_000]
     assert LedgerAccount.objects.exclude(balance_minor=0).count() == 0  # frozen is booked
     stripe.drain()
@@ -50,8 +51,8 @@ def test_a_run_pays_every_store_what_it_is_owed(sandbox):
     assert transfer["idempotency_key"] == str(run.frozen[0].public_id)
     assert transfer["metadata"] == {"payout": str(run.frozen[0].public_id), "payee": "store:1", "period": "2026-11-20"}
     assert again(run.frozen[0]).stripe_transfer == transfer["id"]
-    report = books.prove()
-    assert report.proved
+    report = audit.prove_ledger()
+    assert report.is_proved
     assert report.totals == {"USD": {"store_held": 0, "store_paid_out": 6_000, "store_payable": 0}}
     names = (
         Event.objects.filter(subject=f"payout:{run.frozen[0].pk}").order_by("version").values_list("data", flat=True)
@@ -61,11 +62,11 @@ def test_a_run_pays_every_store_what_it_is_owed(sandbox):
 
 def test_a_period_is_paid_once_and_the_next_one_pays_what_came_since(sandbox):
     stripe.owed_and_connected(sandbox, 1, 1_000)
-    assert len(payouts.run_stores(TODAY).frozen) == 1
+    assert len(runs.run_stores(TODAY).frozen) == 1
     money.owed(1, 500)
-    run = payouts.run_stores(TODAY)
-    assert [(skip.reason, skip.account.balance_minor) for skip in run.skipped] == [(Skip.FROZEN_BEFORE, 500)]
-    assert [p.amount_minor for p in payouts.run_stores(TOMORROW).frozen] == [500]
+    run = runs.run_stores(TODAY)
+    assert [(skip.reason, skip.account.balance_minor) for skip in run.skipped] == [(SkipReason.FROZEN_BEFORE, 500)]
+    assert [p.amount_minor for p in runs.run_stores(TOMORROW).frozen] == [500]
 
 
 def test_who_is_passed_over_and_why(sandbox, settings):
@@ -77,12 +78,12 @@ def test_who_is_passed_over_and_why(sandbox, settings):
     money.owed(3, 1_000)
     stripe.connected(sandbox, 4, able=False)
     money.owed(4, 1_000)
-    run = payouts.run_stores(TODAY)
+    run = runs.run_stores(TODAY)
     assert {skip.account.payee_id: skip.reason for skip in run.skipped} == {
-        1: Skip.NEGATIVE,
-        2: Skip.BELOW_MINIMUM,
-        3: Skip.NOT_CONNECTED,
-        4: Skip.NOT_ENABLED,
+        1: SkipReason.NEGATIVE,
+        2: SkipReason.BELOW_MINIMUM,
+        3: SkipReason.NOT_CONNECTED,
+        4: SkipReason.NOT_ENABLED,
     }
     assert (run.frozen, Payout.objects.count()) == ([], 0)
     skipped = Incident.objects.filter(kind="payout_skipped")
@@ -91,7 +92,7 @@ def test_who_is_passed_over_and_why(sandbox, settings):
     }
     ConnectAccount.objects.filter(payee_id=4).update(payouts_enabled=True)
     money.owed(1, 200)  # carried over: 195
-    assert [p.amount_minor for p in payouts.run_stores(TODAY).frozen] == [195, 1_000]
+    assert [p.amount_minor for p in runs.run_stores(TODAY).frozen] == [195, 1_000]
     assert Incident.objects.filter(kind="payout_skipped", status=IncidentStatus.RESOLVED).count() == 1
 
 
@@ -140,7 +141,7 @@ def test_an_answer_500_is_no_answer(sandbox, one):
 def test_too_little_money_waits_and_goes_under_the_next_key(sandbox):
     stripe.connected(sandbox, 1)
     money.owed(1, 1_234)
-    payout = payouts.run_stores(TODAY).frozen[0]
+    payout = runs.run_stores(TODAY).frozen[0]
     for attempt in (1, 2, 3):
         stripe.attempt()
         waiting = again(payout)
@@ -159,15 +160,15 @@ def test_too_little_money_waits_and_goes_under_the_next_key(sandbox):
 def test_what_waits_for_money_may_be_cancelled(sandbox):
     stripe.connected(sandbox, 1)
     account = money.owed(1, 1_234)
-    payout = payouts.run_stores(TODAY).frozen[0]
+    payout = runs.run_stores(TODAY).frozen[0]
     stripe.attempt()
-    payouts.cancel(payout, money.by_finance(), "late")
+    runs.cancel_payout(payout, money.by_finance(), "late")
     stripe.topup(sandbox, 2_000)
     stripe.drain()
     account.refresh_from_db()
     assert (account.balance_minor, stripe.sent(sandbox)) == (1_234, {})
     assert again(payout).status == PayoutStatus.CANCELLED
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def test_a_refusal_gives_the_money_back_for_the_next_run(sandbox, one):
@@ -179,11 +180,11 @@ def test_a_refusal_gives_the_money_back_for_the_next_run(sandbox, one):
     assert refused.account.balance_minor == 1_234
     assert open_incidents() == {"payout_failed"}
     sandbox.control("PUT", f"stripe/accounts/{one.destination}", stripe.ABLE)
-    payouts.run_stores(TOMORROW)
+    runs.run_stores(TOMORROW)
     stripe.drain()
     assert open_incidents() == set()
     assert stripe.sent(sandbox) == {one.destination: 1_234}
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def test_a_wrong_key_of_ours_refuses_nothing(sandbox, one, settings):
@@ -222,9 +223,9 @@ def test_without_stripe_payouts_wait(sandbox, one, settings):
 
 
 def test_a_worker_that_lost_its_lease_sends_nothing(sandbox, one):
-    slow = stripe.LANE.model.claim(limit=1, lease_s=0.0)
+    slow = stripe.LANE.model.claim_batch(limit=1, lease_s=0.0)
     stripe.attempt()  # another one takes over and pays
-    stripe.LANE.process(slow)
+    stripe.LANE.process_batch(slow)
     assert again(one).status == PayoutStatus.PROCESSING
     assert len(stripe.transfers_of(sandbox, one)) == 1
     assert OutboundCall.objects.filter(purpose="transfer.create").count() == 1
@@ -257,8 +258,8 @@ def test_out_of_tries_a_person_decides(sandbox, one):
     assert review.account.balance_minor == 0  # it may be gone
     finance = money.by_finance()
     with pytest.raises(IllegalMove):
-        payouts.cancel(review, finance, "no")
-    payouts.approve(review, finance, "not at Stripe")
+        runs.cancel_payout(review, finance, "no")
+    runs.approve_payout(review, finance, "not at Stripe")
     stripe.drain()
     assert (again(one).status, f"user:{again(one).approved_by_id}") == (PayoutStatus.PROCESSING, finance.actor)
     assert stripe.sent(sandbox) == {one.destination: 1_234}
@@ -289,10 +290,10 @@ def test_a_payout_that_stays_unsettled_is_reported_before_it_is_out_of_tries(san
 def test_what_people_may_do_and_when(sandbox, one):
     finance = money.by_finance()
     with pytest.raises(IllegalMove, match="Only a payout in review"):
-        payouts.approve(one, finance, "now")
-    payouts.retry(one, finance, "now")
+        runs.approve_payout(one, finance, "now")
+    runs.retry_payout(one, finance, "now")
     stripe.drain()
-    for forbidden in (payouts.approve, payouts.retry, payouts.cancel):
+    for forbidden in (runs.approve_payout, runs.retry_payout, runs.cancel_payout):
         with pytest.raises(IllegalMove):
             forbidden(one, finance, "now")
 
@@ -301,21 +302,21 @@ def test_a_retry_does_not_wait(sandbox, one):
     sandbox.fault("stripe", "answer", "drop", path="/v1/transfers")
     stripe.attempt()
     assert stripe.LANE.drain_once() == 0
-    payouts.retry(again(one), money.by_finance(), "now")
+    runs.retry_payout(again(one), money.by_finance(), "now")
     assert stripe.LANE.drain_once() == 1
     assert again(one).status == PayoutStatus.PROCESSING
 
 
 def test_a_payout_that_is_being_sent_cannot_be_retried(sandbox, one):
-    Payout.claim(limit=1, lease_s=60)
+    Payout.claim_batch(limit=1, lease_s=60)
     with pytest.raises(IllegalMove, match="right now"):
-        payouts.retry(one, money.by_finance(), "now")
+        runs.retry_payout(one, money.by_finance(), "now")
 
 
 def test_entries_of_a_payout_stand_between_it_and_the_one_before(sandbox, one):
     money.owed(1, 500)
     money.owed(1, 700)
-    second = payouts.run_stores(TOMORROW).frozen[0]
+    second = runs.run_stores(TOMORROW).frozen[0]
     sequences = [LedgerEntry.objects.get(reference=f"payout:{p.pk}").sequence for p in (one, second)]
     covered = LedgerEntry.objects.filter(account=one.account, sequence__gt=sequences[0], sequence__lt=sequences[1])
     assert sum(covered.values_list("amount_minor", flat=True)) == second.amount_minor == 1_200

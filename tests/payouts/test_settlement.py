@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from foundation.evidence import Verdict
+from foundation.evidence import EventOutcome
 from notifications.models import Incident
-from payouts import books, payouts
+from payouts import audit
 from payouts.lifecycle import PayoutStatus
 from payouts.models import BankPayout, ConnectAccount, LedgerAccount, Payout
+from payouts.runs import runs
 from tests.payouts import money
 from tests.payouts import stripe_side as stripe
 
@@ -23,7 +24,7 @@ TODAY, TOMORROW = date(2026, 11, 20), date(2026, 11, 21)
 @pytest.fixture
 def one(sandbox) -> Payout:
     stripe.owed_and_connected(sandbox, 1, 1_000)
-    return payouts.run_stores(TODAY).frozen[0]
+    return runs.run_stores(TODAY).frozen[0]
 
 
 def again(payout: Payout) -> Payout:
@@ -57,8 +58,8 @@ def test_a_payout_is_paid_when_the_bank_has_it(sandbox, one):
     for event in told(sandbox, one):
         stripe.take(event)
     assert again(one).status == PayoutStatus.PAID
-    assert {stripe.take(event) for event in told(sandbox, one)} == {Verdict.REPEATED}
-    assert books.prove().proved
+    assert {stripe.take(event) for event in told(sandbox, one)} == {EventOutcome.REPEATED}
+    assert audit.prove_ledger().is_proved
 
 
 def test_a_bank_payout_covers_only_what_was_there(sandbox, one):
@@ -69,7 +70,7 @@ def test_a_bank_payout_covers_only_what_was_there(sandbox, one):
         stripe.take(event)
     stripe.topup(sandbox, 500)
     money.owed(1, 500)
-    later = payouts.run_stores(TOMORROW).frozen[0]
+    later = runs.run_stores(TOMORROW).frozen[0]
     stripe.drain()
     Payout.objects.filter(pk=later.pk).update(transferred_at="2099-01-01T00:00:00Z", status=PayoutStatus.PROCESSING)
     for event in told(sandbox, one):
@@ -122,13 +123,13 @@ def test_reversals_bring_back_what_they_take(sandbox, one):
     assert again(one).status == PayoutStatus.REVERSED
     assert again(one).account.balance_minor == 1_000
     assert stripe.sent(sandbox) == {one.destination: 0}
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def test_a_transfer_of_a_lost_answer_is_known_by_its_metadata(sandbox, one):
     sandbox.fault("stripe", "answer", "lost_answer", path="/v1/transfers")
     stripe.attempt()
-    assert stripe.take(stripe.events(sandbox, types="transfer.created")[0]) == Verdict.APPLIED
+    assert stripe.take(stripe.events(sandbox, types="transfer.created")[0]) == EventOutcome.APPLIED
     assert again(one).status == PayoutStatus.PROCESSING
     stripe.drain()
     assert len(stripe.transfers_of(sandbox, one)) == 1
@@ -167,7 +168,7 @@ def test_a_transfer_that_is_no_payout_is_reported(sandbox):
     account = stripe.connected(sandbox, 1)
     stripe.topup(sandbox, 500)
     stripe.post(sandbox, "transfers", amount=500, currency="usd", destination=account, transfer_group="by hand")
-    assert stripe.take(stripe.events(sandbox, types="transfer.created")[0]) == Verdict.REFUSED
+    assert stripe.take(stripe.events(sandbox, types="transfer.created")[0]) == EventOutcome.REFUSED
     assert Incident.objects.get().kind == "transfer_unknown"
 
 
@@ -177,18 +178,18 @@ def test_a_second_transfer_for_one_payout_is_an_alarm(sandbox, one):
     group = str(one.public_id)
     stripe.post(sandbox, "transfers", amount=1_000, currency="usd", destination=one.destination, transfer_group=group)
     verdicts = [stripe.take(event) for event in stripe.events(sandbox, types="transfer.created")]
-    assert verdicts == [Verdict.REPEATED, Verdict.REFUSED]
+    assert verdicts == [EventOutcome.REPEATED, EventOutcome.REFUSED]
     assert Incident.objects.get(kind="payout_contradiction").severity == "critical"
 
 
 def test_a_transfer_that_went_although_the_money_was_given_back_is_booked_again(sandbox, one):
-    payouts.cancel(one, money.by_finance(), "late")
+    runs.cancel_payout(one, money.by_finance(), "late")
     group = str(one.public_id)
     stripe.post(sandbox, "transfers", amount=1_000, currency="usd", destination=one.destination, transfer_group=group)
-    assert stripe.take(stripe.events(sandbox, types="transfer.created")[0]) == Verdict.APPLIED
+    assert stripe.take(stripe.events(sandbox, types="transfer.created")[0]) == EventOutcome.APPLIED
     assert (again(one).status, again(one).account.balance_minor) == (PayoutStatus.PROCESSING, 0)
     assert Incident.objects.get(kind="payout_went").severity == "critical"
-    assert books.prove().proved
+    assert audit.prove_ledger().is_proved
 
 
 def test_a_bank_payout_of_nobody_we_know_is_ignored(sandbox):
@@ -198,4 +199,4 @@ def test_a_bank_payout_of_nobody_we_know_is_ignored(sandbox):
     stripe.post(sandbox, "transfers", amount=500, currency="usd", destination=account)
     sandbox.control("POST", "stripe/bank_payout", {"account": account})
     verdicts = {stripe.take(event) for event in stripe.events(sandbox, account=account, types="payout.*")}
-    assert verdicts == {Verdict.IGNORED}
+    assert verdicts == {EventOutcome.IGNORED}

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders import substitutions
-from orders.lifecycle import Preference
+from orders.lifecycle import SubstitutionPreference
 from orders.models import Order, Refund
-from orders.placing import Item
-from orders.substitutions import Decision
-from payouts import books
-from payouts.booking import OrderFacts, reversed_share
+from orders.place_order import RequestedItem
+from orders.substitutions import SubstitutionDecision
+from payouts import audit
+from payouts.ledger.posting_rules import OrderFacts, reversed_share
 from tests.builders import TEST, basket, suggested
 from tests.payouts import money
 from tests.payouts.money import book, of_store, statement_of_store
 
-BIRYANI = Item(name="Biryani", quantity=1, price_minor=25_000)
+BIRYANI = RequestedItem(name="Biryani", quantity=1, price_minor=25_000)
 SHARE = 50_000 - 7_500 + 2_500
 
 
@@ -27,8 +27,8 @@ def dinner(**facts: Any) -> Order:
 
 def decided(order: Order, position: int, accepted: bool) -> None:
     (one,) = suggested(order, (position, BIRYANI))
-    decision = Decision(substitution_id=one.public_id, accepted=accepted)
-    substitutions.decide(order.pk, [decision], how=one.How.API, by=TEST)
+    decision = SubstitutionDecision(substitution_id=one.public_id, accepted=accepted)
+    substitutions.decide_substitutions(order.pk, [decision], how=one.How.API, by=TEST)
     order.refresh_from_db()
 
 
@@ -37,7 +37,7 @@ def earned(items_minor: int, tax_minor: int) -> int:
 
 
 def proved() -> bool:
-    return books.prove().proved
+    return audit.prove_ledger().is_proved
 
 
 # spec: O6, P4
@@ -75,7 +75,7 @@ def test_each_difference_takes_its_own_part_and_the_rest_goes_in_proportion():
 # spec: O6, M7
 @pytest.mark.django_db
 def test_a_store_keeps_nothing_of_what_it_has_left_out_altogether():
-    order = book(dinner(substitution_preference=Preference.REFUSE))
+    order = book(dinner(substitution_preference=SubstitutionPreference.REFUSE))
     decided(order, 0, False)
     decided(order, 1, False)
     money.refunded(order, 52_500)

@@ -8,20 +8,23 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from deliveries import by_ops, carrying, fraud
-from deliveries.fraud import Suspicion
+from deliveries.fraud import flags
+from deliveries.fraud.flags import FraudSignal
+from deliveries.fulfilment import ops_actions
+from deliveries.fulfilment import transitions as fulfilment_transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, FraudFlag, FraudKind
 from foundation import clock
 from foundation.geo import Point
-from orders import cancelling, moves, payments, refunds, rows, substitutions
+from orders import cancellation, locks, payments, refunds, substitutions
+from orders import transitions as orders_transitions
 from orders.lifecycle import OrderStatus
 from orders.models import Order, Store, Substitution
-from orders.placing import Item
-from payouts import accounts
-from payouts import moves as payout_moves
+from orders.place_order import RequestedItem
 from payouts import reactions as payout_reactions
+from payouts.ledger import accounts
 from payouts.models import PayeeKind
+from payouts.runs import transitions as payout_moves
 from riders import referrals, riders
 from riders.models import Rider
 from tests import builders
@@ -59,18 +62,18 @@ class Corner:
 
 def _cancel(order: Order, **how: Any) -> None:
     with transaction.atomic():
-        cancelling.cancel(rows.lock(order.pk), by=TEST, reason="changed their mind", **how)
+        cancellation.cancel_order(locks.lock_order(order.pk), by=TEST, reason="changed their mind", **how)
 
 
 def _flagged(delivery: Delivery) -> FraudFlag:
     with transaction.atomic():
-        order = rows.lock(delivery.order_id)
-        suspicion = Suspicion(FraudKind.FAKE_DELIVERY, delivery.rider, clock.now())  # type: ignore[arg-type]
-        return fraud.raise_flag(suspicion, delivery=delivery, order=order)
+        order = locks.lock_order(delivery.order_id)
+        suspicion = FraudSignal(FraudKind.FAKE_DELIVERY, delivery.rider, clock.now())  # type: ignore[arg-type]
+        return flags.raise_flag(suspicion, delivery=delivery, order=order)
 
 
 def _refund(order: Order, percent: int) -> None:
-    payments.take(builders.refund_of(order, order.total_minor * percent // 100))
+    payments.apply_payment_event(builders.refund_of(order, order.total_minor * percent // 100))
 
 
 def placed() -> None:
@@ -112,7 +115,7 @@ def ready_since_it_was_assigned() -> None:
     Delivery.objects.filter(pk=delivery.pk).update(due_at=clock.now())
     builders.assigned(corner.rider(), delivery)
     with transaction.atomic():
-        moves.strict(rows.lock(delivery.order_id), OrderStatus.READY_FOR_PICKUP, by=TEST)
+        orders_transitions.take_strict_step(locks.lock_order(delivery.order_id), OrderStatus.READY_FOR_PICKUP, by=TEST)
 
 
 def delivered() -> None:
@@ -124,11 +127,11 @@ def delivered_and_suspected() -> None:
 
 
 def suspected_and_cleared() -> None:
-    fraud.dismiss(_flagged(Corner().delivered()), by=TEST, note="was there")
+    flags.dismiss_flag(_flagged(Corner().delivered()), by=TEST, note="was there")
 
 
 def suspected_and_upheld() -> None:
-    fraud.uphold(_flagged(Corner().delivered()), by=TEST, note="was not there")
+    flags.uphold_flag(_flagged(Corner().delivered()), by=TEST, note="was not there")
 
 
 def suspected_after_it_was_booked() -> None:
@@ -140,9 +143,9 @@ def suspected_after_it_was_booked() -> None:
 def upheld_after_it_was_paid_out() -> None:
     delivery = Corner().delivered()
     payout_reactions.book_delivery(delivery.pk)
-    pair = accounts.pair(PayeeKind.RIDER, delivery.rider_id or 0, "", delivery.currency)
-    payout_moves.freeze(pair.payable, period="2026-W47", destination="acct_1", by=TEST)
-    fraud.uphold(_flagged(delivery), by=TEST, note="was not there")
+    pair = accounts.lock_accounts(PayeeKind.RIDER, delivery.rider_id or 0, "", delivery.currency)
+    payout_moves.freeze_payout(pair.payable, period="2026-W47", destination="acct_1", by=TEST)
+    flags.uphold_flag(_flagged(delivery), by=TEST, note="was not there")
 
 
 def delivered_and_refunded_in_part() -> None:
@@ -192,7 +195,7 @@ def _dinner(**facts: Any) -> Order:
     corner = Corner()
     home = builders.near(corner.centre, north_m=500)
     order = builders.basket(("Thali", 2, 20_000), ("Lassi", 1, 3_000), of=corner.store, to=home, **facts)
-    builders.suggested(order, (0, Item(name="Biryani", quantity=1, price_minor=25_000)))
+    builders.suggested(order, (0, RequestedItem(name="Biryani", quantity=1, price_minor=25_000)))
     return order
 
 
@@ -210,12 +213,12 @@ def all_of_it_left_out() -> None:
     builders.suggested(order, (1, None))
     Substitution.objects.filter(order=order, decided_at=None).update(decide_by=clock.now() - timedelta(hours=1))
     with transaction.atomic():
-        substitutions.lapse(order.pk)
+        substitutions.let_lapse(order.pk)
 
 
 def left_out_and_refunded_in_part() -> None:
     order = builders.ready(_dinner())
-    payments.take(builders.refund_of(order, 40_000))
+    payments.apply_payment_event(builders.refund_of(order, 40_000))
 
 
 def given_back_by_ops() -> None:
@@ -224,22 +227,24 @@ def given_back_by_ops() -> None:
 
 
 def failed_on_the_way() -> None:
-    by_ops.fail(builders.moved(Corner().assigned(), DeliveryStatus.IN_TRANSIT).order_id, "nobody home", by=TEST)
+    ops_actions.fail_delivery(
+        builders.moved(Corner().assigned(), DeliveryStatus.IN_TRANSIT).order_id, "nobody home", by=TEST
+    )
 
 
 def failed_and_tried_again() -> None:
     delivery = builders.moved(Corner(refund_delay_s=3_600).assigned(), DeliveryStatus.PICKED_UP)
-    by_ops.fail(delivery.order_id, "fell off the bike", by=TEST)
-    by_ops.try_again(delivery.order_id, by=TEST)
+    ops_actions.fail_delivery(delivery.order_id, "fell off the bike", by=TEST)
+    ops_actions.try_again(delivery.order_id, by=TEST)
 
 
 def lost_its_rider() -> None:
     delivery = Corner().assigned()
     with transaction.atomic():
-        order = rows.lock(delivery.order_id)
-        found = carrying.lock_live(order)
+        order = locks.lock_order(delivery.order_id)
+        found = fulfilment_transitions.lock_live(order)
         assert found is not None
-        carrying.lose(order, found, by=TEST, reason="flat tyre")
+        fulfilment_transitions.unassign_rider(order, found, by=TEST, reason="flat tyre")
 
 
 def silent_store() -> None:
@@ -264,7 +269,7 @@ def bonus_earned() -> None:
 
 def suspended_with_work() -> None:
     delivery = Corner().assigned()
-    riders.suspend(delivery.rider_id or 0, "lied", by=TEST)
+    riders.suspend_rider(delivery.rider_id or 0, "lied", by=TEST)
 
 
 LIVES: dict[str, Callable[[], None]] = {

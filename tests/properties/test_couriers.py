@@ -27,16 +27,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from deliveries import breakers, by_ops, carrying, courier_news, couriers, offers, requesting
-from deliveries.evidence import Stage
+from deliveries.couriers import calls as couriers_calls
+from deliveries.couriers import circuit_breaker, providers, updates
+from deliveries.couriers.providers.status_update import CourierStage
+from deliveries.fulfilment import offers, ops_actions, transitions
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, OfferStatus
 from deliveries.models import IN_HOUSE, CourierCall, Delivery, Offer
-from foundation.errors import Problem
-from foundation.lanes import all_lanes
+from foundation.errors import APIError
 from foundation.models import Job, User
 from foundation.work import OPEN
+from foundation.work_queues import all_queues
 from notifications.models import Incident
-from orders import cancelling, rows
+from orders import cancellation, locks
 from orders.lifecycle import OrderStatus
 from orders.models import Order, Refund, Store
 from tests import builders
@@ -58,7 +60,7 @@ number = st.integers(0, 1_000)
 
 
 class Couriers(RuleBasedStateMachine):
-    """`couriers.companies` is already replaced by `companies` (fixture `bad_day`)."""
+    """`providers.courier_providers` is already replaced by `companies` (fixture `bad_day`)."""
 
     companies: dict[str, Troubled]
 
@@ -82,12 +84,12 @@ class Couriers(RuleBasedStateMachine):
         ready = [builders.ready(builders.paid_order(of=seller)) for _ in range(orders)]
         self.orders = [builders.searching(one).order_id for one in ready]
         for order_id in self.orders if asked else []:
-            by_ops.send_to(order_id, asked, "they are good", by=TEST)
+            ops_actions.send_to(order_id, asked, "they are good", by=TEST)
 
     # ── the house ────────────────────────────────────────────────────────────────────────────────────────────
     @rule(name=st.sampled_from(LANES))
     def one_lane_works_once(self, name: str) -> None:
-        replace(all_lanes()[name], batch=1).drain_once()
+        replace(all_queues()[name], batch=1).drain_once()
 
     @rule()
     def all_lanes_work(self) -> None:
@@ -103,7 +105,7 @@ class Couriers(RuleBasedStateMachine):
 
     @rule()
     def silent_jobs_are_polled(self) -> None:
-        requesting.poll_silent(silent_s=0)
+        couriers_calls.poll_silent(silent_s=0)
 
     # ── people ───────────────────────────────────────────────────────────────────────────────────────────────
     @rule(which=number, sure=st.sampled_from([False, False, True]))
@@ -114,31 +116,31 @@ class Couriers(RuleBasedStateMachine):
     @precondition(lambda self: self._deliveries().exclude(courier=IN_HOUSE).exists())
     @rule(which=number)
     def ops_stops_the_courier(self, which: int) -> None:
-        tried(by_ops.stop_courier, pick(self.orders, which), "too slow", by=TEST)
+        tried(ops_actions.stop_courier, pick(self.orders, which), "too slow", by=TEST)
 
     @precondition(lambda self: self._deliveries().filter(stop_refused_at__isnull=False).exists())
     @rule(which=number, choice=st.sampled_from(["keep", "double_cost"]))
     def ops_decides(self, which: int, choice: str) -> None:
-        tried(by_ops.decide_stop, pick(self.orders, which), choice, self.lead, by=TEST)
+        tried(ops_actions.decide_stop, pick(self.orders, which), choice, self.lead, by=TEST)
 
     @precondition(lambda self: self._deliveries().filter(status=DeliveryStatus.SEARCHING).exists())
     @rule(which=number, courier=st.sampled_from(["alpha", "beta"]))
     def ops_sends_it_to(self, which: int, courier: str) -> None:
-        tried(by_ops.send_to, pick(self.orders, which), courier, "quicker", by=TEST)
+        tried(ops_actions.send_to, pick(self.orders, which), courier, "quicker", by=TEST)
 
     @precondition(lambda self: self._deliveries().filter(courier=IN_HOUSE).exists())
     @rule(which=number, who=number)
     def ops_gives_it_to(self, which: int, who: int) -> None:
-        tried(by_ops.give_to, pick(self.orders, which), pick(self.riders, who).public_id, by=TEST)
+        tried(ops_actions.give_to, pick(self.orders, which), pick(self.riders, who).public_id, by=TEST)
 
     @precondition(lambda self: Offer.objects.filter(status=OfferStatus.PENDING).exists())
     @rule(which=number)
     def a_rider_accepts(self, which: int) -> None:
         for offer in Offer.objects.filter(status=OfferStatus.PENDING).select_related("rider"):
             if which % 4:
-                tried(offers.accept, offer.pk, offer.rider, by=TEST)
+                tried(offers.accept_offer, offer.pk, offer.rider, by=TEST)
             else:
-                tried(offers.reject, offer.pk, offer.rider, by=TEST)
+                tried(offers.reject_offer, offer.pk, offer.rider, by=TEST)
 
     @precondition(lambda self: self._deliveries().filter(courier=IN_HOUSE, status__in=CARRIED).exists())
     @rule(which=number)
@@ -161,13 +163,13 @@ class Couriers(RuleBasedStateMachine):
 
         def meanwhile() -> None:
             for job in troubled.live if then in ("move", "webhook") else []:
-                if job.stage != Stage.DELIVERED:
+                if job.stage != CourierStage.DELIVERED:
                     troubled.move(job)
             match then:
                 case "cancel":
                     cancel(order_id)
                 case "stop":
-                    tried(by_ops.stop_courier, order_id, "too slow", by=TEST)
+                    tried(ops_actions.stop_courier, order_id, "too slow", by=TEST)
                 case "webhook":
                     self._deliver(troubled, 0)
 
@@ -180,8 +182,8 @@ class Couriers(RuleBasedStateMachine):
         self.companies[company].arrive()
 
     @precondition(lambda self: any(company.live for company in self.companies.values()))
-    @rule(which=number, end=st.sampled_from([None, None, None, Stage.CANCELLED, Stage.FAILED]))
-    def a_job_moves(self, which: int, end: Stage | None) -> None:
+    @rule(which=number, end=st.sampled_from([None, None, None, CourierStage.CANCELLED, CourierStage.FAILED]))
+    def a_job_moves(self, which: int, end: CourierStage | None) -> None:
         company, job = pick([(company, job) for company in self.companies.values() for job in company.live], which)
         company.move(job, end)
 
@@ -193,8 +195,8 @@ class Couriers(RuleBasedStateMachine):
 
     @rule(company=st.sampled_from(["alpha", "beta"]))
     def the_breaker_trips(self, company: str) -> None:
-        for _ in range(breakers.FAILURES):
-            breakers.failed(company, "time-out")
+        for _ in range(circuit_breaker.FAILURES):
+            circuit_breaker.record_failure(company, "time-out")
 
     def _deliver(self, company: Troubled, which: int, fate: str = "once") -> None:
         if not company.webhooks:
@@ -203,7 +205,7 @@ class Couriers(RuleBasedStateMachine):
         if fate == "lost":
             return
         for _ in range(2 if fate == "twice" else 1):
-            courier_news.take(news)
+            updates.apply_update(news)
             company.heard(news)
 
     # ── what always holds ────────────────────────────────────────────────────────────────────────────────────────
@@ -283,11 +285,11 @@ class Couriers(RuleBasedStateMachine):
             while company.webhooks:
                 self._deliver(company, turn)
         drain()
-        requesting.poll_silent(silent_s=0)
+        couriers_calls.poll_silent(silent_s=0)
         for order_id in self.orders:
-            tried(by_ops.decide_stop, order_id, "keep" if turn % 2 else "double_cost", self.lead, by=TEST)
+            tried(ops_actions.decide_stop, order_id, "keep" if turn % 2 else "double_cost", self.lead, by=TEST)
         for offer in Offer.objects.filter(status=OfferStatus.PENDING).select_related("rider"):
-            tried(offers.accept, offer.pk, offer.rider, by=TEST)
+            tried(offers.accept_offer, offer.pk, offer.rider, by=TEST)
         for delivery in Delivery.objects.filter(courier=IN_HOUSE, status__in=CARRIED):
             goes_on(delivery)
         drain()
@@ -300,7 +302,7 @@ class Couriers(RuleBasedStateMachine):
 
     def _it_ended_well(self) -> None:
         for lane in LANES:
-            assert not all_lanes()[lane].count_dead(1), f"something is dead in {lane}"
+            assert not all_queues()[lane].count_dead(1), f"something is dead in {lane}"
         for order_id in self.orders:
             order = Order.objects.get(pk=order_id)
             deliveries = list(Delivery.objects.filter(order=order))
@@ -317,7 +319,7 @@ class Couriers(RuleBasedStateMachine):
         if delivery.courier == IN_HOUSE:
             return delivery.status == DeliveryStatus.DELIVERED
         job = self._job(delivery)
-        return job is not None and job.stage == Stage.DELIVERED
+        return job is not None and job.stage == CourierStage.DELIVERED
 
 
 # ── small print ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -327,32 +329,32 @@ def pick(some: Sequence[T], which: int) -> T:
 
 def tried(verb: Any, *args: Any, **more: Any) -> None:
     """People may try anything; they are told when it cannot be."""
-    with suppress(Problem):
+    with suppress(APIError):
         verb(*args, **more)
 
 
 def cancel(order_id: int) -> None:
     with transaction.atomic():
-        cancelling.cancel(rows.lock(order_id), by=TEST, reason="changed mind")
+        cancellation.cancel_order(locks.lock_order(order_id), by=TEST, reason="changed mind")
 
 
 def goes_on(delivery: Delivery) -> None:
     """The rider takes the next step."""
     steps = {
-        DeliveryStatus.ASSIGNED: carrying.pick_up,
-        DeliveryStatus.PICKED_UP: carrying.leave,
-        DeliveryStatus.IN_TRANSIT: carrying.deliver,
+        DeliveryStatus.ASSIGNED: transitions.pick_up,
+        DeliveryStatus.PICKED_UP: transitions.start_transit,
+        DeliveryStatus.IN_TRANSIT: transitions.complete_delivery,
     }
     with transaction.atomic():
-        order = rows.lock(delivery.order_id)
-        locked = carrying.lock_live(order)
-        if locked is not None and locked.pk == delivery.pk and not carrying.called_off(order):
+        order = locks.lock_order(delivery.order_id)
+        locked = transitions.lock_live(order)
+        if locked is not None and locked.pk == delivery.pk and not transitions.called_off(order):
             steps[DeliveryStatus(locked.status)](order, locked, by=TEST)
 
 
 def drain() -> None:
     """The house's lanes until nothing of them is due, row by row in this thread's transaction."""
-    lanes = [replace(all_lanes()[name], batch=1) for name in LANES]
+    lanes = [replace(all_queues()[name], batch=1) for name in LANES]
     for _ in range(300):
         if not sum(lane.drain_once() for lane in lanes):
             return
@@ -378,7 +380,7 @@ def bad_day(db, monkeypatch: pytest.MonkeyPatch) -> type[Couriers]:
     """The two companies: one like COOCO (only its own ids), one like DoorDash (ours)."""
     alpha, beta = Troubled("alpha", 4_000, finds_by_our_id=False), Troubled("beta", 6_000, finds_by_our_id=True)
     made = {"alpha": alpha, "beta": beta}
-    monkeypatch.setattr(couriers, "companies", lambda: made)
+    monkeypatch.setattr(providers, "courier_providers", lambda: made)
     Couriers.companies = made
     return Couriers
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.dispatch import Action, Snapshot, Verdict, decide
-from deliveries.policy import DispatchPolicy
+from deliveries.dispatch.decision import DispatchSnapshot, PlanAction, RiderEligibility, decide_plan
+from deliveries.dispatch.policy import DispatchPolicy
 from foundation.geo import Point
-from riders.lifecycle import Standing
+from riders.lifecycle import RiderStatus
 from riders.nearest import Candidate
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,18 +26,22 @@ def riders() -> st.SearchStrategy[tuple[Candidate, ...]]:
         load=st.integers(0, 4),
         max_concurrent=st.integers(1, 4),
         is_online=st.sampled_from([True, True, True, False]),
-        standing=st.sampled_from([Standing.VERIFIED, Standing.VERIFIED, Standing.SUSPENDED, Standing.APPLIED]),
+        standing=st.sampled_from(
+            [RiderStatus.VERIFIED, RiderStatus.VERIFIED, RiderStatus.SUSPENDED, RiderStatus.APPLIED]
+        ),
         distance_m=st.integers(0, 20_000).map(float),
     )
     return st.lists(one, max_size=25, unique_by=lambda rider: rider.rider_id).map(tuple)
 
 
 answers = st.dictionaries(
-    st.integers(1, 40), st.sampled_from([Verdict.REJECTED, Verdict.EXPIRED, Verdict.GAVE_UP]), max_size=10
+    st.integers(1, 40),
+    st.sampled_from([RiderEligibility.REJECTED, RiderEligibility.EXPIRED, RiderEligibility.GAVE_UP]),
+    max_size=10,
 )
 waited = st.integers(0, 3_600).map(lambda seconds: NOW - timedelta(seconds=seconds))
 snapshots = st.builds(
-    Snapshot,
+    DispatchSnapshot,
     riders=riders(),
     turned_down=answers,
     rounds=st.integers(0, 100),
@@ -54,7 +58,7 @@ policies = st.builds(
 )
 
 
-def may_carry(rider: Candidate, snapshot: Snapshot, radius_m: int) -> bool:
+def may_carry(rider: Candidate, snapshot: DispatchSnapshot, radius_m: int) -> bool:
     """SPEC D1, said once more and in other words."""
     return (
         rider.is_online
@@ -68,40 +72,40 @@ def may_carry(rider: Candidate, snapshot: Snapshot, radius_m: int) -> bool:
 
 # spec: D1
 @given(snapshots)
-def test_exactly_those_who_may_carry_it_are_preferred_fewest_under_way_first_then_nearest(snapshot: Snapshot):
-    plan = decide(snapshot, POLICY, NOW)
+def test_exactly_those_who_may_carry_it_are_preferred_fewest_under_way_first_then_nearest(snapshot: DispatchSnapshot):
+    plan = decide_plan(snapshot, POLICY, NOW)
     fit = [rider for rider in snapshot.riders if may_carry(rider, snapshot, plan.radius_m)]
     by_the_contract = sorted(fit, key=lambda rider: (rider.load, rider.distance_m, rider.rider_id))
-    assert plan.preference == [rider.rider_id for rider in by_the_contract]
-    assert (plan.action == Action.OFFER) == bool(fit)
+    assert plan.preferred_riders == [rider.rider_id for rider in by_the_contract]
+    assert (plan.action == PlanAction.OFFER) == bool(fit)
 
 
 # spec: D1
 @given(snapshots, policies)
-def test_every_rider_gets_one_verdict_and_every_plan_a_reason(snapshot: Snapshot, policy: DispatchPolicy):
-    plan = decide(snapshot, policy, NOW)
+def test_every_rider_gets_one_verdict_and_every_plan_a_reason(snapshot: DispatchSnapshot, policy: DispatchPolicy):
+    plan = decide_plan(snapshot, policy, NOW)
     assert sorted(one.rider.rider_id for one in plan.assessed) == sorted(rider.rider_id for rider in snapshot.riders)
-    assert len(plan.preference) + sum(plan.exclusions.values()) == len(snapshot.riders)
+    assert len(plan.preferred_riders) + sum(plan.exclusion_counts.values()) == len(snapshot.riders)
     assert plan.reason
-    assert Verdict.CANDIDATE.value not in plan.exclusions
+    assert RiderEligibility.CANDIDATE.value not in plan.exclusion_counts
 
 
 # spec: D1
 @given(snapshots, st.randoms())
-def test_the_order_in_which_riders_are_read_plays_no_part(snapshot: Snapshot, dice):
+def test_the_order_in_which_riders_are_read_plays_no_part(snapshot: DispatchSnapshot, dice):
     shuffled = list(snapshot.riders)
     dice.shuffle(shuffled)
     again = replace(snapshot, riders=tuple(shuffled))
-    assert decide(again, POLICY, NOW) == decide(snapshot, POLICY, NOW)
+    assert decide_plan(again, POLICY, NOW) == decide_plan(snapshot, POLICY, NOW)
 
 
 # spec: D4
 @given(snapshots, policies)
 def test_a_plan_without_an_offer_always_looks_again_and_never_leaves_ops_unaware(
-    snapshot: Snapshot, policy: DispatchPolicy
+    snapshot: DispatchSnapshot, policy: DispatchPolicy
 ):
-    plan = decide(snapshot, policy, NOW)
-    if plan.action == Action.OFFER:
+    plan = decide_plan(snapshot, policy, NOW)
+    if plan.action == PlanAction.OFFER:
         assert not plan.alert
         return
     assert 0 < plan.wait_s <= policy.retry_wait_s
@@ -118,12 +122,12 @@ def test_the_search_only_ever_widens_up_to_its_limit(policy: DispatchPolicy, rou
 
 # spec: D1
 @given(snapshots, riders())
-def test_those_who_may_not_carry_it_change_nothing_for_those_who_may(snapshot: Snapshot, others):
+def test_those_who_may_not_carry_it_change_nothing_for_those_who_may(snapshot: DispatchSnapshot, others):
     known = {rider.rider_id for rider in snapshot.riders}
-    plan = decide(snapshot, POLICY, NOW)
+    plan = decide_plan(snapshot, POLICY, NOW)
     unfit = tuple(
         rider for rider in others if rider.rider_id not in known and not may_carry(rider, snapshot, plan.radius_m)
     )
     more = replace(snapshot, riders=(*snapshot.riders, *unfit))
-    fuller = decide(more, POLICY, NOW)
-    assert (fuller.action, fuller.preference, fuller.wait_s) == (plan.action, plan.preference, plan.wait_s)
+    fuller = decide_plan(more, POLICY, NOW)
+    assert (fuller.action, fuller.preferred_riders, fuller.wait_s) == (plan.action, plan.preferred_riders, plan.wait_s)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from foundation import money
 from orders import payments
-from payouts import booking, books, reactions
-from payouts.booking import Booked, Booking, DeliveryFacts, OrderFacts
+from payouts import audit, reactions
+from payouts.ledger import posting_rules
+from payouts.ledger.posting_rules import BookedEntry, Booking, DeliveryFacts, OrderFacts
 from payouts.models import EARNED, AccountKind
 from tests import builders
 from tests.payouts.money import cancel, deliver, of_store
@@ -29,15 +30,15 @@ class Ledger:
     """A model of the real one: keys are unique, `held` is never negative, every step is one transaction."""
 
     def __init__(self) -> None:
-        self.entries: list[Booked] = []
+        self.entries: list[BookedEntry] = []
 
     def carry_out(self, due: list[Booking]) -> None:
         for one in due:
             if one.source is not None:
-                self._enter(Booked(one.source, one.kind, one.reference, -one.amount_minor))
-            self._enter(Booked(one.account, one.kind, one.reference, one.amount_minor))
+                self._enter(BookedEntry(one.source, one.kind, one.reference, -one.amount_minor))
+            self._enter(BookedEntry(one.account, one.kind, one.reference, one.amount_minor))
 
-    def _enter(self, entry: Booked) -> None:
+    def _enter(self, entry: BookedEntry) -> None:
         assert entry.amount_minor != 0
         assert entry[:3] not in {known[:3] for known in self.entries}, "the same fact twice"
         if entry.kind in EARNED:
@@ -79,17 +80,17 @@ def seen(history: list[OrderFacts], looks: list[int]) -> list[OrderFacts]:
 def expected_rest(facts: OrderFacts) -> int:
     if facts.paid_at is None:
         return 0
-    return facts.share_minor - money.share(facts.share_minor, facts.refunded_minor, facts.total_minor)
+    return facts.share_minor - money.share_of(facts.share_minor, facts.refunded_minor, facts.total_minor)
 
 
 @given(order_histories(), st.lists(st.integers(0, 12), max_size=10))
 def test_a_store_has_its_share_of_what_was_not_refunded(history, looks):
     ledger = Ledger()
     for facts in seen(history, looks):
-        ledger.carry_out(booking.of_order(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.of_order(facts, ledger.entries, NOW))
     final = history[-1]
     assert ledger.stands(HELD) + ledger.stands(PAYABLE) == expected_rest(final)
-    assert booking.of_order(final, ledger.entries, NOW) == []  # a run more changes nothing
+    assert posting_rules.of_order(final, ledger.entries, NOW) == []  # a run more changes nothing
     if final.paid_at and (final.delivered or (final.ended and final.asked_minor <= final.refunded_minor)):
         assert ledger.stands(HELD) == 0
 
@@ -101,7 +102,7 @@ def test_a_full_refund_leaves_nothing_anywhere(history, looks):
     history.append(replace(last, paid_at=NOW, refunded_minor=last.total_minor))
     ledger = Ledger()
     for facts in seen(history, looks):
-        ledger.carry_out(booking.of_order(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.of_order(facts, ledger.entries, NOW))
     assert (ledger.stands(HELD), ledger.stands(PAYABLE)) == (0, 0)
 
 
@@ -111,7 +112,7 @@ def test_nothing_is_payable_before_the_order_is_settled(history):
     for facts in history:
         settled = facts.delivered or (facts.ended and facts.asked_minor <= facts.refunded_minor)
         before = ledger.stands(PAYABLE)
-        ledger.carry_out(booking.of_order(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.of_order(facts, ledger.entries, NOW))
         if not settled:
             assert ledger.stands(PAYABLE) <= before
 
@@ -138,14 +139,14 @@ def delivery_histories(draw: st.DrawFn) -> list[DeliveryFacts]:
 def test_a_rider_has_the_earning_once_and_where_it_belongs(history, looks):
     ledger = Ledger()
     for facts in seen(history, looks):
-        ledger.carry_out(booking.of_delivery(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.of_delivery(facts, ledger.entries, NOW))
     final = history[-1]
     earned = final.fee_minor + final.tip_minor if final.earned_at else 0
     if final.upheld:
         earned = 0
     held, payable = (earned, 0) if final.suspected else (0, earned)
     assert (ledger.stands(HELD), ledger.stands(PAYABLE)) == (held, payable)
-    assert booking.of_delivery(final, ledger.entries, NOW) == []
+    assert posting_rules.of_delivery(final, ledger.entries, NOW) == []
 
 
 @given(delivery_histories(), st.integers(0, 12))
@@ -154,7 +155,7 @@ def test_what_was_paid_out_is_not_held_for_a_flag(history, when):
     ledger, taken = Ledger(), 0
     for number, facts in enumerate(history):
         paid_out = number > when and taken > 0
-        ledger.carry_out(booking.of_delivery(replace(facts, paid_out=paid_out), ledger.entries, NOW))
+        ledger.carry_out(posting_rules.of_delivery(replace(facts, paid_out=paid_out), ledger.entries, NOW))
         if number == when:
             taken = ledger.stands(PAYABLE)
         if paid_out and not facts.upheld:
@@ -177,23 +178,23 @@ def test_shuffled_news_and_bookings_come_out_right(shuffled, length, data):
         news = shuffled[:length]
         for word in [*news, *data.draw(st.lists(st.sampled_from(news), max_size=3))]:
             if word == "paid":
-                payments.take(builders.payment_of(order))
+                payments.apply_payment_event(builders.payment_of(order))
             elif word == "delivered":
                 deliver(order)
             elif word == "cancelled":
                 cancel(order)
             else:
-                payments.take(builders.refund_of(order, int(word.split()[1])))
+                payments.apply_payment_event(builders.refund_of(order, int(word.split()[1])))
             if data.draw(st.booleans()):
                 reactions.book_order(order.pk)
         reactions.book_order(order.pk)
         order.refresh_from_db()
-        reversed_minor = money.share(order.store_share_minor, order.refunded_minor, order.total_minor)
+        reversed_minor = money.share_of(order.store_share_minor, order.refunded_minor, order.total_minor)
         known_paid = any(word == "paid" or word.startswith("refunded") for word in news)  # a refund proves its payment
         held, payable = of_store(order)
         assert held + payable == (order.store_share_minor - reversed_minor if known_paid else 0)
         assert held == 0 or "delivered" not in news
-        report = books.prove()
+        report = audit.prove_ledger()
         assert report.failures == []
         transaction.set_rollback(True)
 
@@ -202,6 +203,6 @@ def test_shuffled_news_and_bookings_come_out_right(shuffled, length, data):
 @given(st.integers(0, 10**9), st.integers(1, 10**9), st.lists(st.integers(0, 10**9), max_size=20))
 def test_shares_of_growing_amounts_add_up(part, whole, steps):
     amounts = [*sorted(min(step, whole) for step in steps), whole]
-    shares = [money.share(part, amount, whole) for amount in amounts]
+    shares = [money.share_of(part, amount, whole) for amount in amounts]
     assert shares == sorted(shares)
     assert sum(after - before for before, after in zip([0, *shares], shares, strict=False)) == part

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundation.models import Event
-from orders import payments, pos_status
+from orders import payments
 from orders.evidence import PaymentEvidence, PaymentFailed, PosStatus
-from orders.lifecycle import derive
+from orders.lifecycle import derive_status
 from orders.models import Order, Payment, Refund
+from orders.pos import callbacks as pos_callbacks
 from tests import builders
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -105,11 +106,11 @@ def tell(order: Order, evidence: Sequence[PaymentEvidence | PosStatus]) -> dict[
     for piece in evidence:
         if isinstance(piece, PosStatus):
             with transaction.atomic():
-                pos_status.take(piece)
+                pos_callbacks.apply_callback(piece)
         else:
-            payments.take(piece)
+            payments.apply_payment_event(piece)
     order.refresh_from_db()
-    assert order.status == derive(order.payment, order.preparation, order.carriage)
+    assert order.status == derive_status(order.payment, order.preparation, order.carriage)
     versions = list(Event.objects.filter(order_ref=order.public_id).order_by("id").values_list("version", flat=True))
     assert versions == list(range(1, len(versions) + 1))
     asked = sum(Refund.objects.filter(order=order).values_list("amount_minor", flat=True))

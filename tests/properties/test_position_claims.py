@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries import position_checks
-from deliveries.position_checks import REPORTS_NEEDED, Finding, Sighting
+from deliveries.positions import geofence
+from deliveries.positions.geofence import REPORTS_NEEDED, GeofenceResult, ReceivedFix
 from foundation.geo import haversine_m
 from orders.models import Store
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import CENTRE, near
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -23,42 +23,46 @@ RULES = st.sampled_from(Store.Positions)
 
 
 @st.composite
-def seen(draw: st.DrawFn) -> Seen:
+def seen(draw: st.DrawFn) -> PositionFix:
     place = near(north_m=draw(METRES), east_m=draw(METRES))
-    return Seen(place, NOW - timedelta(seconds=draw(AGES)), draw(ACCURACIES))
+    return PositionFix(place, NOW - timedelta(seconds=draw(AGES)), draw(ACCURACIES))
 
 
-SIGHTINGS = st.lists(st.builds(Sighting, seen(), st.floats(0.001, 400).map(lambda s: NOW - timedelta(seconds=s))))
+SIGHTINGS = st.lists(st.builds(ReceivedFix, seen(), st.floats(0.001, 400).map(lambda s: NOW - timedelta(seconds=s))))
 
 
-def judged(claim: Seen, rule: Store.Positions, sightings: list[Sighting]) -> Finding:
-    finding = position_checks.measure(CENTRE, claim, rule, now=NOW)
-    if finding.nearness != position_checks.Nearness.UNCERTAIN:
+def judged(claim: PositionFix, rule: Store.Positions, sightings: list[ReceivedFix]) -> GeofenceResult:
+    finding = geofence.measure_fix(CENTRE, claim, rule, now=NOW)
+    if finding.nearness != geofence.Proximity.UNCERTAIN:
         return finding
-    return position_checks.weigh(finding, CENTRE, sightings, now=NOW)
+    return geofence.weigh_result(finding, CENTRE, sightings, now=NOW)
 
 
 # spec: R4
 @given(seen(), ACCURACIES, AGES, RULES)
-def test_no_claim_of_doubt_turns_a_refusal_into_an_admission(claim: Seen, accuracy_m, age_s: float, rule):
+def test_no_claim_of_doubt_turns_a_refusal_into_an_admission(claim: PositionFix, accuracy_m, age_s: float, rule):
     worse = replace(claim, accuracy_m=accuracy_m, recorded_at=NOW - timedelta(seconds=age_s))
     assert (
-        judged(worse, rule, []).refused == judged(claim, rule, []).refused == (haversine_m(CENTRE, claim.point) > 100)
+        judged(worse, rule, []).is_refused
+        == judged(claim, rule, []).is_refused
+        == (haversine_m(CENTRE, claim.point) > 100)
     )
 
 
 # spec: R4
 @given(seen(), SIGHTINGS)
-def test_hard_goes_by_the_measured_distance_alone(claim: Seen, sightings: list[Sighting]):
-    assert judged(claim, HARD, sightings).refused == (haversine_m(CENTRE, claim.point) > 100)
+def test_hard_goes_by_the_measured_distance_alone(claim: PositionFix, sightings: list[ReceivedFix]):
+    assert judged(claim, HARD, sightings).is_refused == (haversine_m(CENTRE, claim.point) > 100)
 
 
 # spec: R4
 @given(seen(), SIGHTINGS)
-def test_tolerant_is_never_stricter_and_lets_in_only_what_is_borne_out(claim: Seen, sightings: list[Sighting]):
+def test_tolerant_is_never_stricter_and_lets_in_only_what_is_borne_out(
+    claim: PositionFix, sightings: list[ReceivedFix]
+):
     hard, tolerant = judged(claim, HARD, sightings), judged(claim, TOLERANT, sightings)
-    assert hard.refused or not tolerant.refused
-    if hard.refused and not tolerant.refused:
+    assert hard.is_refused or not tolerant.is_refused
+    if hard.is_refused and not tolerant.is_refused:
         assert tolerant.distance_m <= 2 * tolerant.allowed_m
         assert len(tolerant.borne_out_by) >= REPORTS_NEEDED
         assert all(one["distance_m"] <= 200 for one in tolerant.borne_out_by)

@@ -12,11 +12,11 @@ from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deliveries import location
-from deliveries.api.rider_location import told
-from deliveries.fraud import KEPT_SIGHTINGS
+from deliveries.api.rider_location import describe_results
+from deliveries.fraud.flags import KEPT_SIGHTINGS
+from deliveries.fulfilment import location_reports
+from deliveries.fulfilment.location_reports import LocationReport
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.location import Report
 from deliveries.models import FraudFlag, FraudKind, Track
 from foundation import clock
 from foundation.api.authentication import subject_for
@@ -24,7 +24,7 @@ from foundation.geo import Point, haversine_m
 from orders.models import Order
 from riders import positions
 from riders.models import Rider, RiderSpot
-from riders.positions import PointVerdict, Seen
+from riders.positions import FixVerdict, PositionFix
 from tests.builders import CENTRE, assigned, moved, near, rider, searching
 from tests.deliveries.lane_calls import Web, serving
 from tests.hostile import VALUES
@@ -51,7 +51,7 @@ RAW = [
 ]
 FIELDS = ("lat", "lng", "accuracy", "recordedAt", "points", "body")
 NO_POINT = ("Invalid data. Expected a dictionary", "No data provided")
-RESULTS = {*map(str, PointVerdict), "invalid"}
+RESULTS = {*map(str, FixVerdict), "invalid"}
 
 
 class Phone:
@@ -70,7 +70,7 @@ class Phone:
         dice = self.dice
         self.at = near(self.at, north_m=dice.uniform(-60, 60), east_m=dice.uniform(-60, 60))
         when = clock.now() + timedelta(seconds=dice.uniform(-20, 20))
-        good: dict[str, Any] = {"lat": self.at.lat, "lng": self.at.lng, "recordedAt": clock.wire(when)}
+        good: dict[str, Any] = {"lat": self.at.lat, "lng": self.at.lng, "recordedAt": clock.format_wire(when)}
         good["accuracy"] = dice.choice([None, 0, 3, 12.5, 400, 1_000_000])
         made = dice.choice(TRICKS)(good, self)
         self.sent.append(made)
@@ -91,7 +91,7 @@ def long_ago(point: dict[str, Any], phone: Phone) -> dict[str, Any]:
 
 def to_come(point: dict[str, Any], phone: Phone) -> dict[str, Any]:
     later = clock.now() + timedelta(seconds=phone.dice.uniform(60, 1e8))
-    return {**point, "recordedAt": phone.dice.choice([clock.wire(later), "9999-12-31T23:59:59.999999+00:00"])}
+    return {**point, "recordedAt": phone.dice.choice([clock.format_wire(later), "9999-12-31T23:59:59.999999+00:00"])}
 
 
 def without(point: dict[str, Any], phone: Phone) -> dict[str, Any]:
@@ -183,15 +183,15 @@ BEGIN = clock.now() - timedelta(minutes=5)
 @given(points=POINTS, dice=st.randoms(use_true_random=False), known=st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_a_batch_in_any_order_ends_as_the_sorted_one(points: list[Any], dice: random.Random, known: bool):
-    last = Seen(CENTRE, BEGIN - timedelta(seconds=30)) if known else None
-    sent = [Seen(place, BEGIN + after, accuracy) for after, place, accuracy in points]
+    last = PositionFix(CENTRE, BEGIN - timedelta(seconds=30)) if known else None
+    sent = [PositionFix(place, BEGIN + after, accuracy) for after, place, accuracy in points]
     in_order = sorted(sent, key=lambda seen: seen.recorded_at)
     shuffled = dice.sample(sent, len(sent))
     results = [positions.judge_all(some, last, now=clock.now()) for some in (in_order, shuffled)]
     (calm, calm_end), (wild, wild_end) = results
     assert calm_end == wild_end
     assert Counter(map(repr, calm)) == Counter(map(repr, wild))
-    believed = (one.seen for one in wild if one.verdict == PointVerdict.ACCEPTED)
+    believed = (one.seen for one in wild if one.verdict == FixVerdict.ACCEPTED)
     accepted = sorted(believed, key=lambda seen: seen.recorded_at)
     assert len({one.recorded_at for one in accepted}) == len(accepted)
     assert wild_end == (accepted[-1] if accepted else last)
@@ -213,13 +213,13 @@ def test_in_company_and_alone_it_is_the_same():
             base = near(north_m=30 * turn, east_m=dice.uniform(0, 50))
             times = [now + timedelta(seconds=10 * turn + dice.uniform(-15, 10) - 110) for _ in range(4)]
             places = [dice.choice([base, base, near(base, north_m=80_000)]) for _ in times]
-            sent.append([Seen(place, at, 5.0) for place, at in zip(places, times, strict=True)])
+            sent.append([PositionFix(place, at, 5.0) for place, at in zip(places, times, strict=True)])
         RiderSpot.objects.filter(seen_at__gt=now - timedelta(seconds=5)).update(seen_at=now - timedelta(minutes=10))
-        reports = [Report(subject_for(one.user), points) for one, points in zip(crowd, sent, strict=True)]
-        together = [one.results if one else [] for one in location.take_together(reports)]
-        alone = [location.report(one, points) for one, points in zip(loners, sent, strict=True)]
-        assert [told(one, one_told) for one, one_told in zip(sent, together, strict=True)] == [
-            told(one, one_told) for one, one_told in zip(sent, alone, strict=True)
+        reports = [LocationReport(subject_for(one.user), points) for one, points in zip(crowd, sent, strict=True)]
+        together = [one.results if one else [] for one in location_reports.take_together(reports)]
+        alone = [location_reports.take_report(one, points) for one, points in zip(loners, sent, strict=True)]
+        assert [describe_results(one, one_told) for one, one_told in zip(sent, together, strict=True)] == [
+            describe_results(one, one_told) for one, one_told in zip(sent, alone, strict=True)
         ]
     fields = ("latitude", "longitude", "seen_at", "accuracy_m")
     spots = [

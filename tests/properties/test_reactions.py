@@ -102,7 +102,7 @@ def calls() -> list[Call]:
 def run(call: Call) -> None:
     handler, pk = call
     with transaction.atomic():
-        jobs.resolve(handler)(pk)
+        jobs.resolve_handler(handler)(pk)
 
 
 def settle(order: Sequence[Call]) -> None:
@@ -194,7 +194,7 @@ def test_a_reaction_that_counts_is_caught(monkeypatch) -> None:
     from deliveries import reactions
 
     def careless(order_id: int) -> None:
-        events.record("order.followed", Order.objects.get(pk=order_id), by=TEST)
+        events.record_event("order.followed", Order.objects.get(pk=order_id), by=TEST)
 
     monkeypatch.setattr(reactions, "follow_order", careless)
     LIVES["ready"]()

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from deliveries.models import Delivery, Offer
-from foundation.errors import Problem
+from foundation.errors import APIError
 from orders.models import Order, new_public_id
 from riders import capacity
 from riders.models import Rider
@@ -53,7 +53,7 @@ def offers(asked: Sequence[tuple[Delivery, Rider]], *, lives_s: float = 600.0) -
     places = Counter(one.pk for _, one in asked)
     for rider_id, taken in places.items():
         Rider.objects.filter(pk=rider_id).update(open_offers=F("open_offers") + taken)
-        capacity.mirror(rider_id)
+        capacity.copy_to_spot(rider_id)
     Delivery.objects.filter(pk__in=[delivery.pk for delivery, _ in asked]).update(due_at=deadline)
     return Offer.objects.bulk_create(
         Offer(delivery=delivery, rider=one, distance_m=500, fee_minor=5_000, expires_at=deadline, due_at=deadline)
@@ -61,15 +61,15 @@ def offers(asked: Sequence[tuple[Delivery, Rider]], *, lives_s: float = 600.0) -
     )
 
 
-def together(racers: Sequence[Callable[[], Result]]) -> list[Result | Problem]:
+def together(racers: Sequence[Callable[[], Result]]) -> list[Result | APIError]:
     """Run these at the same moment, each on its own connection; a Problem is a result like any other."""
     start = Barrier(len(racers))
 
-    def run(racer: Callable[[], Result]) -> Result | Problem:
+    def run(racer: Callable[[], Result]) -> Result | APIError:
         try:
             start.wait()
             return racer()
-        except Problem as problem:
+        except APIError as problem:
             return problem
         finally:
             connection.close()

@@ -6,20 +6,20 @@ from functools import partial
 
 import pytest
 
-from deliveries import by_ops, location, rider_steps
+from deliveries.fulfilment import location_reports, ops_actions, rider_steps
 from deliveries.lifecycle import CARRIED, DeliveryStatus
 from deliveries.models import Delivery, FraudFlag, Track
 from deliveries.reactions import follow_order
 from foundation import clock
-from foundation.errors import Problem
+from foundation.errors import APIError
 from foundation.events import Cause
 from foundation.models import Event
 from notifications.models import Message
-from orders import cancelling
+from orders import cancellation
 from orders.lifecycle import OrderStatus
 from orders.models import Order
 from riders.models import Rider, RiderSpot
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import CENTRE, TEST, assigned, moved, near, paid_order, ready, rider, says_at, searching
 from tests.races.crowd import together
 
@@ -38,7 +38,9 @@ def test_a_delivery_confirmed_eight_times_at_once_is_delivered_once():
     delivery = moved(assigned(), DeliveryStatus.IN_TRANSIT)
 
     def confirm() -> str:
-        reached = rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.DELIVERED, says_at(DOOR), by=TEST)
+        reached = rider_steps.take_step(
+            delivery.order_id, delivery.rider, DeliveryStatus.DELIVERED, says_at(DOOR), by=TEST
+        )
         return str(reached.status)
 
     assert together([confirm] * 8) == ["delivered"] * 8
@@ -54,10 +56,10 @@ def test_fakes_sent_at_once_are_all_counted():
 
     def cheat(metres: int) -> object:
         at = near(north_m=metres)
-        return rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, says_at(at), by=TEST)
+        return rider_steps.take_step(delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, says_at(at), by=TEST)
 
     refused = together([partial(cheat, metres) for metres in (400, 410, 420, 430, 440)])
-    assert [problem.code for problem in refused if isinstance(problem, Problem)] == ["FAKE_PICKUP_DETECTED"] * 5
+    assert [problem.code for problem in refused if isinstance(problem, APIError)] == ["FAKE_PICKUP_DETECTED"] * 5
     assert FraudFlag.objects.get(kind="fake_pickup").evidence["count"] == 5
     one = Rider.objects.get()
     assert (one.fake_attempts, one.standing) == (5, "suspended")
@@ -72,22 +74,22 @@ def test_cancelling_against_picking_up_has_one_outcome():
         delivery = assigned(one, searching())
 
         def fetch(delivery: Delivery = delivery) -> object:
-            return rider_steps.take(
+            return rider_steps.take_step(
                 delivery.order_id, delivery.rider, DeliveryStatus.PICKED_UP, says_at(CENTRE), by=TEST
             )
 
         def cancel(delivery: Delivery = delivery) -> object:
-            return cancelling.by_person(delivery.order_id, by=TEST, reason="changed mind")
+            return cancellation.by_person(delivery.order_id, by=TEST, reason="changed mind")
 
         fetched, cancelled = together([fetch, cancel])
         follow_order(delivery.order_id)
         delivery.refresh_from_db()
         status = Order.objects.get(pk=delivery.order_id).status
-        if isinstance(fetched, Problem):
+        if isinstance(fetched, APIError):
             assert fetched.code == "ORDER_CANCELLED"
             assert (delivery.status, status) == (DeliveryStatus.CANCELLED, OrderStatus.CANCELLED)
         else:
-            assert isinstance(cancelled, Problem)
+            assert isinstance(cancelled, APIError)
             assert (delivery.status, status) == (DeliveryStatus.PICKED_UP, OrderStatus.PICKED_UP)
         outcomes[delivery.status] += 1
         Rider.objects.filter(pk=one.pk).update(is_online=False)
@@ -100,7 +102,7 @@ def test_two_desks_give_an_order_to_two_riders_and_one_carries_it():
     delivery = searching()
 
     def give(to: Rider) -> object:
-        return by_ops.give_to(delivery.order_id, to.public_id, by=OPS)
+        return ops_actions.give_to(delivery.order_id, to.public_id, by=OPS)
 
     together([partial(give, to) for to in (first, second, third, first, second, third)])
     delivery.refresh_from_db()
@@ -126,10 +128,12 @@ def test_no_track_is_left_behind_by_positions_that_come_with_the_end():
         delivery = moved(assigned(one, searching()), DeliveryStatus.IN_TRANSIT)
 
         def end(delivery: Delivery = delivery) -> object:
-            return rider_steps.take(delivery.order_id, delivery.rider, DeliveryStatus.DELIVERED, None, by=TEST)
+            return rider_steps.take_step(delivery.order_id, delivery.rider, DeliveryStatus.DELIVERED, None, by=TEST)
 
         def send(number: int, one: Rider = one) -> object:
-            return location.report(one, [Seen(CENTRE, clock.now() + timedelta(milliseconds=number))])
+            return location_reports.take_report(
+                one, [PositionFix(CENTRE, clock.now() + timedelta(milliseconds=number))]
+            )
 
         together([end, *(partial(send, number) for number in range(5))])
         assert not Track.objects.filter(delivery=delivery).exclude(delivery__status__in=CARRIED).exists()

@@ -20,16 +20,18 @@ from django.db import connection
 from django.db.models import Count
 from django.utils import timezone
 
-from deliveries import by_ops, couriers, stopping
-from deliveries.couriers.base import Cancelled, Handle, Parcel, Try
-from deliveries.evidence import CourierNews
+from deliveries.couriers import cancellation as couriers_cancellation
+from deliveries.couriers import providers
+from deliveries.couriers.providers.base import CallAttempt, CancellationResult, JobReference, Shipment
+from deliveries.couriers.providers.status_update import CourierUpdate
+from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import CARRIED, LIVE
 from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery
-from foundation.errors import Problem, Unknown
-from foundation.lanes import all_lanes
+from foundation.errors import APIError, Unknown
 from foundation.models import Job
 from foundation.work import OPEN, Backoff, WorkState
-from orders import cancelling
+from foundation.work_queues import all_queues
+from orders import cancellation as orders_cancellation
 from orders.models import Order, Store
 from riders.models import Rider
 from tests.builders import TEST, rider
@@ -69,21 +71,21 @@ class Watched(Toy):
         super().__init__(name)
         self.watch, self.dice = watch, Random(name)
 
-    def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
+    def create_job(self, parcel: Shipment, quote_ref: str, call: CallAttempt) -> CourierUpdate:
         time.sleep(0.001)
         with self.watch.lock:
             if parcel.external_id not in self.jobs:
                 self.watch.begins(parcel.external_id)
-            news, lost = super().create(parcel, quote_ref, call), self.dice.random() < LOST
+            news, lost = super().create_job(parcel, quote_ref, call), self.dice.random() < LOST
         if lost:
             raise Unknown("the answer is lost")
         return news
 
-    def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+    def cancel_job(self, handle: JobReference, reason: str, call: CallAttempt) -> CancellationResult:
         time.sleep(0.001)
         with self.watch.lock:
             was_live = self._known(handle).live
-            answer = super().cancel(handle, reason, call)
+            answer = super().cancel_job(handle, reason, call)
             if was_live:
                 self.watch.ends(handle.external_id)
         return answer
@@ -93,7 +95,7 @@ class Watched(Toy):
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     made = Watch()
     companies = {name: Watched(name, made) for name in ("alpha", "beta")}
-    monkeypatch.setattr(couriers, "companies", lambda: companies)
+    monkeypatch.setattr(providers, "courier_providers", lambda: companies)
     return made
 
 
@@ -132,7 +134,7 @@ def fight(contest: Sequence[Delivery], riders: Sequence[Rider], seed: int) -> Co
                 try:
                     act(delivery)
                     told[name] += 1
-                except Problem as problem:
+                except APIError as problem:
                     told[f"{name}: {problem.code}"] += 1
         except BaseException:
             start.abort()
@@ -141,13 +143,15 @@ def fight(contest: Sequence[Delivery], riders: Sequence[Rider], seed: int) -> Co
             over.set()
 
     def give(delivery: Delivery) -> None:
-        by_ops.give_to(delivery.order_id, riders[delivery.pk % len(riders)].public_id, by=TEST)
+        ops_actions.give_to(delivery.order_id, riders[delivery.pk % len(riders)].public_id, by=TEST)
 
     hands: list[Callable[[], None]] = [
         partial(hand, "dispatch", look),
-        partial(hand, "send", lambda one: by_ops.send_to(one.order_id, "beta", "quicker", by=TEST)),
+        partial(hand, "send", lambda one: ops_actions.send_to(one.order_id, "beta", "quicker", by=TEST)),
         partial(hand, "give", give),
-        partial(hand, "cancel", lambda one: cancelling.by_person(one.order_id, by=TEST, reason="changed mind")),
+        partial(
+            hand, "cancel", lambda one: orders_cancellation.by_person(one.order_id, by=TEST, reason="changed mind")
+        ),
         partial(hand, "stop", stop),
     ]
     crowd.together([*hands, *(partial(work, lane, over) for lane in LANES)])
@@ -157,21 +161,21 @@ def fight(contest: Sequence[Delivery], riders: Sequence[Rider], seed: int) -> Co
 def look(delivery: Delivery) -> None:
     """Dispatch looks at it now."""
     Delivery.objects.filter(pk=delivery.pk, state=WorkState.PENDING).update(due_at=timezone.now())
-    all_lanes()["dispatch"].drain_once()
+    all_queues()["dispatch"].drain_once()
 
 
 def stop(delivery: Delivery) -> None:
     """Ops wants the courier to stop; once more when nobody had it a moment ago."""
-    with suppress(Problem):
-        by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    with suppress(APIError):
+        ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
         return
     time.sleep(0.01)
-    by_ops.stop_courier(delivery.order_id, "too slow", by=TEST)
+    ops_actions.stop_courier(delivery.order_id, "too slow", by=TEST)
 
 
 def work(name: str, over: Event) -> None:
     while not over.is_set():
-        if not all_lanes()[name].drain_once():
+        if not all_queues()[name].drain_once():
             time.sleep(0.01)
 
 
@@ -179,7 +183,7 @@ def settle() -> None:
     """The lanes work until nothing is left to do."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        busy = sum(all_lanes()[name].drain_once() for name in LANES)
+        busy = sum(all_queues()[name].drain_once() for name in LANES)
         follows = Job.objects.filter(handler="deliveries.follow_order", state__in=OPEN)
         if not busy and not CourierCall.objects.filter(state__in=OPEN).exists() and not follows.exists():
             return
@@ -189,7 +193,7 @@ def settle() -> None:
 # ── what holds ───────────────────────────────────────────────────────────────────────────────────────────────────
 def one_carrier_each(watch: Watch) -> None:
     assert not watch.doubles
-    jobs: list[Any] = [job for company in couriers.companies().values() for job in company.jobs.values()]  # type: ignore[attr-defined]
+    jobs: list[Any] = [job for company in providers.courier_providers().values() for job in company.jobs.values()]  # type: ignore[attr-defined]
     assert all(len(job.requests) == 1 for job in jobs), "a job was asked for in two names"
     known = set(
         Delivery.objects.filter(status__in=LIVE).exclude(courier=IN_HOUSE).values_list("external_id", flat=True)
@@ -205,7 +209,7 @@ def one_carrier_each(watch: Watch) -> None:
     creates = CourierCall.objects.filter(purpose="create", state=WorkState.DONE)
     assert not creates.values("delivery").annotate(many=Count("pk")).filter(many__gt=1).exists()
     assert not Delivery.objects.filter(order__preparation="cancelled", status__in=LIVE).exists()
-    assert not any(all_lanes()[name].count_dead(1) for name in LANES)
+    assert not any(all_queues()[name].count_dead(1) for name in LANES)
 
 
 def deadlocks() -> int:
@@ -235,10 +239,10 @@ def test_a_stop_that_does_not_wait_for_the_courier_would_be_caught(watch: Watch,
 
     def hasty(order: Order, delivery: Delivery, reason: str, *, by: Any) -> None:
         careful(order, delivery, reason, by=by)
-        stopping.over(order, delivery, reason, by=by)
+        couriers_cancellation.end_for_us(order, delivery, reason, by=by)
 
-    careful = stopping.stop
-    monkeypatch.setattr(stopping, "stop", hasty)
+    careful = couriers_cancellation.stop_courier
+    monkeypatch.setattr(couriers_cancellation, "stop_courier", hasty)
     caught = False
     for batch in range(5):
         fight(contested(40), fleet(40), seed=batch)

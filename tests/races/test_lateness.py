@@ -6,10 +6,10 @@ from threading import Event
 import pytest
 from django.db import connection, transaction
 
-from deliveries import lateness
+from deliveries.eta import delay_alerts
 from foundation import clock
 from notifications.models import Message
-from orders import promises, rows
+from orders import locks, promised_times
 from orders.models import Order
 from tests.builders import assigned
 from tests.races.crowd import together
@@ -24,7 +24,7 @@ def test_an_order_that_is_just_being_moved_is_not_waited_for():
 
     def hold() -> None:
         with transaction.atomic():
-            rows.lock(held)
+            locks.lock_order(held)
             locked.set()
             assert done.wait(30)
         connection.close()
@@ -33,17 +33,17 @@ def test_an_order_that_is_just_being_moved_is_not_waited_for():
         holding = threads.submit(hold)
         assert locked.wait(30)
         try:
-            assert promises.expect(dict.fromkeys((held, free), clock.now())) == {free}
+            assert promised_times.set_expected_arrivals(dict.fromkeys((held, free), clock.now())) == {free}
         finally:
             done.set()
         holding.result()
-    assert promises.expect({held: clock.now()}) == {held}
+    assert promised_times.set_expected_arrivals({held: clock.now()}) == {held}
 
 
 # spec: D7, S8
 def test_four_sweeps_at_once_tell_everybody_once():
     deliveries = [assigned() for _ in range(3)]
     Order.objects.update(promised_at=clock.now())
-    assert together([lateness.sweep] * 4) == [3] * 4
+    assert together([delay_alerts.sweep_orders] * 4) == [3] * 4
     for event in ("delivery.delayed", "delivery.behind_schedule"):
         assert Message.objects.filter(event=event).count() == len(deliveries)

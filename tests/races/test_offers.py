@@ -9,12 +9,12 @@ from threading import Barrier
 import pytest
 from django.utils import timezone
 
-from deliveries import offers
+from deliveries.fulfilment import offers
 from deliveries.models import Delivery, Offer
-from deliveries.places import differences
-from foundation.errors import Problem
-from foundation.lanes import all_lanes
+from deliveries.places import find_differences
+from foundation.errors import APIError
 from foundation.models import Event
+from foundation.work_queues import all_queues
 from orders.models import Order
 from riders.models import Rider
 from tests.builders import TEST, rider
@@ -28,7 +28,7 @@ Entry = tuple[int, Rider]  # the id of the offer that a racer answers, and who a
 
 def accept(entry: Entry) -> object:
     offer_id, one = entry
-    return offers.accept(offer_id, one, by=TEST)
+    return offers.accept_offer(offer_id, one, by=TEST)
 
 
 def race(heats: list[list[Entry]], accept: Callable[[Entry], object]) -> Counter[tuple[tuple[str, int], ...]]:
@@ -41,7 +41,7 @@ def race(heats: list[list[Entry]], accept: Callable[[Entry], object]) -> Counter
             try:
                 accept(heat[place])
                 counter["won"] += 1
-            except Problem as problem:
+            except APIError as problem:
                 counter[problem.code] += 1
 
     crowd.together([partial(racer, place) for place in range(RACERS)])
@@ -95,7 +95,7 @@ def test_a_read_then_write_accept_would_be_caught():
     def naive(entry: Entry) -> None:
         offer = Offer.objects.get(pk=entry[0])
         if offer.status != "pending":
-            raise Problem("taken", code="OFFER_TAKEN")
+            raise APIError("taken", code="OFFER_TAKEN")
         Offer.objects.filter(pk=offer.pk).update(status="accepted")
 
     _, offered = open_offers(100)
@@ -106,7 +106,7 @@ def test_a_read_then_write_accept_would_be_caught():
 # spec: D2
 def test_accept_against_expiry_at_the_deadline_has_one_outcome():
     """Each answer starts a little earlier or later than the one before, so that the race stays at the deadline."""
-    fleet, lane, lead_s = [rider(max_concurrent=10) for _ in range(20)], all_lanes()["offers"], 0.04
+    fleet, lane, lead_s = [rider(max_concurrent=10) for _ in range(20)], all_queues()["offers"], 0.04
     outcomes: Counter[str] = Counter()
     for number, delivery in enumerate(crowd.deliveries(80)):
         (offer,) = crowd.offers([(delivery, fleet[number % len(fleet)])], lives_s=0.15)
@@ -114,7 +114,7 @@ def test_accept_against_expiry_at_the_deadline_has_one_outcome():
 
         def answer(offer: Offer = offer, start: float = start) -> str:
             time.sleep(max(0.0, start - time.monotonic()))
-            return offers.accept(offer.pk, offer.rider, by=TEST).status
+            return offers.accept_offer(offer.pk, offer.rider, by=TEST).status
 
         def sweep(offer: Offer = offer) -> None:
             while Offer.objects.get(pk=offer.pk).status == "pending":
@@ -123,7 +123,7 @@ def test_accept_against_expiry_at_the_deadline_has_one_outcome():
 
         answered, _ = crowd.together([answer, sweep])
         offer.refresh_from_db()
-        told = answered.code if isinstance(answered, Problem) else answered
+        told = answered.code if isinstance(answered, APIError) else answered
         assert (offer.status, told) in {("accepted", "accepted"), ("expired", "OFFER_EXPIRED")}
         assert Event.objects.filter(subject=f"offer:{offer.pk}").count() == 1
         outcomes[offer.status] += 1
@@ -138,7 +138,7 @@ def test_eight_workers_on_one_spot_put_nobody_over_capacity(riders: int, waiting
     for _ in range(riders):
         rider()
     crowd.deliveries(waiting)
-    lane, places = all_lanes()["dispatch"], 3 * riders
+    lane, places = all_queues()["dispatch"], 3 * riders
 
     def worker() -> None:
         until = time.monotonic() + 20
@@ -150,7 +150,7 @@ def test_eight_workers_on_one_spot_put_nobody_over_capacity(riders: int, waiting
 
     assert Offer.objects.filter(status="pending").count() == min(places, waiting)
     assert max(Rider.objects.values_list("open_offers", flat=True)) <= 3
-    assert differences() == []
+    assert find_differences() == []
     loads = Counter(Rider.objects.values_list("open_offers", flat=True))
     if waiting > places:
         assert loads == {3: riders}
@@ -159,7 +159,7 @@ def test_eight_workers_on_one_spot_put_nobody_over_capacity(riders: int, waiting
 
 
 def everything_agrees(*, accepted: int) -> None:
-    assert differences() == []
+    assert find_differences() == []
     assert Delivery.objects.filter(status="assigned").count() == accepted
     assert Order.objects.filter(carriage="assigned").count() == accepted
     assert Event.objects.filter(name="offer.accepted").count() == accepted

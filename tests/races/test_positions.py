@@ -11,12 +11,12 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction
 
-from deliveries import carrying
-from deliveries.api.location_lane import LocationLane
+from deliveries.api.location_fast_lane import LocationFastLane
+from deliveries.fulfilment import transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Track
 from foundation import clock
-from orders import rows
+from orders import locks
 from riders import capacity
 from riders.models import Rider, RiderSpot
 from riders.positions import spot_of
@@ -28,9 +28,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 THREADS, RIDERS, TURNS = 16, 50, 24
 
 
-def lanes() -> list[LocationLane]:
+def lanes() -> list[LocationFastLane]:
     """Of two web processes."""
-    return [LocationLane(get_wsgi_application()) for _ in range(2)]
+    return [LocationFastLane(get_wsgi_application()) for _ in range(2)]
 
 
 def carriers(many: int) -> list[Delivery]:
@@ -53,7 +53,7 @@ def test_sixteen_threads_report_for_fifty_riders_in_any_order():
         def run() -> None:
             for one, turn in sent[part::THREADS]:
                 place, at = near(north_m=5.0 * turn), begin + timedelta(milliseconds=500 * turn)
-                body = {"lat": place.lat, "lng": place.lng, "recordedAt": clock.wire(at)}
+                body = {"lat": place.lat, "lng": place.lng, "recordedAt": clock.format_wire(at)}
                 reply = through(served[part % 2], one.user, json.dumps(body).encode())
                 statuses.append(reply.status)
                 if reply.body["data"][0]["accepted"]:
@@ -68,11 +68,11 @@ def test_sixteen_threads_report_for_fifty_riders_in_any_order():
         low, high = people[0].pk, people[1].pk
         while not over.is_set():
             with transaction.atomic():
-                capacity.take(high)
-                capacity.take(low)
+                capacity.take_place(high)
+                capacity.take_place(low)
             with transaction.atomic():
-                capacity.free(high)
-                capacity.free(low)
+                capacity.free_place(high)
+                capacity.free_place(low)
 
     juggler = threading.Thread(target=lambda: (juggle(), connection.close()))
     juggler.start()
@@ -105,7 +105,7 @@ def test_a_delivery_that_ends_meanwhile_leaves_no_point_behind():
             while not ended.acquire(blocking=False):
                 turn += 1
                 place, at = near(north_m=turn % 50), begin + timedelta(milliseconds=turn)
-                body = {"lat": place.lat, "lng": place.lng, "recordedAt": clock.wire(at)}
+                body = {"lat": place.lat, "lng": place.lng, "recordedAt": clock.format_wire(at)}
                 lane = served[turn % 2]
                 statuses.add(through(lane, delivery.rider.user, json.dumps(body).encode()).status)
             return statuses
@@ -117,8 +117,8 @@ def test_a_delivery_that_ends_meanwhile_leaves_no_point_behind():
             while not Track.objects.filter(delivery=delivery).exists():
                 pass
             with transaction.atomic():
-                order = rows.lock(delivery.order_id)
-                carrying.deliver(order, carrying.lock_live(order), by=TEST)
+                order = locks.lock_order(delivery.order_id)
+                transitions.complete_delivery(order, transitions.lock_live(order), by=TEST)
         ended.release(len(deliveries))
         return {200}
 

@@ -9,19 +9,19 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 
-from foundation.errors import Conflict, Problem
+from foundation.errors import APIError, Conflict
 from foundation.models import Event
-from orders import cancelling, moves, reactions, rows, substitutions
+from orders import cancellation, locks, reactions, substitutions, transitions
 from orders.lifecycle import OrderStatus, SubstitutionStatus
 from orders.models import Order, Refund, Substitution
-from orders.placing import Item
-from orders.substitutions import Decision, Proposal
+from orders.place_order import RequestedItem
+from orders.substitutions import ProposedSubstitution, SubstitutionDecision
 from tests import builders
 from tests.races.crowd import together
 from tests.races.test_orders import whole
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BIRYANI = Item(name="Biryani", quantity=1, price_minor=25_000)
+BIRYANI = RequestedItem(name="Biryani", quantity=1, price_minor=25_000)
 RACERS = 4
 
 
@@ -32,8 +32,8 @@ def asked() -> tuple[Order, Substitution]:
 
 
 def say(order: Order, one: Substitution, accepted: bool) -> None:
-    decision = Decision(substitution_id=one.public_id, accepted=accepted)
-    substitutions.decide(order.pk, [decision], how=Substitution.How.API, by=builders.TEST)
+    decision = SubstitutionDecision(substitution_id=one.public_id, accepted=accepted)
+    substitutions.decide_substitutions(order.pk, [decision], how=Substitution.How.API, by=builders.TEST)
 
 
 def lapse(order: Order) -> None:
@@ -43,7 +43,7 @@ def lapse(order: Order) -> None:
 
 def be_ready(order: Order) -> None:
     with transaction.atomic():
-        moves.strict(rows.lock(order.pk), OrderStatus.READY_FOR_PICKUP, by=builders.TEST)
+        transitions.take_strict_step(locks.lock_order(order.pk), OrderStatus.READY_FOR_PICKUP, by=builders.TEST)
 
 
 def decided_once(order: Order, one: Substitution) -> Order:
@@ -89,10 +89,10 @@ def test_an_answer_races_the_deadline_and_the_store(_) -> None:
 @pytest.mark.parametrize("_", range(4))
 def test_an_answer_races_a_cancellation(_) -> None:
     order, one = asked()
-    cancel = partial(cancelling.by_person, order.pk, by=builders.TEST, reason="changed their mind")
+    cancel = partial(cancellation.by_person, order.pk, by=builders.TEST, reason="changed their mind")
     told = together([partial(say, order, one, True), cancel])
     order = decided_once(order, one)
-    assert isinstance(told[0], Problem) == (one.status == SubstitutionStatus.WITHDRAWN)
+    assert isinstance(told[0], APIError) == (one.status == SubstitutionStatus.WITHDRAWN)
     assert order.status == OrderStatus.CANCELLED
     assert sum(Refund.objects.values_list("amount_minor", flat=True)) == order.authorised_minor
 
@@ -100,7 +100,10 @@ def test_an_answer_races_a_cancellation(_) -> None:
 # spec: O6
 def test_the_same_proposal_sent_many_times_at_once_is_one() -> None:
     order = builders.basket(("Thali", 2, 20_000))
-    said = [Proposal(item=0, replacement=BIRYANI)]
-    assert together([partial(substitutions.propose, order.pk, said, by=builders.TEST)] * RACERS) == [None] * RACERS
+    said = [ProposedSubstitution(item=0, replacement=BIRYANI)]
+    assert (
+        together([partial(substitutions.propose_substitutions, order.pk, said, by=builders.TEST)] * RACERS)
+        == [None] * RACERS
+    )
     assert Substitution.objects.count() == 1
     assert whole(order).undecided_substitutions == 1

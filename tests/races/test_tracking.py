@@ -2,8 +2,8 @@
 
 import pytest
 
-from deliveries import links, ratings
 from deliveries.models import Rating, TrackingLink
+from deliveries.tracking import links, ratings
 from foundation.errors import Conflict
 from orders.models import Order
 from tests.builders import TEST, assigned, moved, paid_order, rider, searching
@@ -24,6 +24,6 @@ def test_all_who_ask_at_once_are_given_one_link():
 # spec: R6, T1
 def test_of_many_ratings_at_once_one_counts():
     delivery = moved(assigned(rider(), searching()), "delivered")
-    said = together([lambda: ratings.rate(delivery.order_id, 5, by=TEST)] * RACERS)
+    said = together([lambda: ratings.rate_delivery(delivery.order_id, 5, by=TEST)] * RACERS)
     assert sum(isinstance(one, Conflict) for one in said) == RACERS - 1
     assert Rating.objects.count() == 1

@@ -29,20 +29,20 @@ def lead(client: Client) -> Client:
 # spec: A3
 def test_ops_suspends_with_a_reason_and_reinstates(lead: Client):
     ravi, asha = rider("Ravi"), rider("Asha")
-    assert act(lead, "suspend", ravi) == ["Ravi: say why"]
-    assert act(lead, "suspend", ravi, asha, note="complaints") == ["2 riders suspended"]
+    assert act(lead, "suspend_riders", ravi) == ["Ravi: say why"]
+    assert act(lead, "suspend_riders", ravi, asha, note="complaints") == ["2 riders suspended"]
     ravi.refresh_from_db()
     assert (ravi.standing, ravi.suspended_reason, ravi.is_online) == ("suspended", "complaints", False)
     assert Event.objects.get(name="rider.suspended", subject=f"rider:{ravi.pk}").actor.startswith("user:")
     assert LogEntry.objects.get(object_id=str(ravi.pk)).get_change_message() == "suspended: complaints"
-    assert act(lead, "reinstate", ravi, note="sorted out") == ["1 rider reinstated"]
-    assert act(lead, "reinstate", ravi) == ["Ravi: The rider is not suspended"]
+    assert act(lead, "reinstate_riders", ravi, note="sorted out") == ["1 rider reinstated"]
+    assert act(lead, "reinstate_riders", ravi) == ["Ravi: The rider is not suspended"]
 
 
 # spec: A3
 def test_ops_verifies_and_sets_capacity(lead: Client):
     new = applicant("Ravi")
-    assert act(lead, "verify", new) == ["1 rider verified"]
+    assert act(lead, "verify_riders", new) == ["1 rider verified"]
     assert act(lead, "set_capacity", new, note="5") == ["1 rider given a new capacity"]
     assert act(lead, "set_capacity", new, note="many") == ["Say the capacity as a number beside the action"]
     assert act(lead, "set_capacity", new, note="99") == ["Ravi: must be from 1 to 10"]
@@ -55,7 +55,7 @@ def test_others_read_and_cannot_act(client: Client):
     client.force_login(user(Role.READ_ONLY), backend="foundation.access.RoleBackend")
     ravi = rider("Ravi")
     assert b"Ravi" in client.get(f"{LIST}?is_online__exact=1").content
-    act(client, "suspend", ravi, note="because")
+    act(client, "suspend_riders", ravi, note="because")
     assert client.get(f"{LIST}add/").status_code == 403
     assert client.post(f"{LIST}{ravi.pk}/change/", {"name": "Other"}).status_code == 403
     ravi.refresh_from_db()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from foundation.api.authentication import issue
+from foundation.api.authentication import issue_tokens
 from foundation.models import Role, User
 from notifications.models import PushToken
 from riders import positions, referrals
@@ -24,7 +24,7 @@ PATHS = [
 
 
 def call(user: User | None, method: str, path: str, body: Any = None) -> tuple[int, dict]:
-    headers = {"Authorization": f"Bearer {issue(user)['access']}"} if user else {}
+    headers = {"Authorization": f"Bearer {issue_tokens(user)['access']}"} if user else {}
     sent = {} if body is None else {"data": body, "content_type": "application/json"}
     reply = getattr(Client(headers=headers), method)(path, **sent)
     return reply.status_code, reply.json()
@@ -75,7 +75,7 @@ def test_bad_availability_is_refused_naming_the_field(body: Any, field: str):
 @pytest.mark.django_db
 def test_bodies_that_are_no_json_are_400(raw: bytes):
     one = rider(online=False)
-    client = Client(headers={"Authorization": f"Bearer {issue(one.user)['access']}"})
+    client = Client(headers={"Authorization": f"Bearer {issue_tokens(one.user)['access']}"})
     for method, path in PATHS:
         if method != "get":
             reply = getattr(client, method)(path, data=raw, content_type="application/json")

@@ -20,15 +20,15 @@ def counted(one: Rider) -> tuple[int, int, int, bool]:
 @pytest.mark.django_db
 def test_an_offer_takes_a_place_and_keeps_it_when_accepted():
     ravi = rider(max_concurrent=2)
-    assert capacity.reserve([ravi.pk]) == ravi.pk
+    assert capacity.reserve_place([ravi.pk]) == ravi.pk
     assert counted(ravi) == (0, 1, 1, True)
     capacity.accept_offer(ravi.pk)
     assert counted(ravi) == (1, 0, 1, True)
-    assert capacity.reserve([ravi.pk]) == ravi.pk
+    assert capacity.reserve_place([ravi.pk]) == ravi.pk
     assert counted(ravi) == (1, 1, 2, False)
-    assert capacity.reserve([ravi.pk]) is None
+    assert capacity.reserve_place([ravi.pk]) is None
     capacity.release_offer(ravi.pk)
-    capacity.free(ravi.pk)
+    capacity.free_place(ravi.pk)
     assert counted(ravi) == (0, 0, 0, True)
 
 
@@ -37,21 +37,21 @@ def test_an_offer_takes_a_place_and_keeps_it_when_accepted():
 def test_the_first_wished_rider_with_a_place_is_taken():
     full, offline, second, third = rider(load=3), rider(online=False), rider(), rider()
     suspended = rider()
-    riders.suspend(suspended.pk, "fake deliveries", by=TEST)
+    riders.suspend_rider(suspended.pk, "fake deliveries", by=TEST)
     wished = [full.pk, offline.pk, suspended.pk, second.pk, third.pk]
-    assert capacity.reserve(wished) == second.pk
-    assert capacity.reserve([]) is None
+    assert capacity.reserve_place(wished) == second.pk
+    assert capacity.reserve_place([]) is None
 
 
 @pytest.mark.django_db
 def test_counters_never_fall_below_zero_nor_rise_above_the_limit():
     ravi = rider(max_concurrent=1)
-    for mistake in (capacity.free, capacity.release_offer, capacity.accept_offer):
+    for mistake in (capacity.free_place, capacity.release_offer, capacity.accept_offer):
         with pytest.raises(IntegrityError), transaction.atomic():
             mistake(ravi.pk)
-    capacity.take(ravi.pk)
+    capacity.take_place(ravi.pk)
     with pytest.raises(Conflict) as refused:
-        capacity.take(ravi.pk)
+        capacity.take_place(ravi.pk)
     assert refused.value.code == "RIDER_FULL"
     assert counted(ravi) == (1, 0, 1, False)
 
@@ -78,11 +78,11 @@ def test_a_rider_being_reserved_by_somebody_else_is_passed_over_not_waited_for()
 
     def elsewhere() -> int | None:
         try:
-            return capacity.reserve([first.pk, second.pk])
+            return capacity.reserve_place([first.pk, second.pk])
         finally:
             connection.close()
 
     with transaction.atomic():
-        assert capacity.reserve([first.pk, second.pk]) == first.pk
+        assert capacity.reserve_place([first.pk, second.pk]) == first.pk
         with ThreadPoolExecutor(1) as thread:
             assert thread.submit(elsewhere).result(timeout=5) == second.pk

@@ -8,14 +8,14 @@ import pytest
 from foundation import clock, geo
 from foundation.geo import Point
 from riders import availability, nearest, positions
-from riders.positions import Seen
+from riders.positions import PositionFix
 from tests.builders import CENTRE, TEST, near, rider
 
 LONG_AGO = clock.now() - timedelta(days=1)
 
 
 def found(point: Point = CENTRE, radius_m: float = 3_000, k: int = 10, **how) -> list[int]:
-    return [c.rider_id for c in nearest.candidates(point, radius_m, k, seen_after=LONG_AGO, **how)]
+    return [c.rider_id for c in nearest.nearest_candidates(point, radius_m, k, seen_after=LONG_AGO, **how)]
 
 
 # spec: D1
@@ -46,7 +46,7 @@ def test_stale_offline_and_unverified_riders_are_no_candidates_but_seen_around()
     positions.RiderSpot.objects.filter(pk=stale.pk).update(seen_at=LONG_AGO - timedelta(seconds=1))
     availability.set_online(offline.pk, False, None, by=TEST)
     assert found() == [fresh.pk]
-    assert {c.rider_id for c in nearest.around(CENTRE, 3_000, 10)} == {fresh.pk, stale.pk}
+    assert {c.rider_id for c in nearest.riders_around(CENTRE, 3_000, 10)} == {fresh.pk, stale.pk}
 
 
 # spec: D1
@@ -62,15 +62,15 @@ def test_nearest_by_index_is_nearest_by_haversine(place: Point):
     inside = [pk for pk in by_hand if geo.haversine_m(spots[pk], place) <= 2_000]
     assert found(place, 2_000, k=200) == inside
     assert found(place, 20_000, k=10) == by_hand[:10]
-    assert [c.rider_id for c in nearest.around(place, 20_000, 10)] == by_hand[:10]
+    assert [c.rider_id for c in nearest.riders_around(place, 20_000, 10)] == by_hand[:10]
 
 
 @pytest.mark.django_db
 def test_a_candidate_says_what_a_decision_needs():
     ravi = rider("Ravi", at=near(north_m=1_000), load=1, max_concurrent=2)
-    (candidate,) = nearest.candidates(CENTRE, 3_000, 1, seen_after=LONG_AGO)
+    (candidate,) = nearest.nearest_candidates(CENTRE, 3_000, 1, seen_after=LONG_AGO)
     assert (candidate.rider_id, candidate.name, candidate.load, candidate.max_concurrent) == (ravi.pk, "Ravi", 1, 2)
     assert candidate.distance_m == pytest.approx(1_000, abs=2)
     assert candidate.is_online
     assert candidate.standing == "verified"
-    assert Seen(candidate.point, candidate.seen_at) == positions.spot_of(ravi.pk)
+    assert PositionFix(candidate.point, candidate.seen_at) == positions.spot_of(ravi.pk)

@@ -10,18 +10,18 @@ from foundation import clock
 from foundation.geo import Point
 from riders import availability, capacity, positions
 from riders.models import RiderSpot
-from riders.positions import PointVerdict, Seen
+from riders.positions import FixVerdict, PositionFix
 from tests.builders import CENTRE, TEST, near, rider
 
 NOW = clock.now()
 
 
-def at(seconds: float, point: Point = CENTRE, accuracy_m: float | None = None) -> Seen:
-    return Seen(point, NOW + timedelta(seconds=seconds), accuracy_m)
+def at(seconds: float, point: Point = CENTRE, accuracy_m: float | None = None) -> PositionFix:
+    return PositionFix(point, NOW + timedelta(seconds=seconds), accuracy_m)
 
 
-def verdicts(rider_id: int, *points: Seen, now: datetime = NOW + timedelta(hours=1)) -> list[str]:
-    return [result.verdict.value for result in positions.seen(rider_id, points, now=now)]
+def verdicts(rider_id: int, *points: PositionFix, now: datetime = NOW + timedelta(hours=1)) -> list[str]:
+    return [result.verdict.value for result in positions.take_fixes(rider_id, points, now=now)]
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def test_future_positions_are_refused_and_small_clock_errors_forgiven(ravi: int)
 # spec: R4
 def test_an_impossible_jump_is_refused_with_its_figures_and_possible_later(ravi: int):
     far = near(north_m=10_000)
-    (result,) = positions.seen(ravi, [at(10, far)], now=NOW + timedelta(seconds=10))
-    assert result.verdict == PointVerdict.IMPOSSIBLE
+    (result,) = positions.take_fixes(ravi, [at(10, far)], now=NOW + timedelta(seconds=10))
+    assert result.verdict == FixVerdict.IMPOSSIBLE
     assert result.previous == at(0)
     assert result.distance_m == pytest.approx(10_000, rel=0.01)
     assert result.speed_m_per_s == pytest.approx(1_000, rel=0.01)
@@ -79,11 +79,11 @@ def test_an_offline_rider_leaves_no_spot():
 @pytest.mark.django_db
 def test_the_first_position_brings_load_and_freedom_along():
     one = rider(at=None, load=2, max_concurrent=2)
-    positions.seen(one.pk, [at(0)], now=NOW)
+    positions.take_fixes(one.pk, [at(0)], now=NOW)
     spot = RiderSpot.objects.get(pk=one.pk)
     assert (spot.load, spot.free) == (2, False)
-    capacity.free(one.pk)
-    positions.seen(one.pk, [at(10)], now=NOW)
+    capacity.free_place(one.pk)
+    positions.take_fixes(one.pk, [at(10)], now=NOW)
     spot.refresh_from_db()
     assert (spot.load, spot.free, spot.seen_at) == (1, True, at(10).recorded_at)
 
@@ -91,8 +91,8 @@ def test_the_first_position_brings_load_and_freedom_along():
 # spec: D1
 def test_fresh_means_recent_enough_to_act_on(ravi: int, settings):
     settings.POSITION_FRESH_SECONDS = 120
-    assert positions.fresh(ravi, now=NOW + timedelta(seconds=119)) == at(0)
-    assert positions.fresh(ravi, now=NOW + timedelta(seconds=121)) is None
+    assert positions.fresh_fix(ravi, now=NOW + timedelta(seconds=119)) == at(0)
+    assert positions.fresh_fix(ravi, now=NOW + timedelta(seconds=121)) is None
 
 
 # spec: D1
@@ -113,9 +113,9 @@ def test_parallel_reports_end_with_the_newest():
     one = rider(at=None)
     reports = [at(second, near(north_m=second)) for second in range(1, 41)]
 
-    def report(point: Seen) -> None:
+    def report(point: PositionFix) -> None:
         try:
-            positions.seen(one.pk, [point], now=NOW + timedelta(minutes=5))
+            positions.take_fixes(one.pk, [point], now=NOW + timedelta(minutes=5))
         finally:
             connection.close()
 

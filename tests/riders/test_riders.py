@@ -21,14 +21,14 @@ def test_only_verified_riders_go_online_and_dispatch_hears_of_it():
     with pytest.raises(Forbidden) as refused:
         availability.set_online(new.pk, True, CENTRE, by=TEST)
     assert refused.value.code == "RIDER_NOT_VERIFIED"
-    riders.verify(new.pk, by=TEST)
+    riders.verify_rider(new.pk, by=TEST)
     assert availability.set_online(new.pk, True, CENTRE, by=TEST).is_online
     assert told("rider.availability_changed") == [{"online": True}]
     assert Job.objects.get(handler="deliveries.follow_rider").subject == f"rider:{new.pk}"
     availability.set_online(new.pk, True, CENTRE, by=TEST)
     assert len(told("rider.availability_changed")) == 1
     with pytest.raises(IllegalMove):
-        riders.verify(new.pk, by=TEST)
+        riders.verify_rider(new.pk, by=TEST)
 
 
 # spec: R4
@@ -36,8 +36,8 @@ def test_only_verified_riders_go_online_and_dispatch_hears_of_it():
 def test_a_suspended_rider_is_offline_told_why_and_back_only_by_ops():
     one = rider()
     riders.count_fake_attempt(one.pk)
-    riders.suspend(one.pk, "too many fake deliveries", by=TEST)
-    riders.suspend(one.pk, "again", by=TEST)
+    riders.suspend_rider(one.pk, "too many fake deliveries", by=TEST)
+    riders.suspend_rider(one.pk, "again", by=TEST)
     row = Rider.objects.get(pk=one.pk)
     assert (row.standing, row.is_online, row.suspended_reason) == ("suspended", False, "too many fake deliveries")
     assert positions.spot_of(one.pk) is None
@@ -46,25 +46,25 @@ def test_a_suspended_rider_is_offline_told_why_and_back_only_by_ops():
         availability.set_online(one.pk, True, CENTRE, by=TEST)
     assert refused.value.code == "RIDER_SUSPENDED"
     with pytest.raises(Conflict):
-        riders.verify(one.pk, by=TEST)
-    back = riders.reinstate(one.pk, by=TEST, note="it was our map")
+        riders.verify_rider(one.pk, by=TEST)
+    back = riders.reinstate_rider(one.pk, by=TEST, note="it was our map")
     assert (back.standing, back.fake_attempts, back.suspended_reason) == ("verified", 0, "")
     with pytest.raises(Conflict):
-        riders.reinstate(one.pk, by=TEST)
-    riders.suspend(one.pk, "a second time", by=TEST)
+        riders.reinstate_rider(one.pk, by=TEST)
+    riders.suspend_rider(one.pk, "a second time", by=TEST)
     assert Message.objects.filter(event="rider.suspended").count() == 2
 
 
 @pytest.mark.django_db
 def test_what_cannot_be_is_said_clearly():
-    riders.create(name="Ravi", username="ravi")
+    riders.create_rider(name="Ravi", username="ravi")
     with pytest.raises(Invalid, match="is taken"):
-        riders.create(name="Ravi", username="ravi")
+        riders.create_rider(name="Ravi", username="ravi")
     with pytest.raises(Invalid, match="is not a code"):
-        riders.create(name="Asha", username="asha", referral_code="NOBODY22")
+        riders.create_rider(name="Asha", username="asha", referral_code="NOBODY22")
     assert not Rider.objects.filter(name="Asha").exists()
     with pytest.raises(Invalid, match="say why"):
-        riders.suspend(rider().pk, "  ", by=TEST)
+        riders.suspend_rider(rider().pk, "  ", by=TEST)
 
 
 # spec: R9
@@ -75,29 +75,29 @@ def test_a_referral_earns_once_at_the_twentieth_delivery():
     assert referrals.code_of(referrer.pk) == code
     new = applicant(referral_code=code.lower())
     for _ in range(19):
-        referrals.delivered(new.pk, by=TEST)
+        referrals.count_delivery(new.pk, by=TEST)
     assert told("rider.referral_earned") == []
     for _ in range(3):
-        referrals.delivered(new.pk, by=TEST)
+        referrals.count_delivery(new.pk, by=TEST)
     referral = Referral.objects.get()
     assert told("rider.referral_earned") == [{"referrer": referrer.pk}]
     assert Job.objects.get(handler="payouts.book_referral").subject == f"referral:{referral.pk}"
     assert (referral.deliveries, referral.earned_at is not None) == (20, True)
-    referrals.delivered(referrer.pk, by=TEST)  # nobody brought this one
-    assert [(line.name, line.referred, line.earned) for line in referrals.top()] == [("Asha", 1, 1)]
+    referrals.count_delivery(referrer.pk, by=TEST)  # nobody brought this one
+    assert [(line.name, line.referred, line.earned) for line in referrals.top_referrers()] == [("Asha", 1, 1)]
 
 
 # spec: R9
 @pytest.mark.django_db
 def test_a_code_is_used_once_at_sign_up_and_never_ones_own():
     first, second, new = rider(), rider(), applicant()
-    used = referrals.use(new.pk, referrals.code_of(first.pk))
-    assert referrals.use(new.pk, referrals.code_of(first.pk)) == used
+    used = referrals.use_code(new.pk, referrals.code_of(first.pk))
+    assert referrals.use_code(new.pk, referrals.code_of(first.pk)) == used
     with pytest.raises(Conflict) as refused:
-        referrals.use(new.pk, referrals.code_of(second.pk))
+        referrals.use_code(new.pk, referrals.code_of(second.pk))
     assert refused.value.code == "REFERRAL_ALREADY_USED"
     with pytest.raises(Conflict) as refused:
-        referrals.use(second.pk, referrals.code_of(first.pk))
+        referrals.use_code(second.pk, referrals.code_of(first.pk))
     assert refused.value.code == "REFERRAL_TOO_LATE"
     with pytest.raises(Invalid):
-        referrals.use(first.pk, referrals.code_of(first.pk))
+        referrals.use_code(first.pk, referrals.code_of(first.pk))

@@ -126,4 +126,4 @@ def start(home: Path, handoff_url: str) -> Sandbox:
     line = process.stdout.readline()
     assert line.startswith("sandbox at "), f"the sandbox did not start: {line!r}"
     url = line.removeprefix("sandbox at ").strip()
-    return Sandbox(url, home, keys.ensure(home, url), process)
+    return Sandbox(url, home, keys.ensure_keys(home, url), process)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.providers.cooco.javascript import stringify
+from sandbox.providers.cooco.javascript import stringify_value
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from sandbox.providers.cooco.javascript import stringify
     ],
 )
 def test_json_as_javascript_writes_it(value, text):
-    assert stringify(value) == text
+    assert stringify_value(value) == text

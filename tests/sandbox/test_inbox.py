@@ -311,9 +311,9 @@ def test_a_file_from_before_there_were_kinds_of_messages_still_opens(tmp_path: P
 
     store = Store(tmp_path / "sandbox.sqlite3")
     with store.transaction() as tx:
-        inbox.Inbox(store).deliver(tx, "sms", PHONE, body="old", data={})
+        inbox.Inbox(store).deliver_message(tx, "sms", PHONE, body="old", data={})
         tx.sql.execute("ALTER TABLE messages DROP COLUMN kind")
     store.close()
     again = Store(tmp_path / "sandbox.sqlite3")
-    assert [message["body"] for message in inbox.Inbox(again).newest("sms", 9)] == ["old"]
+    assert [message["body"] for message in inbox.Inbox(again).newest_messages("sms", 9)] == ["old"]
     again.close()

@@ -13,8 +13,8 @@ from django.db import close_old_connections
 from django.test import RequestFactory
 
 from tests.webhooks import stripe_events
-from webhooks import attempts, storing
-from webhooks.lane import WebhookLane
+from webhooks import rejections, storage
+from webhooks.fast_lane import WebhookFastLane
 from webhooks.models import WebhookAttempt, WebhookEvent
 
 
@@ -38,14 +38,14 @@ def nothing_left_open() -> Iterator[None]:
 
     As under Django's own test client, a request does not close the connection that the test works on.
     """
-    attempts.LOG.forget()
+    rejections.LOG.reset_counts()
     for moment in (request_started, request_finished):
         moment.disconnect(close_old_connections)
     yield
     for moment in (request_started, request_finished):
         moment.connect(close_old_connections)
-    attempts.LOG.forget()
-    storing.close()
+    rejections.LOG.reset_counts()
+    storage.close_connection()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
     """
     with django_db_blocker.unblock():
         yield
-        attempts.LOG.forget()
+        rejections.LOG.reset_counts()
         WebhookEvent.objects.all().delete()
         WebhookAttempt.objects.all().delete()
 
@@ -72,12 +72,12 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
 def door(request: pytest.FixtureRequest, transactional_db: None) -> Door:
     """`door(path, body, headers, method)`: one request by the lane in front of Django, or by Django alone."""
     django = WSGIHandler()
-    return wsgi_client(WebhookLane(django) if request.param == "lane" else django)
+    return wsgi_client(WebhookFastLane(django) if request.param == "lane" else django)
 
 
 @pytest.fixture
 def lane(transactional_db: None) -> Door:
-    return wsgi_client(WebhookLane(WSGIHandler()))
+    return wsgi_client(WebhookFastLane(WSGIHandler()))
 
 
 def wsgi_client(application: Callable[..., Any]) -> Door:
@@ -100,5 +100,5 @@ def wsgi_client(application: Callable[..., Any]) -> Door:
 
 def refusals() -> list[tuple[str, int, str]]:
     """(provider, status, reason) of what was refused, oldest first."""
-    attempts.LOG.settle(everything=True)
+    rejections.LOG.flush_counts(everything=True)
     return list(WebhookAttempt.objects.order_by("id").values_list("provider", "status", "reason"))

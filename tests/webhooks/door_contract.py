@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from django.conf import settings
 
-from foundation.webhook import Door, Knock, Refused
+from foundation.webhook import WebhookProvider, WebhookRejected, WebhookRequest
 from foundation.work import WorkState
 from tests.webhooks import conftest
 from tests.webhooks.conftest import refusals
@@ -86,8 +86,8 @@ class DoorContract:
         proof = self.headers(body, secret=secret or self.SECRET, **more) if headers is None else headers
         return door(self.path, body, {**self.plain, **proof})
 
-    def endpoint(self) -> Door:
-        return registry.doors()[self.provider]
+    def endpoint(self) -> WebhookProvider:
+        return registry.webhook_providers()[self.provider]
 
     def assert_refused(self, answer: conftest.Answer, status: int) -> None:
         assert answer.status == status, answer.body
@@ -208,11 +208,13 @@ class DoorContract:
         """A door raises Refused, and nothing else, for whatever JSON a provider may sign."""
         body = b'{"id": null}'
         for odd in ({}, [], 5, None, {"data": []}, {"data": {"object": 1}, "type": 3}):
-            with pytest.raises(Refused):
-                self.endpoint().notices(odd, self.seal(body))
+            with pytest.raises(WebhookRejected):
+                self.endpoint().list_events(odd, self.seal(body))
 
     def seal(self, body: bytes) -> Any:
-        return self.endpoint().verify(Knock(body, self._lower(body), f"{settings.PUBLIC_URL}{self.path}"))
+        return self.endpoint().verify_signature(
+            WebhookRequest(body, self._lower(body), f"{settings.PUBLIC_URL}{self.path}")
+        )
 
     def _lower(self, body: bytes) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers(body, secret=self.SECRET).items()}

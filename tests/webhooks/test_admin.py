@@ -14,7 +14,7 @@ from orders.lifecycle import OrderStatus
 from orders.models import Order, Payment
 from tests import builders
 from tests.webhooks.stripe_events import event, of_order
-from webhooks import processing, replaying
+from webhooks import processing, replay
 from webhooks.models import WebhookAttempt, WebhookEvent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("stripe_secrets")]
@@ -52,7 +52,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing():
     placed = builders.order()
     made = dead(of_order("payment_intent.succeeded", placed))
     before = Event.objects.count()
-    preview = replaying.dry_run(made)
+    preview = replay.dry_run(made)
     assert preview.verdict == "applied"
     assert f"order.payment_confirmed of order:{placed.pk}" in preview.recorded
     assert "1 new orders.payment" in preview.rows
@@ -65,9 +65,9 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing():
 def test_what_it_says_is_what_the_replay_does():
     placed = builders.order()
     made = dead(of_order("payment_intent.succeeded", placed))
-    foreseen = replaying.dry_run(made)
+    foreseen = replay.dry_run(made)
     before = Event.objects.count()
-    replaying.replay(made.pk, by=builders.TEST, reason="mended")
+    replay.replay_event(made.pk, by=builders.TEST, reason="mended")
     assert processing.LANE.drain_once() == 1
     happened = Event.objects.filter(cause=f"webhook:stripe:{made.event_id}").order_by("pk")
     assert [f"{e.name} of {e.subject}" for e in happened] == foreseen.recorded
@@ -78,15 +78,15 @@ def test_a_dry_run_of_what_is_known_already_changes_nothing():
     placed = builders.paid_order()
     made = dead(of_order("payment_intent.succeeded", placed, created=int(placed.paid_at.timestamp())))
     Payment.objects.update(paid_at=placed.paid_at.replace(microsecond=0))
-    preview = replaying.dry_run(made)
+    preview = replay.dry_run(made)
     assert (preview.verdict, preview.recorded, preview.rows) == ("repeated", [], [])
     assert "changes nothing" in str(preview)
 
 
 def test_a_dry_run_of_what_would_fail_says_why():
     made = dead(event("payment_intent.succeeded") | {"data": {"object": {}}})
-    assert "not shaped as documented" in replaying.dry_run(made).error
-    assert "no reader" in replaying.dry_run(WebhookEvent(provider="nobody", event_id="1")).error
+    assert "not shaped as documented" in replay.dry_run(made).error
+    assert "no reader" in replay.dry_run(WebhookEvent(provider="nobody", event_id="1")).error
 
 
 def test_a_dry_run_that_breaks_its_transaction_leaves_ours_whole(monkeypatch: pytest.MonkeyPatch):
@@ -96,7 +96,7 @@ def test_a_dry_run_that_breaks_its_transaction_leaves_ours_whole(monkeypatch: py
                 cursor.execute("SELECT 1/0")
 
     monkeypatch.setattr(processing, "reader_of", lambda _: Breaking())
-    assert "division by zero" in replaying.dry_run(WebhookEvent(provider="a", event_id="1")).error
+    assert "division by zero" in replay.dry_run(WebhookEvent(provider="a", event_id="1")).error
     assert Order.objects.count() == 0  # the connection still answers
 
 
@@ -105,7 +105,7 @@ def test_a_dry_run_that_breaks_its_transaction_leaves_ours_whole(monkeypatch: py
 def test_the_confirm_page_shows_the_dry_run_of_each_row():
     placed = builders.order()
     first, second = dead(of_order("payment_intent.succeeded", placed)), dead(event("refund.created"))
-    page = act(console(), "replay", first, second, confirmed=False)
+    page = act(console(), "replay_event", first, second, confirmed=False)
     assert page.status_code == 200
     text = page.content.decode()
     assert "records order.payment_confirmed" in text
@@ -116,7 +116,7 @@ def test_the_confirm_page_shows_the_dry_run_of_each_row():
 def test_replaying_in_bulk_does_it_and_leaves_a_trace():
     placed = builders.order()
     rows = [dead(of_order("payment_intent.succeeded", placed)), dead(of_order("payment_intent.payment_failed", placed))]
-    act(console(), "replay", *rows)
+    act(console(), "replay_event", *rows)
     assert processing.LANE.drain_once() == 2
     placed.refresh_from_db()
     assert placed.status == OrderStatus.STORE_NOTIFIED
@@ -129,10 +129,10 @@ def test_replaying_in_bulk_does_it_and_leaves_a_trace():
 
 def test_discarding_asks_for_a_reason_and_keeps_it():
     made = dead(event("payment_intent.succeeded"))
-    act(console(), "discard", made, confirmed=False)
+    act(console(), "discard_event", made, confirmed=False)
     made.refresh_from_db()
     assert made.state == WorkState.DEAD
-    act(console(), "discard", made)
+    act(console(), "discard_event", made)
     made.refresh_from_db()
     assert (made.state, made.processed) == (WorkState.DISCARDED, True)
     assert made.error_message == "discarded: the bug is mended"
@@ -141,7 +141,7 @@ def test_discarding_asks_for_a_reason_and_keeps_it():
 @pytest.mark.parametrize("state", [WorkState.DONE, WorkState.PENDING, WorkState.LEASED])
 def test_what_is_no_dead_letter_is_left_alone_and_said_so(state: str):
     made = dead(event("payment_intent.succeeded"), state=state)
-    for action in ("replay", "discard"):
+    for action in ("replay_event", "discard_event"):
         assert f"this one is {state}" in act(console(), action, made).content.decode()
     made.refresh_from_db()
     assert made.state == state
@@ -159,8 +159,8 @@ def test_what_is_no_dead_letter_is_left_alone_and_said_so(state: str):
 )
 def test_who_may_do_what(role: Role, replays: bool, discards: bool):
     for action, allowed, then in (
-        ("discard", discards, WorkState.DISCARDED),
-        ("replay", replays, WorkState.PENDING),
+        ("discard_event", discards, WorkState.DISCARDED),
+        ("replay_event", replays, WorkState.PENDING),
     ):
         made = dead(event("payment_intent.succeeded"))
         assert act(console(role), action, made).status_code == 200

@@ -4,9 +4,9 @@ import pytest
 from django.db import connection
 
 from tests.webhooks.conftest import Door, refusals
-from webhooks import attempts
-from webhooks.attempts import Attempt, Folding
+from webhooks import rejections
 from webhooks.models import WebhookAttempt
+from webhooks.rejections import Rejection, RejectionFolder
 
 
 class Clock:
@@ -16,41 +16,41 @@ class Clock:
         return self.now
 
 
-def refused(reason: str = "wrong_signature", remote_addr: str = "") -> Attempt:
-    return Attempt("stripe", 400, reason, remote_addr=remote_addr)
+def refused(reason: str = "wrong_signature", remote_addr: str = "") -> Rejection:
+    return Rejection("stripe", 400, reason, remote_addr=remote_addr)
 
 
 def test_the_first_is_written_at_once_and_the_rest_of_its_second_as_one():
-    written: list[Attempt] = []
+    written: list[Rejection] = []
     clock = Clock()
-    folding = Folding(written.append, clock=clock)
+    folding = RejectionFolder(written.append, clock=clock)
     for number in range(1_000):
-        folding.note(refused(remote_addr=f"10.0.0.{number}"))
+        folding.add_rejection(refused(remote_addr=f"10.0.0.{number}"))
     assert [(a.count, a.remote_addr) for a in written] == [(1, "10.0.0.0")]
     clock.now += 1.1
-    folding.settle()
+    folding.flush_counts()
     assert [(a.count, a.remote_addr) for a in written] == [(1, "10.0.0.0"), (999, "10.0.0.1")]
-    folding.note(refused())
+    folding.add_rejection(refused())
     assert sum(a.count for a in written) == 1_001
 
 
 def test_kinds_are_counted_apart():
-    written: list[Attempt] = []
-    folding = Folding(written.append, clock=Clock())
+    written: list[Rejection] = []
+    folding = RejectionFolder(written.append, clock=Clock())
     for reason in ("a", "b", "a", "b", "a"):
-        folding.note(refused(reason))
-    folding.settle(everything=True)
+        folding.add_rejection(refused(reason))
+    folding.flush_counts(everything=True)
     assert sorted((a.reason, a.count) for a in written) == [("a", 1), ("a", 2), ("b", 1), ("b", 1)]
 
 
 def test_a_quiet_second_leaves_nothing_behind():
-    written: list[Attempt] = []
+    written: list[Rejection] = []
     clock = Clock()
-    folding = Folding(written.append, clock=clock)
-    folding.note(refused())
+    folding = RejectionFolder(written.append, clock=clock)
+    folding.add_rejection(refused())
     clock.now += 2
-    folding.settle()
-    folding.settle(everything=True)
+    folding.flush_counts()
+    folding.flush_counts(everything=True)
     assert [a.count for a in written] == [1]
 
 
@@ -65,7 +65,7 @@ def test_a_storm_of_refusals_is_a_few_rows(lane: Door):
 
 def test_an_accepted_event_writes_what_was_counted_before(lane: Door, monkeypatch: pytest.MonkeyPatch):
     clock = Clock()
-    monkeypatch.setattr(attempts.LOG, "_clock", clock)
+    monkeypatch.setattr(rejections.LOG, "_clock", clock)
     for _ in range(3):
         lane("/webhooks/stripe", b"{}")
     assert WebhookAttempt.objects.count() == 1

@@ -13,15 +13,15 @@ import psycopg
 import pytest
 from django.db import connection
 
-from config import retention
 from foundation import clock
-from foundation.evidence import Verdict
-from foundation.webhook import Door as ProviderDoor
-from foundation.webhook import Knock, Notice, Seal
+from foundation.evidence import EventOutcome
+from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookRequest
+from foundation.webhook import WebhookProvider as ProviderDoor
 from foundation.work import WorkState
+from ops import retention
 from tests.webhooks.conftest import Door, refusals
 from tests.webhooks.stripe_events import event, raw, sign
-from webhooks import intake, registry, storing
+from webhooks import intake, registry, storage
 from webhooks.models import WebhookEvent
 
 PATH = "/webhooks/stripe"
@@ -40,7 +40,7 @@ def test_fifty_at_once_are_one_row_and_fifty_answers(door: Door):
     def knock(_: int) -> tuple[int, bytes]:
         together.wait()
         answer = post(door, payload)
-        storing.close()
+        storage.close_connection()
         connection.close()
         return answer.status, answer.body
 
@@ -101,7 +101,7 @@ def dsn() -> str:
 def test_a_connection_that_broke_is_replaced_once(lane: Door):
     assert post(lane, event("payment_intent.succeeded")).status == 200
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [storing._own.cursor.connection.info.backend_pid])
+        cursor.execute("SELECT pg_terminate_backend(%s)", [storage._own.cursor.connection.info.backend_pid])
     assert post(lane, event("payment_intent.succeeded")).status == 200
     assert WebhookEvent.objects.count() == 2
     assert refusals() == []
@@ -111,7 +111,7 @@ def test_without_a_database_the_provider_is_asked_to_come_again(door: Door, monk
     def unreachable(*_: Any, **__: Any) -> None:
         raise psycopg.OperationalError("the database is gone")
 
-    storing.close()
+    storage.close_connection()
     monkeypatch.setattr(psycopg, "connect", unreachable)
     answer = post(door, event("payment_intent.succeeded"))
     assert (answer.status, answer.json["code"]) == (503, "UNAVAILABLE")
@@ -127,23 +127,23 @@ class Parcel(ProviderDoor):
     accepted = {"ok": 1}
     content_types = frozenset({"application/x-www-form-urlencoded"})
 
-    def verify(self, knock: Knock) -> Seal:
-        return Seal("")
+    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
+        return VerifiedSignature("")
 
-    def parse(self, raw: bytes) -> Any:
+    def parse_body(self, raw: bytes) -> Any:
         return re.findall(r"e=(\w+)", raw.decode())
 
-    def notices(self, payload: Any, seal: Seal) -> list[Notice]:
-        return [Notice("parcel.moved", name, {"name": name}) for name in payload]
+    def list_events(self, payload: Any, seal: VerifiedSignature) -> list[IncomingEvent]:
+        return [IncomingEvent("parcel.moved", name, {"name": name}) for name in payload]
 
-    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
-        return Verdict.IGNORED
+    def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
+        return EventOutcome.IGNORED
 
 
 @pytest.fixture
 def parcel(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = {**registry.doors(), "parcel": Parcel()}
-    monkeypatch.setattr(registry, "doors", lambda: both)
+    both = {**registry.webhook_providers(), "parcel": Parcel()}
+    monkeypatch.setattr(registry, "webhook_providers", lambda: both)
 
 
 @pytest.mark.usefixtures("parcel")
@@ -168,13 +168,13 @@ class TestManyInOne:
 
 
 def test_all_doors_answer_json_that_can_be_parsed(transactional_db: None):
-    for door in registry.doors().values():
-        assert json.loads(intake._accepted(door).body) == dict(door.accepted)
+    for door in registry.webhook_providers().values():
+        assert json.loads(intake._accepted_reply(door).body) == dict(door.accepted)
 
 
 def test_nothing_on_the_way_in_knows_a_broker():
     """SPEC W5: an import of Celery or Redis in these modules would be the first step to waiting for one."""
-    for module in ("intake", "lane", "views", "storing", "attempts", "pos_callback"):
+    for module in ("intake", "fast_lane", "views", "storage", "rejections", "pos_callback"):
         source = (Path(intake.__file__).parent / f"{module}.py").read_text()
         assert not re.search(r"^\s*(from|import) (celery|redis|kombu)|\.delay\(|apply_async", source, re.MULTILINE)
 

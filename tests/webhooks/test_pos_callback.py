@@ -10,13 +10,13 @@ from django.db import OperationalError
 
 from foundation.work import WorkState
 from notifications.models import Incident
-from orders import pos_status
 from orders.lifecycle import OrderStatus
 from orders.models import Order
+from orders.pos import callbacks
 from tests import builders
 from tests.webhooks.conftest import Answer, refusals, wsgi_client
 from webhooks import processing
-from webhooks.lane import WebhookLane
+from webhooks.fast_lane import WebhookFastLane
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,7 @@ def order() -> Order:
 @pytest.fixture
 def call() -> Call:
     """Post a callback to a slug; a dict is sent as JSON."""
-    client = wsgi_client(WebhookLane(WSGIHandler()))
+    client = wsgi_client(WebhookFastLane(WSGIHandler()))
 
     def post(payload: Any, *, slug: str = "spice-house", query: str = "", **more: Any) -> Answer:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
@@ -204,21 +204,21 @@ def test_a_failure_here_is_500_and_changes_nothing(order: Order, call: Call, mon
     def fail(*_: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(pos_status, "take", fail)
+    monkeypatch.setattr(callbacks, "apply_callback", fail)
     answer = call(callback(order))
     assert (answer.status, answer.json["success"], answer.json["order_id"]) == (500, False, order.public_id)
     assert not WebhookEvent.objects.exists()
 
 
 def test_a_lock_held_too_long_is_tried_again(order: Order, call: Call, monkeypatch: pytest.MonkeyPatch):
-    take, failures = pos_status.take, [OperationalError("deadlock detected")]
+    take, failures = callbacks.apply_callback, [OperationalError("deadlock detected")]
 
     def stumble(evidence: Any) -> Any:
         if failures:
             raise failures.pop()
         return take(evidence)
 
-    monkeypatch.setattr(pos_status, "take", stumble)
+    monkeypatch.setattr(callbacks, "apply_callback", stumble)
     assert call(callback(order)).status == 200
 
 
@@ -228,5 +228,5 @@ def test_a_kept_callback_leaves_the_lane_nothing_to_do(order: Order, call: Call)
 
 
 def test_the_address_ends_with_a_slash_and_nothing_is_redirected(order: Order):
-    client = wsgi_client(WebhookLane(WSGIHandler()))
+    client = wsgi_client(WebhookFastLane(WSGIHandler()))
     assert client("/pp_callback/spice-house", json.dumps(callback(order)).encode()).status == 404

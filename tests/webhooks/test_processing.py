@@ -7,15 +7,15 @@ import pytest
 from django.db.models.functions import Now
 
 from foundation.errors import Permanent, Transient
-from foundation.evidence import Verdict
+from foundation.evidence import EventOutcome
 from foundation.models import Event
-from foundation.webhook import Reader
+from foundation.webhook import EventReader
 from foundation.work import WorkState
 from notifications.models import Incident, Message
 from orders.lifecycle import OrderStatus
 from orders.models import Order, Payment, Store
-from payouts import connect
 from payouts.models import ConnectAccount
+from payouts.runs import connected_accounts
 from tests import builders
 from tests.webhooks.stripe_events import event, of_order
 from webhooks import processing, registry
@@ -43,16 +43,16 @@ def due_again(made: WebhookEvent) -> None:
     WebhookEvent.objects.filter(pk=made.pk).update(due_at=Now())
 
 
-class Scripted(Reader):
+class Scripted(EventReader):
     """A reader that does as its script says, attempt by attempt."""
 
     provider = "scripted"
 
-    def __init__(self, *script: Verdict | Exception) -> None:
-        self.script = itertools.chain(script, itertools.repeat(Verdict.APPLIED))
+    def __init__(self, *script: EventOutcome | Exception) -> None:
+        self.script = itertools.chain(script, itertools.repeat(EventOutcome.APPLIED))
         self.seen: list[str] = []
 
-    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
+    def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
         self.seen.append(event_id)
         said = next(self.script)
         if isinstance(said, Exception):
@@ -62,9 +62,9 @@ class Scripted(Reader):
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch):
-    def put_up(*script: Verdict | Exception) -> Scripted:
+    def put_up(*script: EventOutcome | Exception) -> Scripted:
         reader = Scripted(*script)
-        monkeypatch.setattr(registry, "readers", lambda: {"scripted": reader})
+        monkeypatch.setattr(registry, "event_readers", lambda: {"scripted": reader})
         return reader
 
     return put_up
@@ -76,11 +76,11 @@ def told(event_id: str = "1") -> WebhookEvent:
 
 # ── the mechanism ────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: W4
-@pytest.mark.parametrize("verdict", Verdict)
-def test_a_verdict_ends_the_row(verdict: Verdict, scripted):
+@pytest.mark.parametrize("verdict", EventOutcome)
+def test_a_verdict_ends_the_row(verdict: EventOutcome, scripted):
     scripted(verdict)
     made = told()
-    assert worked_off(made) == [WorkState.IGNORED if verdict == Verdict.IGNORED else WorkState.DONE]
+    assert worked_off(made) == [WorkState.IGNORED if verdict == EventOutcome.IGNORED else WorkState.DONE]
     made.refresh_from_db()
     assert made.processed
     assert made.processed_at is not None
@@ -88,8 +88,8 @@ def test_a_verdict_ends_the_row(verdict: Verdict, scripted):
 
 
 def test_a_chunk_of_several_providers_goes_to_each_with_its_own(monkeypatch: pytest.MonkeyPatch):
-    readers = {"first": Scripted(Verdict.IGNORED), "second": Scripted(Verdict.APPLIED, Verdict.IGNORED)}
-    monkeypatch.setattr(registry, "readers", lambda: readers)
+    readers = {"first": Scripted(EventOutcome.IGNORED), "second": Scripted(EventOutcome.APPLIED, EventOutcome.IGNORED)}
+    monkeypatch.setattr(registry, "event_readers", lambda: readers)
     made = [
         stored({"type": "a.b", "id": f"{number}"}, provider=provider)
         for number, provider in enumerate(("second", "first", "second", "first"))
@@ -99,7 +99,7 @@ def test_a_chunk_of_several_providers_goes_to_each_with_its_own(monkeypatch: pyt
 
 
 def test_a_failure_is_tried_again_later_and_later(scripted):
-    scripted(Transient("not yet"), RuntimeError("a bug"), Verdict.APPLIED)
+    scripted(Transient("not yet"), RuntimeError("a bug"), EventOutcome.APPLIED)
     made = told()
     for tries, error in ((1, "not yet"), (2, "a bug")):
         assert worked_off(made) == [WorkState.PENDING]
@@ -121,7 +121,7 @@ def test_after_the_last_try_it_is_a_dead_letter_that_can_be_replayed(scripted):
     made.refresh_from_db()
     assert (made.state, made.retry_count, made.processed) == (WorkState.DEAD, tries, False)
     assert worked_off(made) == [WorkState.DEAD]
-    assert WebhookEvent.replay([made.pk]) == 1
+    assert WebhookEvent.replay_rows([made.pk]) == 1
     assert worked_off(made) == [WorkState.DONE]
     assert len(reader.seen) == tries + 1
 
@@ -135,7 +135,7 @@ def test_what_can_never_be_read_is_dead_at_once(scripted):
 
 
 def test_one_that_fails_does_not_hold_up_its_neighbours(scripted):
-    scripted(*[Verdict.APPLIED] * 5, RuntimeError("the sixth"), *[Verdict.APPLIED] * 5, RuntimeError("again"))
+    scripted(*[EventOutcome.APPLIED] * 5, RuntimeError("the sixth"), *[EventOutcome.APPLIED] * 5, RuntimeError("again"))
     made = [told(str(number)) for number in range(20)]
     states = worked_off(*made)
     assert states.count(WorkState.PENDING) == 1
@@ -213,7 +213,7 @@ def test_a_store_connects_and_disconnects():
     assert worked_off(stored(updated), stored(older)) == [WorkState.DONE, WorkState.DONE]
     account = ConnectAccount.objects.get()
     assert (account.charges_enabled, account.payouts_enabled) == (True, True)
-    assert Event.objects.filter(name=connect.STRIPE_VERIFIED).count() == 1
+    assert Event.objects.filter(name=connected_accounts.STRIPE_VERIFIED).count() == 1
 
     gone = event("account.application.deauthorized", account="acct_1", created=1_795_300_100)
     assert worked_off(stored(gone)) == [WorkState.DONE]

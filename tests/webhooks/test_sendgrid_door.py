@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from foundation.errors import Permanent
-from foundation.webhook import Knock, Refused
-from notifications.doors import sendgrid
-from notifications.models import ReceiptWord
+from foundation.webhook import WebhookRejected, WebhookRequest
+from notifications.models import ReceiptOutcome
+from notifications.webhooks import sendgrid
 from tests.webhooks.conftest import Door
 from tests.webhooks.door_contract import DoorContract
 from webhooks.models import WebhookEvent
@@ -108,12 +108,12 @@ def test_the_line_break_at_the_end_belongs_to_what_is_signed(settings: Any, endi
         ),
         sendgrid.TIMESTAMP: "1600112502",
     }
-    knock = Knock(raw, headers, "https://handoff.example/webhooks/sendgrid")
+    knock = WebhookRequest(raw, headers, "https://handoff.example/webhooks/sendgrid")
     if good:
-        assert sendgrid.SendGridDoor().verify(knock).signature
+        assert sendgrid.SendGridWebhooks().verify_signature(knock).signature
     else:
-        with pytest.raises(Refused):
-            sendgrid.SendGridDoor().verify(knock)
+        with pytest.raises(WebhookRejected):
+            sendgrid.SendGridWebhooks().verify_signature(knock)
 
 
 # spec: W2
@@ -138,8 +138,10 @@ def test_an_old_signature_is_taken_for_a_day_of_retries(door: Door, settings: An
 def test_a_key_that_is_none_lets_nobody_in(settings: Any):
     settings.SENDGRID_WEBHOOK_PUBLIC_KEYS = ["not a key"]
     body = b"[]"
-    with pytest.raises(Refused) as refusal:
-        sendgrid.SendGridDoor().verify(Knock(body, {k.lower(): v for k, v in signed(body, secret="a").items()}, ""))
+    with pytest.raises(WebhookRejected) as refusal:
+        sendgrid.SendGridWebhooks().verify_signature(
+            WebhookRequest(body, {k.lower(): v for k, v in signed(body, secret="a").items()}, "")
+        )
     assert refusal.value.status == 401
 
 
@@ -147,14 +149,14 @@ def test_a_key_that_is_none_lets_nobody_in(settings: Any):
 @pytest.mark.parametrize(
     ("event_type", "more", "word", "retires"),
     [
-        ("processed", {}, ReceiptWord.QUEUED, ""),
-        ("delivered", {}, ReceiptWord.DELIVERED, ""),
-        ("click", {}, ReceiptWord.READ, ""),
-        ("bounce", {}, ReceiptWord.BOUNCED, "hard bounce"),
-        ("bounce", {"type": "blocked"}, ReceiptWord.FAILED, ""),
-        ("dropped", {}, ReceiptWord.FAILED, "hard bounce"),
-        ("dropped", {"reason": "Unsubscribed Address"}, ReceiptWord.FAILED, "unsubscribed"),
-        ("dropped", {"reason": "Spam Content"}, ReceiptWord.FAILED, ""),
+        ("processed", {}, ReceiptOutcome.QUEUED, ""),
+        ("delivered", {}, ReceiptOutcome.DELIVERED, ""),
+        ("click", {}, ReceiptOutcome.READ, ""),
+        ("bounce", {}, ReceiptOutcome.BOUNCED, "hard bounce"),
+        ("bounce", {"type": "blocked"}, ReceiptOutcome.FAILED, ""),
+        ("dropped", {}, ReceiptOutcome.FAILED, "hard bounce"),
+        ("dropped", {"reason": "Unsubscribed Address"}, ReceiptOutcome.FAILED, "unsubscribed"),
+        ("dropped", {"reason": "Spam Content"}, ReceiptOutcome.FAILED, ""),
         ("spamreport", {}, None, "spam report"),
         ("unsubscribe", {}, None, "unsubscribed"),
         ("group_unsubscribe", {}, None, "unsubscribed"),
@@ -162,8 +164,8 @@ def test_a_key_that_is_none_lets_nobody_in(settings: Any):
     ],
 )
 def test_events_are_read_as_sendgrid_documents_them(event_type, more, word, retires):
-    receipt = sendgrid.read(event_type, TestSendGridDoor().payloads[event_type] | more)
-    assert (receipt.word, receipt.retires, receipt.channel) == (word, retires, "email")
+    receipt = sendgrid.read_receipt(event_type, TestSendGridDoor().payloads[event_type] | more)
+    assert (receipt.outcome, receipt.retires, receipt.channel) == (word, retires, "email")
     assert (receipt.message, receipt.at.timestamp()) == ("6f1c0b9e-4f0e-4b07-9f39-0f1a34a4d111", 1795300101)
 
 
@@ -183,4 +185,4 @@ def test_events_are_read_as_sendgrid_documents_them(event_type, more, word, reti
 )
 def test_an_odd_event_is_a_dead_letter_with_a_reason(odd):
     with pytest.raises(Permanent, match="not shaped as documented"):
-        sendgrid.SendGridDoor().handle("open", "e", odd)
+        sendgrid.SendGridWebhooks().handle("open", "e", odd)

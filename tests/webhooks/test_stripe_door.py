@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from foundation.errors import Permanent
-from foundation.evidence import Verdict
+from foundation.evidence import EventOutcome
 from orders.evidence import ChargeRefunded, PaymentCanceled, PaymentFailed, PaymentSucceeded
-from payouts.evidence import AccountDeauthorized, AccountUpdated, BankPayoutEvidence, FundsAvailable, TransferEvidence
+from payouts.runs.stripe_events import (
+    AccountDeauthorized,
+    AccountUpdated,
+    BankPayoutEvidence,
+    FundsAvailable,
+    TransferEvidence,
+)
 from tests.webhooks import stripe_events
 from tests.webhooks.conftest import Door, refusals
 from tests.webhooks.door_contract import DoorContract
@@ -120,13 +126,13 @@ class TestTwoSecrets:
 # spec: P1, P2, P3, P4, P5, P6, P7
 @pytest.mark.parametrize("event_type", FILES)
 def test_every_payload_file_reads_as_the_evidence_it_stands_for(event_type: str):
-    evidence = stripe.read(event(event_type))
+    evidence = stripe.read_event(event(event_type))
     assert type(evidence) is EXPECTED.get(event_type, type(None))
 
 
 def test_a_payment_is_read_with_the_order_it_names():
     made = event("payment_intent.succeeded", obj={"metadata": {"order": "o_1"}}, created=1795300000)
-    evidence = stripe.read(made)
+    evidence = stripe.read_event(made)
     assert isinstance(evidence, PaymentSucceeded)
     assert (evidence.order_ref, evidence.intent_id) == ("o_1", made["data"]["object"]["id"])
     assert (evidence.amount_minor, evidence.currency, evidence.charge_id) == (2450, "USD", "ch_3PExampleCharge000001")
@@ -135,41 +141,41 @@ def test_a_payment_is_read_with_the_order_it_names():
 
 
 def test_an_expanded_charge_reads_like_its_id():
-    plain = stripe.read(event("payment_intent.succeeded", event_id="evt_1", created=1))
+    plain = stripe.read_event(event("payment_intent.succeeded", event_id="evt_1", created=1))
     charge = {"id": "ch_3PExampleCharge000001", "object": "charge"}
     assert (
-        stripe.read(event("payment_intent.succeeded", obj={"latest_charge": charge}, event_id="evt_1", created=1))
+        stripe.read_event(event("payment_intent.succeeded", obj={"latest_charge": charge}, event_id="evt_1", created=1))
         == plain
     )
 
 
 def test_a_decline_is_read_with_words_for_the_customer():
-    evidence = stripe.read(event("payment_intent.payment_failed"))
+    evidence = stripe.read_event(event("payment_intent.payment_failed"))
     assert isinstance(evidence, PaymentFailed)
     assert evidence.reason == "Your card was declined."
 
 
 def test_a_refund_proves_its_payment():
-    evidence = stripe.read(event("charge.refunded"))
+    evidence = stripe.read_event(event("charge.refunded"))
     assert isinstance(evidence, ChargeRefunded)
     assert (evidence.amount_minor, evidence.refunded_minor, evidence.paid_at.timestamp()) == (2450, 1000, 1795299991)
 
 
 @pytest.mark.parametrize("event_type", ["payment_intent.succeeded", "charge.refunded"])
 def test_payments_of_a_connected_account_are_not_ours(event_type: str):
-    assert stripe.read(event(event_type, account="acct_1")) is None
+    assert stripe.read_event(event(event_type, account="acct_1")) is None
 
 
 def test_a_charge_without_an_intent_is_not_ours():
-    assert stripe.read(event("charge.refunded", obj={"payment_intent": None})) is None
+    assert stripe.read_event(event("charge.refunded", obj={"payment_intent": None})) is None
 
 
 @pytest.mark.django_db
 def test_events_of_the_other_mode_move_nothing(settings: Any):
     settings.STRIPE_LIVEMODE = True
     test_event = event("payment_intent.succeeded")
-    verdict = stripe.StripeDoor().handle("payment_intent.succeeded", test_event["id"], test_event)
-    assert verdict is Verdict.IGNORED
+    verdict = stripe.StripeWebhooks().handle("payment_intent.succeeded", test_event["id"], test_event)
+    assert verdict is EventOutcome.IGNORED
 
 
 @pytest.mark.parametrize("event_type", sorted(set(EXPECTED) - {"account.application.deauthorized"}))
@@ -178,13 +184,13 @@ def test_an_object_without_its_fields_is_no_crash(event_type: str):
     made = event(event_type)
     made["data"]["object"] = {"payment_intent": "pi_1"}
     with pytest.raises(Permanent, match="not shaped as documented"):
-        stripe.StripeDoor().handle(event_type, made["id"], made)
+        stripe.StripeWebhooks().handle(event_type, made["id"], made)
 
 
 def test_a_time_beyond_all_calendars_is_no_crash():
     made = event("payment_intent.succeeded", created=10**30)
     with pytest.raises(Permanent, match="not shaped as documented"):
-        stripe.StripeDoor().handle(made["type"], made["id"], made)
+        stripe.StripeWebhooks().handle(made["type"], made["id"], made)
 
 
 def test_payload_files_hold_what_stripe_sends():

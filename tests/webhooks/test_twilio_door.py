@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from django.conf import settings as configured
 
-from foundation.webhook import Knock, Refused
-from notifications.doors import twilio
-from notifications.models import ReceiptWord
+from foundation.webhook import WebhookRejected, WebhookRequest
+from notifications.models import ReceiptOutcome
+from notifications.webhooks import twilio
 from tests.webhooks.conftest import Door
 from tests.webhooks.door_contract import DoorContract
 from webhooks.models import WebhookEvent
@@ -66,7 +66,9 @@ class TestTwilioDoor(DoorContract):
 
 
 def verify(form: Mapping[str, str], said: str, url: str) -> Any:
-    return twilio.TwilioDoor().verify(Knock(urlencode(form).encode(), {twilio.SIGNATURE: said}, url))
+    return twilio.TwilioWebhooks().verify_signature(
+        WebhookRequest(urlencode(form).encode(), {twilio.SIGNATURE: said}, url)
+    )
 
 
 # spec: W1
@@ -83,7 +85,7 @@ def test_the_published_vector(settings: Any):
     assert verify(form, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", url)
     assert verify(form, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", "https://mycompany.com:443/myapp.php?foo=1&bar=2")
     for wrong in (f"{url}3", url.replace("https", "http")):
-        with pytest.raises(Refused):
+        with pytest.raises(WebhookRejected):
             verify(form, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", wrong)
 
 
@@ -94,7 +96,7 @@ def test_what_twilio_adds_without_notice_verifies_and_nothing_is_trimmed(setting
     form = {"MessageSid": "SM1", "MessageStatus": "sent", "Body": "  two blanks  ", "Empty": "", "New": "ü&=+"}
     seal = verify(form, signature(url, form, "token"), url)
     assert seal.message == MESSAGE
-    with pytest.raises(Refused):
+    with pytest.raises(WebhookRejected):
         verify(form | {"Body": "two blanks"}, signature(url, form, "token"), url)
 
 
@@ -147,16 +149,16 @@ def test_json_is_the_wrong_content_type(door: Door):
 @pytest.mark.parametrize(
     ("status", "code", "word", "retires"),
     [
-        ("sent", "", ReceiptWord.SENT, ""),
-        ("undelivered", "30003", ReceiptWord.UNDELIVERED, ""),
-        ("undelivered", "30004", ReceiptWord.UNDELIVERED, "blocked"),
-        ("undelivered", "30005", ReceiptWord.UNDELIVERED, "unknown number"),
-        ("undelivered", "30006", ReceiptWord.UNDELIVERED, "landline or unreachable carrier"),
-        ("failed", "21610", ReceiptWord.FAILED, "unsubscribed"),
-        ("canceled", "", ReceiptWord.FAILED, ""),
+        ("sent", "", ReceiptOutcome.SENT, ""),
+        ("undelivered", "30003", ReceiptOutcome.UNDELIVERED, ""),
+        ("undelivered", "30004", ReceiptOutcome.UNDELIVERED, "blocked"),
+        ("undelivered", "30005", ReceiptOutcome.UNDELIVERED, "unknown number"),
+        ("undelivered", "30006", ReceiptOutcome.UNDELIVERED, "landline or unreachable carrier"),
+        ("failed", "21610", ReceiptOutcome.FAILED, "unsubscribed"),
+        ("canceled", "", ReceiptOutcome.FAILED, ""),
     ],
 )
 def test_callbacks_are_read_as_twilio_documents_them(status, code, word, retires):
-    receipt = twilio.read(status, {"MessageSid": "SM1", "ErrorCode": code, "To": "+1", "message": MESSAGE})
-    assert (receipt.word, receipt.retires, receipt.error) == (word, retires, code)
+    receipt = twilio.read_receipt(status, {"MessageSid": "SM1", "ErrorCode": code, "To": "+1", "message": MESSAGE})
+    assert (receipt.outcome, receipt.retires, receipt.error) == (word, retires, code)
     assert (receipt.message, receipt.provider_id, receipt.address) == (MESSAGE, "SM1", "+1")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from foundation.errors import Permanent
-from notifications.doors import whatsapp
+from notifications.webhooks import whatsapp
 from tests.webhooks.conftest import Door, refusals
 from tests.webhooks.door_contract import DoorContract
 from webhooks.models import WebhookEvent
@@ -124,7 +124,7 @@ def test_several_entries_changes_and_statuses_are_a_row_each(door: Door, setting
     kinds = sorted(WebhookEvent.objects.values_list("event_type", flat=True))
     assert kinds == ["account_update", "message.text", "status.read", "status.sent", "status.sent"]
     for event in WebhookEvent.objects.all():
-        assert len(list(whatsapp._parts(event.payload))) == 1
+        assert len(list(whatsapp._list_parts(event.payload))) == 1
 
 
 # spec: W7
@@ -136,4 +136,4 @@ def test_an_odd_status_is_a_dead_letter_with_a_reason(change):
     payload = copy.deepcopy(TestWhatsAppDoor().payloads["status.sent"])
     value_of(payload)["statuses"][0] |= change
     with pytest.raises(Permanent, match="not shaped as documented"):
-        whatsapp.WhatsAppDoor().handle("status.sent", "x", payload)
+        whatsapp.WhatsAppWebhooks().handle("status.sent", "x", payload)

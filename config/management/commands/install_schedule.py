@@ -17,27 +17,27 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():
-            added = [line.name for line in PERIODIC if install(line)]
+            added = [line.name for line in PERIODIC if install_line(line)]
             gone = PeriodicTask.objects.filter(description=MARK).exclude(name__in=[line.name for line in PERIODIC])
             removed, _ = gone.delete()
         self.stdout.write(f"{len(PERIODIC)} lines in the schedule: {len(added)} added, {removed} removed")
 
 
-def install(line: Periodic) -> bool:
+def install_line(line: Periodic) -> bool:
     """Add one line, or bring the task and its arguments of a known one up to date. True: it was added.
 
     Times and the on/off switch of a known line belong to ops and stay.
     """
     code = {"task": line.task, "kwargs": json.dumps(line.kwargs), "description": MARK}
     _, added = PeriodicTask.objects.get_or_create(
-        name=line.name, defaults={**code, **_when(line), "expire_seconds": line.expires_s}
+        name=line.name, defaults={**code, **_when_columns(line), "expire_seconds": line.expires_s}
     )
     if not added:
         PeriodicTask.objects.filter(name=line.name).exclude(**code).update(**code)
     return added
 
 
-def _when(line: Periodic) -> dict[str, Any]:
+def _when_columns(line: Periodic) -> dict[str, Any]:
     if line.every_s is not None:
         every, _ = IntervalSchedule.objects.get_or_create(every=line.every_s, period=IntervalSchedule.SECONDS)
         return {"interval": every}

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from notifications import registered
+from notifications.content import whatsapp_registration
 
 
 class Command(BaseCommand):
@@ -15,5 +15,5 @@ class Command(BaseCommand):
         parser.add_argument("--waiting", action="store_true", help="only texts of ops that Meta has yet to approve")
 
     def handle(self, *args: Any, waiting: bool, **options: Any) -> None:
-        for one in registered.waiting() if waiting else registered.everything():
+        for one in whatsapp_registration.list_waiting() if waiting else whatsapp_registration.list_all():
             self.stdout.write(json.dumps(one, ensure_ascii=False))

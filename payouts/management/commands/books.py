@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from payouts import books
-from payouts.books import Report
+from payouts import audit
+from payouts.audit import AuditReport
 
 
 class Command(BaseCommand):
@@ -18,14 +18,14 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print the whole report as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = books.prove()
-        self.stdout.write(json.dumps(report.as_json(), indent=2) if options["json"] else self._words(report))
-        if not report.proved:
+        report = audit.prove_ledger()
+        self.stdout.write(json.dumps(report.as_json(), indent=2) if options["json"] else self._describe_report(report))
+        if not report.is_proved:
             sys.exit(1)
 
-    def _words(self, report: Report) -> str:
+    def _describe_report(self, report: AuditReport) -> str:
         lines = [f"{count} {name} checked" for name, count in report.checked.items()]
         for currency, sums in report.totals.items():
             lines += [f"{currency} {name.replace('_', ' ')}: {amount_minor}" for name, amount_minor in sums.items()]
         lines += [f"✗ {failure['subject']}: {failure['what']}" for failure in report.failures]
-        return "\n".join([*lines, "The books agree." if report.proved else "The books do NOT agree."])
+        return "\n".join([*lines, "The books agree." if report.is_proved else "The books do NOT agree."])

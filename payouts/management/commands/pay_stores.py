@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from foundation import clock
 from foundation.events import Cause
-from foundation.money import show
-from payouts import payouts
+from foundation.money import format_money
+from payouts.runs import runs
 
 
 class Command(BaseCommand):
@@ -19,17 +19,17 @@ class Command(BaseCommand):
         parser.add_argument("--period", help="The day it is for, YYYY-MM-DD (default: today, UTC).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run = payouts.run_stores(_day(options["period"]), by=Cause("system", "command:pay_stores"))
+        run = runs.run_stores(_parse_day(options["period"]), by=Cause("system", "command:pay_stores"))
         for payout in run.frozen:
-            amount = show(payout.amount_minor, payout.currency)
+            amount = format_money(payout.amount_minor, payout.currency)
             self.stdout.write(f"frozen   {payout.account.payee_name}: {amount} ({payout.public_id})")
         for one in run.skipped:
-            amount = show(one.account.balance_minor, one.account.currency)
+            amount = format_money(one.account.balance_minor, one.account.currency)
             self.stdout.write(f"skipped  {one.account.payee_name}: {amount}: {one.reason}")
         self.stdout.write(f"{run.period}: {len(run.frozen)} frozen, {len(run.skipped)} skipped")
 
 
-def _day(text: str | None) -> date:
+def _parse_day(text: str | None) -> date:
     try:
         return date.fromisoformat(text) if text else clock.now().date()
     except ValueError as error:

@@ -19,17 +19,17 @@ from sandbox.engine import runtime
 from sandbox.engine.provider import Route
 from sandbox.engine.store import Index, Transaction
 from sandbox.fleet import jobs
-from sandbox.fleet.company import Company
+from sandbox.fleet.company import CourierCompany
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
-from sandbox.providers.cooco import billing, deliveries, notices
-from sandbox.providers.cooco.errors import failed
+from sandbox.providers.cooco import billing, deliveries, webhooks
+from sandbox.providers.cooco.errors import error_response
 
 
-class Cooco(Company):
+class Cooco(CourierCompany):
     name = "cooco"
     title = "COOCO"
-    indexes = (Index(jobs.kind("cooco"), "external_id"),)
+    indexes = (Index(jobs.document_kind("cooco"), "external_id"),)
     words = {
         Stage.WAITING: "pending",
         Stage.ASSIGNED: "driver_assigned",
@@ -52,38 +52,38 @@ class Cooco(Company):
     report_every_s = 60.0
     retry_after_s = (0.0, 60.0, 300.0, 900.0, 3600.0)
 
-    def routes(self) -> Iterable[Route]:
+    def list_routes(self) -> Iterable[Route]:
         return (
-            Route("POST", "v2/deliveries", deliveries.create),
-            Route("GET", "v2/deliveries/<str:delivery_id>", deliveries.retrieve),
-            Route("PATCH", "v2/deliveries/<str:delivery_id>/cancel", deliveries.cancel),
+            Route("POST", "v2/deliveries", deliveries.create_delivery),
+            Route("GET", "v2/deliveries/<str:delivery_id>", deliveries.retrieve_delivery),
+            Route("PATCH", "v2/deliveries/<str:delivery_id>/cancel", deliveries.cancel_delivery),
         )
 
     def company_routes(self) -> Iterable[Route]:
-        return (Route("GET", "invoice", billing.invoice),)
+        return (Route("GET", "invoice", billing.download_invoice),)
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme == "Bearer" and hmac.compare_digest(key, runtime.current().keys["cooco_api_key"]):
+        if scheme == "Bearer" and hmac.compare_digest(key, runtime.current_runtime().keys["cooco_api_key"]):
             return None
-        return failed(401, "unauthorized", "Invalid API key")
+        return error_response(401, "unauthorized", "Invalid API key")
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
         codes = {404: "not_found", 405: "method_not_allowed", 429: "rate_limited", 503: "service_unavailable"}
-        return failed(status, codes.get(status, "internal_error"), message)
+        return error_response(status, codes.get(status, "internal_error"), message)
 
-    def tell(self, tx: Transaction, job: Job, before: Stage) -> None:
-        notices.tell(self, tx, job)
+    def tell_change(self, tx: Transaction, job: Job, before: Stage) -> None:
+        webhooks.send_event(self, tx, job)
 
-    def report(self, tx: Transaction, job: Job) -> None:
-        notices.tell(self, tx, job)
+    def report_position(self, tx: Transaction, job: Job) -> None:
+        webhooks.send_event(self, tx, job)
 
-    def reports(self, job: Job, *, by_itself: bool) -> bool:
+    def is_reporting(self, job: Job, *, by_itself: bool) -> bool:
         """On the way it says in_transit again and again, with the driver's new position."""
         return by_itself and job["stage"] == Stage.TO_DROPOFF
 
-    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
-        secret = runtime.current().keys["cooco_webhook_secret"]
+    def sign_webhook(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+        secret = runtime.current_runtime().keys["cooco_webhook_secret"]
         timestamp = str(int(now))
         key = (secret[::-1] if wrong else secret).encode()
         digest = hmac.new(key, f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()

@@ -7,6 +7,6 @@ from django.http import HttpResponse
 from sandbox.engine.http import json_answer
 
 
-def failed(status: int, code: str, message: str, field: str = "") -> HttpResponse:
+def error_response(status: int, code: str, message: str, field: str = "") -> HttpResponse:
     error = {"code": code, "message": message} | ({"field": field} if field else {})
     return json_answer({"error": error}, status=status)

@@ -11,17 +11,21 @@ import math
 from typing import Any
 
 
-def stringify(value: Any) -> str:
+def stringify_value(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ",".join(f"{stringify(str(name))}:{stringify(part)}" for name, part in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{stringify_value(str(name))}:{stringify_value(part)}" for name, part in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
-        return "[" + ",".join(stringify(part) for part in value) + "]"
+        return "[" + ",".join(stringify_value(part) for part in value) + "]"
     if isinstance(value, float):
-        return _number(value)
+        return _format_number(value)
     return json.dumps(value, ensure_ascii=False)
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     if not math.isfinite(value):
         return "null"
     if value == int(value) and abs(value) < 1e21:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.fleet import ground, jobs
+from sandbox.fleet import geocoding, jobs
 
 PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -19,14 +19,14 @@ class Wrong(ValueError):
         self.field = field
 
 
-def check(body: dict[str, Any]) -> None:
+def check_body(body: dict[str, Any]) -> None:
     """Raises Wrong. callback_url and metadata may be missing."""
-    _text(body, "external_id")
+    _require_text(body, "external_id")
     for end in ("pickup", "dropoff"):
-        _check_stop(_part(body, end), end)
-    _check_window(_part(body, "delivery_window"))
-    package = _part(body, "package")
-    _text(package, "description", "package")
+        _check_stop(_require_part(body, end), end)
+    _check_window(_require_part(body, "delivery_window"))
+    package = _require_part(body, "package")
+    _require_text(package, "description", "package")
     for name in ("requires_signature", "fragile"):
         if not isinstance(package.get(name, False), bool):
             raise Wrong(f"package.{name}", "must be true or false")
@@ -38,7 +38,7 @@ def check(body: dict[str, Any]) -> None:
 
 def _check_stop(stop: dict[str, Any], where: str) -> None:
     for name in ("address", "contact_name"):
-        _text(stop, name, where)
+        _require_text(stop, name, where)
     phone = stop.get("contact_phone")
     if not isinstance(phone, str) or (phone and not PHONE.fullmatch(phone)):
         raise Wrong(f"{where}.contact_phone", "required, an E.164 number or empty")
@@ -63,18 +63,18 @@ def window_of(window: dict[str, Any]) -> tuple[float, float]:
     return jobs.read_time(window["pickup_after"]) or 0.0, jobs.read_time(window["deliver_by"]) or 0.0
 
 
-def point_of(stop: dict[str, Any]) -> ground.Point:
-    return ground.point(stop["latitude"], stop["longitude"])
+def point_of(stop: dict[str, Any]) -> geocoding.Point:
+    return geocoding.round_point(stop["latitude"], stop["longitude"])
 
 
-def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
+def _require_part(body: dict[str, Any], name: str) -> dict[str, Any]:
     part = body.get(name)
     if not isinstance(part, dict):
         raise Wrong(name, "required, an object")
     return part
 
 
-def _text(part: dict[str, Any], name: str, where: str = "") -> None:
+def _require_text(part: dict[str, Any], name: str, where: str = "") -> None:
     value = part.get(name)
     if not isinstance(value, str) or not value.strip():
         raise Wrong(f"{where}.{name}" if where else name, "required, a string")

@@ -42,12 +42,12 @@ def cancellation_fee(job: Job) -> int:
     return CANCELLATION if job["driver"] is not None else 0
 
 
-def invoice(tx: Transaction, start: float, end: float, zone: ZoneInfo) -> str:
+def build_invoice(tx: Transaction, start: float, end: float, zone: ZoneInfo) -> str:
     """Everything that ended from `start` on and before `end`, as CSV, in the order it ended. The peak is `zone`'s."""
     lines = []
-    for job in tx.find(jobs.kind("cooco"), newest_first=False, limit=1_000_000):
+    for job in tx.find_documents(jobs.document_kind("cooco"), newest_first=False, limit=1_000_000):
         ended_at = job["history"][-1]["at"]
-        if start <= ended_at < end and not jobs.is_live(job) and (line := _line(job, zone)):
+        if start <= ended_at < end and not jobs.is_live(job) and (line := _invoice_line(job, zone)):
             lines.append((ended_at, line))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -56,9 +56,9 @@ def invoice(tx: Transaction, start: float, end: float, zone: ZoneInfo) -> str:
     return text.getvalue()
 
 
-def _line(job: Job, zone: ZoneInfo) -> tuple[object, ...] | None:
+def _invoice_line(job: Job, zone: ZoneInfo) -> tuple[object, ...] | None:
     about = (job["id"], job["external_id"])
-    ended_at, km = jobs.iso(job["history"][-1]["at"]), f"{job['distance_m'] / 1000:.3f}"
+    ended_at, km = jobs.format_iso(job["history"][-1]["at"]), f"{job['distance_m'] / 1000:.3f}"
     if job["stage"] == Stage.CANCELLED:
         fee = job["asked"].get("cancellation_fee", 0)
         return (*about, "cancellation", ended_at, km, 0, 0, 0, fee, CURRENCY) if fee else None
@@ -66,12 +66,12 @@ def _line(job: Job, zone: ZoneInfo) -> tuple[object, ...] | None:
         return None
     wanted_at = datetime.fromtimestamp(job["ready_at"] or job["created"], zone)
     percent = 100 + (SURCHARGE_PERCENT if wanted_at.hour in PEAK_HOURS else 0)
-    total = _share((BASE * 1000 + PER_KM * job["distance_m"]) * percent, 100_000)
-    distance_fee = _share(PER_KM * job["distance_m"], 1000)
+    total = _share_of((BASE * 1000 + PER_KM * job["distance_m"]) * percent, 100_000)
+    distance_fee = _share_of(PER_KM * job["distance_m"], 1000)
     surcharge = total - BASE - distance_fee  # so that a line adds up, though only its total was rounded
     return (*about, "delivery", ended_at, km, BASE, distance_fee, surcharge, total, CURRENCY)
 
 
-def _share(amount: int, parts: int) -> int:
+def _share_of(amount: int, parts: int) -> int:
     """Half a cent goes up."""
     return (2 * amount + parts) // (2 * parts)

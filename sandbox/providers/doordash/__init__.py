@@ -17,19 +17,19 @@ from sandbox.engine import runtime
 from sandbox.engine.provider import Route
 from sandbox.engine.store import Index, Transaction
 from sandbox.fleet import jobs
-from sandbox.fleet.company import Company
+from sandbox.fleet.company import CourierCompany
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
-from sandbox.providers.doordash import asking, deliveries, notices, tokens
-from sandbox.providers.doordash.errors import failed
+from sandbox.providers.doordash import deliveries, request_fields, tokens, webhooks
+from sandbox.providers.doordash.errors import error_response
 
 CODES = {404: "not_found", 405: "method_not_allowed", 429: "too_many_requests", 503: "service_unavailable"}
 
 
-class DoorDash(Company):
+class DoorDash(CourierCompany):
     name = "doordash"
     title = "DoorDash Drive"
-    indexes = (Index(jobs.kind("doordash"), "external_id"),)
+    indexes = (Index(jobs.document_kind("doordash"), "external_id"),)
     words = {
         Stage.WAITING: "created",
         Stage.ASSIGNED: "confirmed",
@@ -50,32 +50,32 @@ class DoorDash(Company):
     absent = "failed_to_deliver"
     retry_after_s = (1.0, 5.0)
 
-    def routes(self) -> Iterable[Route]:
+    def list_routes(self) -> Iterable[Route]:
         one = "drive/v2/deliveries/<str:external_id>"
         return (
-            Route("POST", "drive/v2/quotes", asking.quote),
-            Route("POST", "drive/v2/quotes/<str:external_id>/accept", asking.accept),
-            Route("POST", "drive/v2/deliveries", asking.create),
-            Route("GET", one, asking.retrieve),
-            Route("PATCH", one, deliveries.update),
-            Route("PUT", f"{one}/cancel", deliveries.cancel),
+            Route("POST", "drive/v2/quotes", request_fields.create_quote),
+            Route("POST", "drive/v2/quotes/<str:external_id>/accept", request_fields.accept_quote),
+            Route("POST", "drive/v2/deliveries", request_fields.create_delivery),
+            Route("GET", one, request_fields.retrieve_delivery),
+            Route("PATCH", one, deliveries.update_delivery),
+            Route("PUT", f"{one}/cancel", deliveries.cancel_delivery),
         )
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
-        problem = tokens.problem(request.headers.get("Authorization", ""))
-        return failed(401, "authentication_error", problem) if problem else None
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
+        problem = tokens.find_problem(request.headers.get("Authorization", ""))
+        return error_response(401, "authentication_error", problem) if problem else None
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        return failed(status, CODES.get(status, "service_fault"), message)
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+        return error_response(status, CODES.get(status, "service_fault"), message)
 
-    def tell(self, tx: Transaction, job: Job, before: Stage) -> None:
-        notices.tell(self, tx, job)
+    def tell_change(self, tx: Transaction, job: Job, before: Stage) -> None:
+        webhooks.send_webhook(self, tx, job)
 
-    def undelivered(self, job: Job) -> Stage:
+    def stage_undelivered(self, job: Job) -> Stage:
         """Brought back if that was asked for, else thrown away."""
         back = job["asked"].get("action_if_undeliverable") == "return_to_pickup"
         return Stage.RETURNING if back else Stage.CANCELLED
 
-    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
-        agreed = runtime.current().keys["doordash_webhook_authorization"]
+    def sign_webhook(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+        agreed = runtime.current_runtime().keys["doordash_webhook_authorization"]
         return {"Authorization": agreed[:6] + agreed[:5:-1] if wrong else agreed}

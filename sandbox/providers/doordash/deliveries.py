@@ -9,46 +9,46 @@ from django.http import HttpRequest, HttpResponse
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer
 from sandbox.engine.store import Transaction
-from sandbox.fleet import jobs, mood, timeline
-from sandbox.fleet.company import running
+from sandbox.fleet import behaviour, jobs, timeline
+from sandbox.fleet.company import running_company
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
-from sandbox.providers.doordash import orders
-from sandbox.providers.doordash.errors import DoorDashError, answering, unknown
-from sandbox.providers.doordash.shapes import delivery
+from sandbox.providers.doordash import request_bodies
+from sandbox.providers.doordash.errors import DoorDashError, answer_errors, unknown_id
+from sandbox.providers.doordash.responses import delivery_body
 
 
-@answering
-def update(request: HttpRequest, external_id: str) -> HttpResponse:
-    changes = orders.read(request)
-    with runtime.current().store.transaction() as tx:
-        job = find(tx, external_id)
+@answer_errors
+def update_delivery(request: HttpRequest, external_id: str) -> HttpResponse:
+    changes = request_bodies.read_body(request)
+    with runtime.current_runtime().store.transaction() as tx:
+        job = find_job(tx, external_id)
         if reason := _too_late(job):
             raise DoorDashError(409, "update_not_allowed", "The delivery cannot be updated", reason=reason)
         changes.pop("external_delivery_id", None)
         job["asked"] |= changes
         if changes.keys() & {"dropoff_address", "dropoff_location"}:
-            job["dropoff"] = orders.places(tx, job["asked"])[1]
+            job["dropoff"] = request_bodies.places_of(tx, job["asked"])[1]
         jobs.save(tx, "doordash", job)
-        timeline.plan(tx, running("doordash"), job)
-        return json_answer(delivery(running("doordash"), tx, job))
+        timeline.plan_next(tx, running_company("doordash"), job)
+        return json_answer(delivery_body(running_company("doordash"), tx, job))
 
 
-@answering
-def cancel(request: HttpRequest, external_id: str) -> HttpResponse:
-    orders.read(request)
-    with runtime.current().store.transaction() as tx:
-        job = find(tx, external_id)
+@answer_errors
+def cancel_delivery(request: HttpRequest, external_id: str) -> HttpResponse:
+    request_bodies.read_body(request)
+    with runtime.current_runtime().store.transaction() as tx:
+        job = find_job(tx, external_id)
         reason = _too_late(job)
-        if not reason and (job["driver"] is not None or mood.behaviour(tx, "doordash")["refuse_cancel"]):
+        if not reason and (job["driver"] is not None or behaviour.load_behaviour(tx, "doordash")["refuse_cancel"]):
             reason = "cancellation_window_closed"
         if reason:
             raise DoorDashError(409, "cancel_not_allowed", "The delivery cannot be cancelled", reason=reason)
-        timeline.move(tx, running("doordash"), job, Stage.CANCELLED, "cancelled_by_creator")
-        return json_answer(delivery(running("doordash"), tx, job))
+        timeline.move_job(tx, running_company("doordash"), job, Stage.CANCELLED, "cancelled_by_creator")
+        return json_answer(delivery_body(running_company("doordash"), tx, job))
 
 
-def again(tx: Transaction, external_id: str) -> bool:
+def is_known(tx: Transaction, external_id: str) -> bool:
     """Whether there is such a delivery; it was asked for once more."""
     job = jobs.get(tx, "doordash", external_id)
     if job is None:
@@ -58,27 +58,27 @@ def again(tx: Transaction, external_id: str) -> bool:
     return True
 
 
-def new(tx: Transaction, body: orders.Body, *, number: int) -> Job:
-    pickup, dropoff = orders.places(tx, body)
-    job = jobs.new(
+def new_job(tx: Transaction, body: request_bodies.Body, *, number: int) -> Job:
+    pickup, dropoff = request_bodies.places_of(tx, body)
+    job = jobs.new_job(
         tx,
         number=number,
         job_id=body["external_delivery_id"],
         external_id=body["external_delivery_id"],
         pickup=pickup,
         dropoff=dropoff,
-        ready_at=orders.ready_at(body),
+        ready_at=request_bodies.ready_at(body),
         asked=body | {"support_reference": str(10**9 + secrets.randbelow(10**9))},
     )
-    job["asked"]["fee"] = orders.fee(job["distance_m"])
+    job["asked"]["fee"] = request_bodies.delivery_fee(job["distance_m"])
     return job
 
 
-def find(tx: Transaction, external_id: str) -> Job:
+def find_job(tx: Transaction, external_id: str) -> Job:
     """Raises what DoorDash says of an id it does not know."""
     job = jobs.get(tx, "doordash", external_id)
     if job is None:
-        raise unknown(external_id)
+        raise unknown_id(external_id)
     return job
 
 

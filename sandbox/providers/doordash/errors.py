@@ -19,32 +19,32 @@ class DoorDashError(Exception):
         self.status, self.code, self.more = status, code, more
 
 
-def failed(status: int, code: str, message: str, **more: Any) -> HttpResponse:
+def error_response(status: int, code: str, message: str, **more: Any) -> HttpResponse:
     return json_answer({"code": code, "message": message, **more}, status=status)
 
 
-def invalid(problems: dict[str, str]) -> DoorDashError:
+def invalid_body(problems: dict[str, str]) -> DoorDashError:
     errors = [{"field": field, "error": error} for field, error in problems.items()]
     return DoorDashError(400, "validation_error", "One or more validation errors occurred", field_errors=errors)
 
 
-def duplicate(external_id: str) -> DoorDashError:
+def duplicate_id(external_id: str) -> DoorDashError:
     message = f"Delivery ID {external_id} already exists"
     return DoorDashError(409, "duplicate_delivery_id", message, external_delivery_id=external_id)
 
 
-def unknown(external_id: str) -> DoorDashError:
+def unknown_id(external_id: str) -> DoorDashError:
     return DoorDashError(404, "unknown_delivery_id", f"Delivery [{external_id}] not found")
 
 
-def answering(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def answer_errors(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Turns an error into DoorDash's answer."""
 
     @functools.wraps(view)
-    def answer(request: HttpRequest, **values: Any) -> HttpResponse:
+    def run_view(request: HttpRequest, **values: Any) -> HttpResponse:
         try:
             return view(request, **values)
         except DoorDashError as error:
-            return failed(error.status, error.code, str(error), **error.more)
+            return error_response(error.status, error.code, str(error), **error.more)
 
-    return answer
+    return run_view

@@ -17,9 +17,9 @@ LONGEST_LIFE_S = 1800
 VERSION = "DD-JWT-V1"
 
 
-def problem(authorization: str) -> str:
+def find_problem(authorization: str) -> str:
     """What is wrong with an Authorization header, "" if nothing."""
-    keys = runtime.current().keys
+    keys = runtime.current_runtime().keys
     scheme, _, token = authorization.partition(" ")
     if scheme != "Bearer" or not token:
         return "The [Authorization] header is required to be a Bearer token"

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from sandbox.engine.http import BadRequest
 from sandbox.engine.provider import Messenger, Panel, Route
 from sandbox.engine.store import Transaction
-from sandbox.providers.fcm import conductor, messages, oauth
+from sandbox.providers.fcm import control, messages, oauth
 
 
 class Fcm(Messenger):
@@ -24,16 +24,16 @@ class Fcm(Messenger):
     title = "Firebase Cloud Messaging"
     channel = "push"
 
-    def routes(self) -> Iterable[Route]:
+    def list_routes(self) -> Iterable[Route]:
         return (
-            Route("POST", "token", oauth.grant),
-            Route("POST", "v1/projects/<str:project>/messages:send", messages.send),
+            Route("POST", "token", oauth.grant_token),
+            Route("POST", "v1/projects/<str:project>/messages:send", messages.send_message),
         )
 
     def control_routes(self) -> Iterable[Route]:
-        return conductor.ROUTES
+        return control.ROUTES
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
         if request.path.endswith("/token"):
             return None  # the grant is the credential
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -41,34 +41,34 @@ class Fcm(Messenger):
             return None
         return messages.status_answer(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
         names = {404: "NOT_FOUND", 405: "UNIMPLEMENTED", 429: "RESOURCE_EXHAUSTED"}
         code = "QUOTA_EXCEEDED" if status == 429 else None
         return messages.status_answer(status, names.get(status, "INTERNAL"), message, code)
 
-    def reaches(self, address: str) -> bool:
+    def can_reach(self, address: str) -> bool:
         return not address.startswith("+") and "@" not in address
 
-    def plays(self, tx: Transaction, message: dict[str, Any]) -> Mapping[str, str]:
-        if conductor.fate_of(tx, message["to"]) == "ok":
+    def playable_outcomes(self, tx: Transaction, message: dict[str, Any]) -> Mapping[str, str]:
+        if control.fate_of(tx, message["to"]) == "ok":
             return {"unregistered": "Uninstall the app"}
         return {"ok": "Install the app again"}
 
-    def play(self, tx: Transaction, message: dict[str, Any], word: str) -> None:
-        conductor.decide(tx, message["to"], word)
+    def play_outcome(self, tx: Transaction, message: dict[str, Any], word: str) -> None:
+        control.decide_state(tx, message["to"], word)
 
     @property
-    def outcomes(self) -> Sequence[str]:
-        return conductor.STATES
+    def outcome_names(self) -> Sequence[str]:
+        return control.STATES
 
     def fate_of(self, tx: Transaction, address: str) -> str:
-        return conductor.fate_of(tx, address)
+        return control.fate_of(tx, address)
 
-    def decide(self, tx: Transaction, address: str, wish: dict[str, Any]) -> None:
+    def decide_outcome(self, tx: Transaction, address: str, wish: dict[str, Any]) -> None:
         if not address:
             raise BadRequest("to", "must be a device: FCM has no fate for all of them")
-        conductor.decide(tx, address, wish.get("outcome"))
+        control.decide_state(tx, address, wish.get("outcome"))
 
-    def panels(self, tx: Transaction) -> Iterable[Panel]:
-        found = tx.find(conductor.KIND, limit=20)
+    def list_panels(self, tx: Transaction) -> Iterable[Panel]:
+        found = tx.find_documents(control.KIND, limit=20)
         yield Panel("FCM device tokens with a fate", ("token", "state"), [[t["token"], t["state"]] for t in found])

@@ -13,7 +13,7 @@ from sandbox.engine.http import json_answer, json_object
 from sandbox.engine.inbox import ARRIVED, LOST
 from sandbox.engine.store import Transaction
 from sandbox.keys import FIREBASE_PROJECT
-from sandbox.providers.fcm import conductor
+from sandbox.providers.fcm import control
 
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 TARGETS = ("token", "topic", "condition", "fid")
@@ -43,30 +43,30 @@ FATES = {
 }
 
 
-def send(request: HttpRequest, project: str) -> HttpResponse:
+def send_message(request: HttpRequest, project: str) -> HttpResponse:
     if project != FIREBASE_PROJECT:
         return status_answer(403, "PERMISSION_DENIED", f"Permission denied on project {project}.")
     body = json_object(request)
     message = body.get("message") if body else None
     if body is None or not isinstance(message, dict):
-        return _invalid("Invalid JSON payload received: message is missing.")
-    problem = _problem(message)
+        return _invalid_argument("Invalid JSON payload received: message is missing.")
+    problem = _find_problem(message)
     if problem:
-        return _invalid(problem)
-    now = runtime.current()
+        return _invalid_argument(problem)
+    now = runtime.current_runtime()
     token = str(message.get("token") or message.get("fid") or "")
     with now.store.transaction() as tx:
-        fate = conductor.fate_of(tx, token) if token else "ok"
+        fate = control.fate_of(tx, token) if token else "ok"
         if not body.get("validate_only"):
-            _show(tx, token, message, refused=FATES[fate][3] if fate != "ok" else "")
+            _show_in_inbox(tx, token, message, refused=FATES[fate][3] if fate != "ok" else "")
         if fate != "ok":
             return status_answer(*FATES[fate])
     return json_answer({"name": f"projects/{project}/messages/0:{secrets.token_hex(8)}"})
 
 
-def _show(tx: Transaction, token: str, message: dict[str, Any], *, refused: str) -> None:
-    notification, inbox = message.get("notification") or {}, runtime.current().inbox
-    number = inbox.deliver(
+def _show_in_inbox(tx: Transaction, token: str, message: dict[str, Any], *, refused: str) -> None:
+    notification, inbox = message.get("notification") or {}, runtime.current_runtime().inbox
+    number = inbox.deliver_message(
         tx,
         "push",
         token or f"topic {message.get('topic') or message.get('condition')}",
@@ -75,10 +75,10 @@ def _show(tx: Transaction, token: str, message: dict[str, Any], *, refused: str)
         data=message.get("data") or {},
         kind=LOST if refused else ARRIVED,
     )
-    inbox.note(tx, number, "refused" if refused else "shown", refused)
+    inbox.note_outcome(tx, number, "refused" if refused else "shown", refused)
 
 
-def _problem(message: dict[str, Any]) -> str | None:
+def _find_problem(message: dict[str, Any]) -> str | None:
     targets = [name for name in TARGETS if message.get(name)]
     if len(targets) != 1:
         return f"Exactly one of {', '.join(TARGETS)} is required."
@@ -95,5 +95,5 @@ def _problem(message: dict[str, Any]) -> str | None:
     return None
 
 
-def _invalid(message: str) -> HttpResponse:
+def _invalid_argument(message: str) -> HttpResponse:
     return status_answer(400, "INVALID_ARGUMENT", message, "INVALID_ARGUMENT")

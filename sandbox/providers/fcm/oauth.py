@@ -30,40 +30,40 @@ LIFETIME_S = 3599
 CLOCK_SKEW_S = 300
 
 
-def grant(request: HttpRequest) -> HttpResponse:
+def grant_token(request: HttpRequest) -> HttpResponse:
     if request.POST.get("grant_type") != GRANT_TYPE:
-        return _refused("unsupported_grant_type", f"Invalid grant_type: {request.POST.get('grant_type', '')}")
-    account, public_key = _service_account(runtime.current().home)
+        return _token_refused("unsupported_grant_type", f"Invalid grant_type: {request.POST.get('grant_type', '')}")
+    account, public_key = _service_account(runtime.current_runtime().home)
     try:
         claims: dict[str, Any] = jwt.decode(
             request.POST.get("assertion", ""),
             public_key,
             algorithms=["RS256"],
-            audience=[GOOGLE_AUDIENCE, f"{runtime.current().base_url}/fcm/token"],
+            audience=[GOOGLE_AUDIENCE, f"{runtime.current_runtime().base_url}/fcm/token"],
             issuer=account["client_email"],
             leeway=CLOCK_SKEW_S,
             options={"require": ["exp", "iat", "aud", "iss"]},
         )
     except jwt.InvalidTokenError as error:
-        return _refused("invalid_grant", f"Invalid JWT: {error}")
+        return _token_refused("invalid_grant", f"Invalid JWT: {error}")
     if not {SCOPE, BROADER_SCOPE} & set(str(claims.get("scope", "")).split()):
-        return _refused("invalid_scope", "The scope of Firebase messaging is missing.")
-    return json_answer({"access_token": _issue(), "expires_in": LIFETIME_S, "token_type": "Bearer"})
+        return _token_refused("invalid_scope", "The scope of Firebase messaging is missing.")
+    return json_answer({"access_token": _issue_token(), "expires_in": LIFETIME_S, "token_type": "Bearer"})
 
 
 def is_valid(token: str) -> bool:
     """Tokens carry their expiry and a seal, so that nothing needs to be remembered about them."""
     expires_at, _, seal = token.removeprefix("ya29.").partition(".")
-    return expires_at.isdigit() and int(expires_at) > time.time() and hmac.compare_digest(seal, _seal(expires_at))
+    return expires_at.isdigit() and int(expires_at) > time.time() and hmac.compare_digest(seal, _seal_token(expires_at))
 
 
-def _issue() -> str:
+def _issue_token() -> str:
     expires_at = str(int(time.time()) + LIFETIME_S)
-    return f"ya29.{expires_at}.{_seal(expires_at)}"
+    return f"ya29.{expires_at}.{_seal_token(expires_at)}"
 
 
-def _seal(expires_at: str) -> str:
-    secret = runtime.current().keys["fcm_access_token_secret"]
+def _seal_token(expires_at: str) -> str:
+    secret = runtime.current_runtime().keys["fcm_access_token_secret"]
     return hmac.new(secret.encode(), expires_at.encode(), hashlib.sha256).hexdigest()
 
 
@@ -74,5 +74,5 @@ def _service_account(home: Path) -> tuple[dict[str, str], RSAPublicKey]:
     return account, cast(RSAPublicKey, private_key.public_key())
 
 
-def _refused(error: str, description: str) -> HttpResponse:
+def _token_refused(error: str, description: str) -> HttpResponse:
     return json_answer({"error": error, "error_description": description}, status=400)

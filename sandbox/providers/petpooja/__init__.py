@@ -15,7 +15,7 @@ from sandbox.engine import runtime
 from sandbox.engine.http import json_answer, json_object
 from sandbox.engine.provider import Action, Panel, Provider, Route
 from sandbox.engine.store import Transaction
-from sandbox.providers.petpooja import conductor, kitchen, orders
+from sandbox.providers.petpooja import control, kitchen, orders
 
 CREDENTIALS = ("app_key", "app_secret", "access_token")
 LONGEST_RETRY_DELAY_S = 60.0
@@ -26,34 +26,34 @@ class PetPooja(Provider):
     name = "petpooja"
     title = "PetPooja POS"
 
-    def routes(self) -> Iterable[Route]:
+    def list_routes(self) -> Iterable[Route]:
         for prefix in ("V1/", ""):  # save_order is known with the version, the others without: both work
             yield Route("POST", f"{prefix}save_order", orders.save_order)
             yield Route("POST", f"{prefix}update_order_status", orders.update_order_status)
             yield Route("POST", f"{prefix}rider_status_update", orders.rider_status_update)
 
     def control_routes(self) -> Iterable[Route]:
-        return conductor.ROUTES
+        return control.ROUTES
 
-    def actions(self) -> Mapping[str, Action]:
-        return {"move": kitchen.move}
+    def list_actions(self) -> Mapping[str, Action]:
+        return {"move": kitchen.move_order}
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
-        keys, body = runtime.current().keys, json_object(request)
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
+        keys, body = runtime.current_runtime().keys, json_object(request)
         if body is None:
-            return orders.failed("SO_105", "Invalid order relay payload", {"body": "must be a JSON object"})
+            return orders.error_response("SO_105", "Invalid order relay payload", {"body": "must be a JSON object"})
         if all(body.get(name) == keys[f"petpooja_{name}"] for name in CREDENTIALS):
             return None
-        return orders.failed("GN_105", "Invalid client credentials.")
+        return orders.error_response("GN_105", "Invalid client credentials.")
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
         return json_answer({"message": message}, status=status)
 
     def retry_delay_s(self, tries: int) -> float | None:
         """The real plan is not published; eight tries within three minutes."""
         return None if tries >= TRIES else min(2.0 ** (tries - 1), LONGEST_RETRY_DELAY_S)
 
-    def panels(self, tx: Transaction) -> Iterable[Panel]:
+    def list_panels(self, tx: Transaction) -> Iterable[Panel]:
         fields = ("orderID", "clientOrderID", "restID", "state", "total", "times_saved", "rider")
-        found = tx.find(kitchen.KIND, limit=20)
+        found = tx.find_documents(kitchen.KIND, limit=20)
         yield Panel("PetPooja orders", fields, [[order.get(field) for field in fields] for order in found])

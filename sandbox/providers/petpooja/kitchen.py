@@ -47,10 +47,10 @@ def plan_for(tx: Transaction, client_order_id: str) -> dict[str, Any]:
     return {**default, **(tx.get(PLAN, client_order_id) or {})}
 
 
-def begin(tx: Transaction, order: Order, plan: dict[str, Any]) -> None:
+def begin_plan(tx: Transaction, order: Order, plan: dict[str, Any]) -> None:
     """Schedule the moves of the plan that the order has not made yet."""
-    dispatcher = runtime.current().dispatcher
-    dispatcher.cancel(tx, "petpooja", order["clientOrderID"])
+    dispatcher = runtime.current_runtime().dispatcher
+    dispatcher.cancel_actions(tx, "petpooja", order["clientOrderID"])
     first, second = OUTCOMES[plan["outcome"]]
     accept_at = order["saved_at"] + plan["accept_after_s"]
     ready_at = max(accept_at, order["saved_at"] + plan["ready_after_s"])
@@ -62,17 +62,19 @@ def begin(tx: Transaction, order: Order, plan: dict[str, Any]) -> None:
                 "prep_minutes": plan["prep_minutes"],
                 "cancel_reason": plan["cancel_reason"],
             }
-            dispatcher.schedule(tx, "petpooja", "move", subject=order["clientOrderID"], payload=payload, due_at=due_at)
+            dispatcher.schedule_action(
+                tx, "petpooja", "move", subject=order["clientOrderID"], payload=payload, due_at=due_at
+            )
 
 
-def replan(tx: Transaction, client_order_id: str) -> None:
+def change_plan(tx: Transaction, client_order_id: str) -> None:
     """A plan that comes after the order: what has not happened yet happens by the new one."""
     order = tx.get(KIND, client_order_id)
     if order is not None and order["state"] in (SAVED, ACCEPTED):
-        begin(tx, order, plan_for(tx, client_order_id))
+        begin_plan(tx, order, plan_for(tx, client_order_id))
 
 
-def move(tx: Transaction, payload: dict[str, Any]) -> None:
+def move_order(tx: Transaction, payload: dict[str, Any]) -> None:
     """The action: the order takes its next step and the storefront is called back."""
     order = tx.get(KIND, payload["order"])
     if order is None or order["state"] == CANCELLED:
@@ -95,7 +97,7 @@ def call_back(tx: Transaction, order: Order, about: dict[str, Any]) -> None:
         "rider_phone_number": "",
         "is_modified": "No",
     }
-    runtime.current().dispatcher.send(
+    runtime.current_runtime().dispatcher.send_webhook(
         tx,
         "petpooja",
         topic=f"status {status}",

@@ -33,30 +33,30 @@ RIDER_STATUSES = ("rider-assigned", "rider-arrived", "pickedup", "delivered")
 AMOUNTS = ("total", "tax_total", "delivery_charges", "packing_charges", "discount_total", "service_charge")
 
 
-def failed(code: str, message: str, errors: dict[str, str] | None = None) -> HttpResponse:
+def error_response(code: str, message: str, errors: dict[str, str] | None = None) -> HttpResponse:
     return json_answer({"success": "0", "message": message, "errorCode": code, "validation_errors": errors or ""})
 
 
 def save_order(request: HttpRequest) -> HttpResponse:
     """Takes the order and lets the kitchen begin. The same orderID again is the same order, whatever it holds."""
     body = json_object(request) or {}
-    parts, problems = _read(body)
+    parts, problems = _read_order(body)
     if problems:
-        return failed("SO_105", "Invalid order relay payload", problems)
+        return error_response("SO_105", "Invalid order relay payload", problems)
     details, rest_id = parts["Order"], str(parts["Restaurant"]["restID"])
-    now = runtime.current()
+    now = runtime.current_runtime()
     with now.store.transaction() as tx:
         order = tx.get(KIND, str(details["orderID"]))
         if order is not None:
             order["times_saved"] += 1
             tx.put(KIND, order["clientOrderID"], order)
-            return _saved(order)
+            return _saved_response(order)
         plan = kitchen.plan_for(tx, str(details["orderID"]))
         if plan["outcome"] == "refuse":
-            return failed("SO_105", plan["cancel_reason"] or "Restaurant is not accepting orders")
+            return error_response("SO_105", plan["cancel_reason"] or "Restaurant is not accepting orders")
         tx.count_up("petpooja/orders", 1)
         order = {
-            "orderID": str(tx.counters("petpooja/")["orders"]),
+            "orderID": str(tx.list_counters("petpooja/")["orders"]),
             "clientOrderID": str(details["orderID"]),
             "restID": rest_id,
             "callback_url": details["callback_url"],
@@ -69,8 +69,8 @@ def save_order(request: HttpRequest) -> HttpResponse:
             "rider": "",
         }
         tx.put(KIND, order["clientOrderID"], order)
-        kitchen.begin(tx, order, plan)
-    return _saved(order)
+        kitchen.begin_plan(tx, order, plan)
+    return _saved_response(order)
 
 
 def update_order_status(request: HttpRequest) -> HttpResponse:
@@ -78,13 +78,13 @@ def update_order_status(request: HttpRequest) -> HttpResponse:
     body = json_object(request) or {}
     client_id = str(body.get("clientorderID") or "")
     if str(body.get("status")) != "-1":
-        return failed("SO_105", "Invalid status", {"status": "only -1 is accepted"})
-    now = runtime.current()
+        return error_response("SO_105", "Invalid status", {"status": "only -1 is accepted"})
+    now = runtime.current_runtime()
     with now.store.transaction() as tx:
         order = tx.get(KIND, client_id)
         if order is None:
-            return failed("SO_105", "Order not found", {"clientorderID": "unknown"})
-        now.dispatcher.cancel(tx, "petpooja", client_id)
+            return error_response("SO_105", "Order not found", {"clientorderID": "unknown"})
+        now.dispatcher.cancel_actions(tx, "petpooja", client_id)
         order |= {"state": kitchen.CANCELLED, "cancel_reason": str(body.get("cancelReason") or "")}
         tx.put(KIND, client_id, order)
     return json_answer(
@@ -103,7 +103,7 @@ def rider_status_update(request: HttpRequest) -> HttpResponse:
     status, client_id = body.get("status"), str(body.get("order_id") or "")
     if status not in RIDER_STATUSES:
         return json_answer({"success": "failed", "message": "Invalid status", "code": 400})
-    with runtime.current().store.transaction() as tx:
+    with runtime.current_runtime().store.transaction() as tx:
         order = tx.get(KIND, client_id)
         if order is None:
             return json_answer({"success": "failed", "message": "Order not found", "code": 400})
@@ -111,7 +111,7 @@ def rider_status_update(request: HttpRequest) -> HttpResponse:
     return json_answer({"success": "success", "message": "Your request was received successfully", "code": 200})
 
 
-def _saved(order: dict[str, Any]) -> HttpResponse:
+def _saved_response(order: dict[str, Any]) -> HttpResponse:
     return json_answer(
         {
             "success": "1",
@@ -123,7 +123,7 @@ def _saved(order: dict[str, Any]) -> HttpResponse:
     )
 
 
-def _read(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _read_order(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """The parts under orderinfo.OrderInfo.<part>.details, and what is wrong with them by field."""
     info = body.get("orderinfo")
     info = info.get("OrderInfo") if isinstance(info, dict) else None
@@ -134,9 +134,9 @@ def _read(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         if not isinstance(details, shape):
             return {}, {name: "missing"}
         parts[name] = details
-    problems = _missing("Restaurant", parts["Restaurant"], ("restID", "res_name"))
-    problems |= _missing("Customer", parts["Customer"], ("name",))
-    problems |= _missing("Order", parts["Order"], ORDER_FIELDS)
+    problems = _missing_fields("Restaurant", parts["Restaurant"], ("restID", "res_name"))
+    problems |= _missing_fields("Customer", parts["Customer"], ("name",))
+    problems |= _missing_fields("Order", parts["Order"], ORDER_FIELDS)
     if not body.get("device_type"):
         problems["device_type"] = "required"
     problems |= _wrong_in_order(parts["Order"])
@@ -144,7 +144,9 @@ def _read(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         problems["OrderItem"] = "at least one item"
     for number, item in enumerate(parts["OrderItem"]):
         where = f"OrderItem[{number}]"
-        problems |= _missing(where, item, ITEM_FIELDS) if isinstance(item, dict) else {where: "must be an object"}
+        problems |= (
+            _missing_fields(where, item, ITEM_FIELDS) if isinstance(item, dict) else {where: "must be an object"}
+        )
     return parts, problems
 
 
@@ -163,5 +165,5 @@ def _wrong_in_order(order: dict[str, Any]) -> dict[str, str]:
     return problems
 
 
-def _missing(where: str, details: dict[str, Any], fields: tuple[str, ...]) -> dict[str, str]:
+def _missing_fields(where: str, details: dict[str, Any], fields: tuple[str, ...]) -> dict[str, str]:
     return {f"{where}.{field}": "required" for field in fields if details.get(field) in (None, "")}

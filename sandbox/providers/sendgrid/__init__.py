@@ -18,8 +18,8 @@ from sandbox.engine.http import json_answer, json_object
 from sandbox.engine.inbox import LOST
 from sandbox.engine.provider import Route
 from sandbox.engine.store import Transaction
+from sandbox.message_outcomes import ReportingMessenger
 from sandbox.providers.sendgrid import events
-from sandbox.receipts import Teller
 
 ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+")
 MOST_RECIPIENTS = 1000
@@ -27,7 +27,7 @@ MOST_RECIPIENTS = 1000
 Problems = list[dict[str, str | None]]
 
 
-class SendGrid(Teller):
+class SendGrid(ReportingMessenger):
     name = "sendgrid"
     title = "SendGrid"
     channel = "email"
@@ -42,41 +42,43 @@ class SendGrid(Teller):
         "spamreport": "Mark as spam",
     }
 
-    def reaches(self, address: str) -> bool:
+    def can_reach(self, address: str) -> bool:
         return "@" in address
 
-    def routes(self) -> Iterable[Route]:
-        return (Route("POST", "v3/mail/send", send),)
+    def list_routes(self) -> Iterable[Route]:
+        return (Route("POST", "v3/mail/send", send_mail),)
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
-        if request.headers.get("Authorization") == f"Bearer {runtime.current().keys['sendgrid_api_key']}":
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
+        if request.headers.get("Authorization") == f"Bearer {runtime.current_runtime().keys['sendgrid_api_key']}":
             return None
-        return refused(401, [_problem(None, "The provided authorization grant is invalid, expired, or revoked")])
+        return error_response(
+            401, [_problem_body(None, "The provided authorization grant is invalid, expired, or revoked")]
+        )
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        return refused(status, [_problem(None, message)])
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+        return error_response(status, [_problem_body(None, message)])
 
-    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
-        return events.sign(signer, body, wrong=wrong)
+    def sign_webhook(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+        return events.sign_body(signer, body, wrong=wrong)
 
 
-def refused(status: int, problems: Problems) -> HttpResponse:
+def error_response(status: int, problems: Problems) -> HttpResponse:
     return json_answer({"errors": problems}, status=status)
 
 
-def send(request: HttpRequest) -> HttpResponse:
+def send_mail(request: HttpRequest) -> HttpResponse:
     """One message in the inbox for each recipient; `mail_settings.sandbox_mode` validates only and answers 200."""
     mail = json_object(request)
     if mail is None:
-        return refused(400, [_problem(None, "Bad Request")])
-    problems = _check(mail)
+        return error_response(400, [_problem_body(None, "Bad Request")])
+    problems = _check_mail(mail)
     if problems:
-        return refused(400, problems)
+        return error_response(400, problems)
     message_id = secrets.token_urlsafe(16)
     settings = mail.get("mail_settings") or {}
     if (settings.get("sandbox_mode") or {}).get("enable"):
         return HttpResponse(status=200, headers={"X-Message-Id": message_id})
-    now = runtime.current()
+    now = runtime.current_runtime()
     people = [
         (person, recipient["email"])
         for person in mail["personalizations"]
@@ -84,15 +86,15 @@ def send(request: HttpRequest) -> HttpResponse:
         for recipient in person.get(kind) or []
     ]
     with now.store.transaction() as tx:
-        is_refused = any(events.TELLING.refusal(tx, address) for _, address in people)
+        is_refused = any(events.TELLING.refusal_for(tx, address) for _, address in people)
         for person, address in people:
-            _accept(tx, mail, person, address, message_id, is_refused=is_refused)
+            _accept_mail(tx, mail, person, address, message_id, is_refused=is_refused)
     if is_refused:
-        return refused(429, [_problem(None, "too many requests")])
+        return error_response(429, [_problem_body(None, "too many requests")])
     return HttpResponse(status=202, headers={"X-Message-Id": message_id})
 
 
-def _accept(
+def _accept_mail(
     tx: Transaction,
     mail: dict[str, Any],
     person: dict[str, Any],
@@ -101,58 +103,60 @@ def _accept(
     *,
     is_refused: bool,
 ) -> None:
-    details, inbox = _details(mail, person, message_id), runtime.current().inbox
-    number = inbox.deliver(
+    details, inbox = _event_details(mail, person, message_id), runtime.current_runtime().inbox
+    number = inbox.deliver_message(
         tx,
         "email",
         address,
-        title=_subject(mail, person),
-        body=_filled(_content(mail, "text/plain") or _content(mail, "text/html"), person),
+        title=_subject_of(mail, person),
+        body=_fill_text(_content_of(mail, "text/plain") or _content_of(mail, "text/html"), person),
         data=details,
-        kind=LOST if is_refused else events.TELLING.arrival(tx, address),
+        kind=LOST if is_refused else events.TELLING.arrival_kind(tx, address),
     )
     if is_refused:
-        inbox.note(tx, number, "refused", "429: too many requests")
+        inbox.note_outcome(tx, number, "refused", "429: too many requests")
         return
     told = {"id": message_id, "to": address, "custom_args": details["custom_args"]}
-    events.TELLING.follow(tx, address, told, inbox=number)
+    events.TELLING.schedule_reports(tx, address, told, inbox=number)
 
 
-def _check(mail: dict[str, Any]) -> Problems:
+def _check_mail(mail: dict[str, Any]) -> Problems:
     problems: Problems = []
     sender = mail.get("from")
     if not isinstance(sender, dict) or not _is_address(sender.get("email")):
-        problems.append(_problem("from.email", "The from email does not contain a valid address."))
+        problems.append(_problem_body("from.email", "The from email does not contain a valid address."))
     people = mail.get("personalizations")
     if not isinstance(people, list) or not people:
-        problems.append(_problem("personalizations", "The personalizations field is required and must have entries."))
+        problems.append(
+            _problem_body("personalizations", "The personalizations field is required and must have entries.")
+        )
         people = []
     templated = bool(mail.get("template_id"))
     for number, entry in enumerate(people):
         where = f"personalizations.{number}"
         person = entry if isinstance(entry, dict) else {}
         problems += _check_recipients(where, person)
-        if not templated and not _subject(mail, person):
-            problems.append(_problem("subject", "The subject is required."))
+        if not templated and not _subject_of(mail, person):
+            problems.append(_problem_body("subject", "The subject is required."))
     content = mail.get("content")
     if not templated and (not isinstance(content, list) or not content):
-        problems.append(_problem("content", "The content field is required unless a template is used."))
+        problems.append(_problem_body("content", "The content field is required unless a template is used."))
     for number, part in enumerate(content if isinstance(content, list) else []):
         if not isinstance(part, dict) or not part.get("type") or not part.get("value"):
-            problems.append(_problem(f"content.{number}.value", "The content value must be a non-empty string."))
+            problems.append(_problem_body(f"content.{number}.value", "The content value must be a non-empty string."))
     return problems
 
 
 def _check_recipients(where: str, person: dict[str, Any]) -> Problems:
     if not isinstance(person.get("to"), list) or not person["to"]:
-        return [_problem(f"{where}.to", "The to array is required for all personalization objects.")]
+        return [_problem_body(f"{where}.to", "The to array is required for all personalization objects.")]
     problems: Problems = []
     recipients = [(kind, entry) for kind in ("to", "cc", "bcc") for entry in person.get(kind) or []]
     for kind, entry in recipients:
         if not isinstance(entry, dict) or not _is_address(entry.get("email")):
-            problems.append(_problem(f"{where}.{kind}.email", "Does not contain a valid address."))
+            problems.append(_problem_body(f"{where}.{kind}.email", "Does not contain a valid address."))
     if len(recipients) > MOST_RECIPIENTS:
-        problems.append(_problem(where, f"More than {MOST_RECIPIENTS} recipients."))
+        problems.append(_problem_body(where, f"More than {MOST_RECIPIENTS} recipients."))
     return problems
 
 
@@ -160,30 +164,30 @@ def _is_address(value: Any) -> bool:
     return isinstance(value, str) and ADDRESS.fullmatch(value) is not None
 
 
-def _subject(mail: dict[str, Any], person: dict[str, Any]) -> str:
-    return _filled(str(person.get("subject") or mail.get("subject") or ""), person)
+def _subject_of(mail: dict[str, Any], person: dict[str, Any]) -> str:
+    return _fill_text(str(person.get("subject") or mail.get("subject") or ""), person)
 
 
-def _content(mail: dict[str, Any], mime_type: str) -> str:
+def _content_of(mail: dict[str, Any], mime_type: str) -> str:
     return next((str(part["value"]) for part in mail.get("content") or [] if part["type"] == mime_type), "")
 
 
-def _filled(text: str, person: dict[str, Any]) -> str:
+def _fill_text(text: str, person: dict[str, Any]) -> str:
     for name, value in (person.get("substitutions") or {}).items():
         text = text.replace(name, str(value))
     return text
 
 
-def _details(mail: dict[str, Any], person: dict[str, Any], message_id: str) -> dict[str, Any]:
+def _event_details(mail: dict[str, Any], person: dict[str, Any], message_id: str) -> dict[str, Any]:
     return {
         "message_id": message_id,
         "from": mail["from"]["email"],
-        "html": _filled(_content(mail, "text/html"), person),
+        "html": _fill_text(_content_of(mail, "text/html"), person),
         "template_id": mail.get("template_id") or "",
         "custom_args": {**(mail.get("custom_args") or {}), **(person.get("custom_args") or {})},
         "dynamic_template_data": person.get("dynamic_template_data") or {},
     }
 
 
-def _problem(field: str | None, message: str) -> dict[str, str | None]:
+def _problem_body(field: str | None, message: str) -> dict[str, str | None]:
     return {"message": message, "field": field, "help": None}

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from sandbox.engine import runtime
 from sandbox.engine.store import Transaction
-from sandbox.receipts import Telling
+from sandbox.message_outcomes import OutcomeScript
 
 STORIES = {
     "delivered": ("processed", "delivered"),
@@ -41,7 +41,7 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 
-def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
+def send_event(tx: Transaction, message: dict[str, Any], word: str) -> None:
     event = {
         **message["custom_args"],
         "email": message["to"],
@@ -52,8 +52,8 @@ def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
         "sg_message_id": f"{message['id']}.recvd-1-0",
         **MORE.get(word, {}),
     }
-    now = runtime.current()
-    now.dispatcher.send(
+    now = runtime.current_runtime()
+    now.dispatcher.send_webhook(
         tx,
         "sendgrid",
         topic=event["event"],
@@ -64,11 +64,11 @@ def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
     )
 
 
-def sign(timestamp: str, body: str, *, wrong: bool) -> dict[str, str]:
+def sign_body(timestamp: str, body: str, *, wrong: bool) -> dict[str, str]:
     key = (
         ec.generate_private_key(ec.SECP256R1())
         if wrong
-        else _key(runtime.current().keys["sendgrid_webhook_private_key"])
+        else _load_key(runtime.current_runtime().keys["sendgrid_webhook_private_key"])
     )
     signature = key.sign((timestamp + body).encode(), ec.ECDSA(hashes.SHA256()))
     return {
@@ -78,11 +78,11 @@ def sign(timestamp: str, body: str, *, wrong: bool) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _key(pem: str) -> ec.EllipticCurvePrivateKey:
+def _load_key(pem: str) -> ec.EllipticCurvePrivateKey:
     return cast(ec.EllipticCurvePrivateKey, load_pem_private_key(pem.encode(), password=None))
 
 
-def said(word: str) -> str:
+def describe_outcome(word: str) -> str:
     known = {"processed": "taken", "open": "read", "click": "link clicked", "spamreport": "marked as spam"}
     told = {
         "unsubscribe": "unsubscribed",
@@ -94,4 +94,4 @@ def said(word: str) -> str:
     return f"{told}: {reason}" if reason else told
 
 
-TELLING = Telling("sendgrid", STORIES, tell, not_arriving=NOT_ARRIVING, said=said)
+TELLING = OutcomeScript("sendgrid", STORIES, send_event, not_arriving=NOT_ARRIVING, said=describe_outcome)

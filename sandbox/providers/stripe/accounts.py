@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.engine import runtime
 from sandbox.engine.store import Transaction
 from sandbox.providers.stripe import errors, events, resources
-from sandbox.providers.stripe.operation import Call, operation
+from sandbox.providers.stripe.operation import Call, stripe_operation
 
 ONBOARDING = ("stripe.setting", "onboarding")
 DEFAULT_ONBOARDING: dict[str, Any] = {"after_s": 2.0, "outcome": "complete"}
@@ -20,33 +20,33 @@ FIRST_REQUIREMENTS = ["external_account", "tos_acceptance.date", "tos_acceptance
 Account = dict[str, Any]
 
 
-@operation(CREATE)
-def create(call: Call) -> Account:
+@stripe_operation(CREATE)
+def create_account(call: Call) -> Account:
     params = call.params
     account: Account = {
         "id": resources.new_id("account"),
         "object": "account",
-        "business_profile": params.mapping("business_profile"),
-        "business_type": params.text("business_type"),
-        "capabilities": dict.fromkeys(("card_payments", "transfers", *params.mapping("capabilities")), "inactive"),
+        "business_profile": params.get_mapping("business_profile"),
+        "business_type": params.get_text("business_type"),
+        "capabilities": dict.fromkeys(("card_payments", "transfers", *params.get_mapping("capabilities")), "inactive"),
         "charges_enabled": False,
-        "controller": params.mapping("controller"),
-        "country": params.text("country", "US"),
+        "controller": params.get_mapping("controller"),
+        "country": params.get_text("country", "US"),
         "created": int(call.tx.now),
-        "default_currency": (params.text("default_currency") or "usd").lower(),
+        "default_currency": (params.get_text("default_currency") or "usd").lower(),
         "details_submitted": False,
-        "email": params.text("email"),
+        "email": params.get_text("email"),
         "external_accounts": {"object": "list", "data": [], "has_more": False, "url": ""},
-        "metadata": params.metadata(),
+        "metadata": params.get_metadata(),
         "payouts_enabled": False,
-        "requirements": _requirements(FIRST_REQUIREMENTS, "requirements.past_due"),
-        "settings": params.mapping("settings"),
+        "requirements": _requirements_body(FIRST_REQUIREMENTS, "requirements.past_due"),
+        "settings": params.get_mapping("settings"),
         "type": params.one_of("type", ("custom", "express", "standard"), "express"),
     }
     resources.save(call.tx, account)
     plan = call.tx.get(*ONBOARDING) or DEFAULT_ONBOARDING
     if plan["outcome"] != "silent":
-        runtime.current().dispatcher.schedule(
+        runtime.current_runtime().dispatcher.schedule_action(
             call.tx,
             "stripe",
             "onboard",
@@ -57,38 +57,38 @@ def create(call: Call) -> Account:
     return account
 
 
-@operation()
-def retrieve(call: Call, object_id: str) -> Account:
-    return resources.fetch(call.tx, "account", object_id, param="account")
+@stripe_operation()
+def retrieve_account(call: Call, object_id: str) -> Account:
+    return resources.fetch_object(call.tx, "account", object_id, param="account")
 
 
-@operation(WRITABLE)
-def update(call: Call, object_id: str) -> Account:
-    account = resources.fetch(call.tx, "account", object_id, param="account")
+@stripe_operation(WRITABLE)
+def update_account(call: Call, object_id: str) -> Account:
+    account = resources.fetch_object(call.tx, "account", object_id, param="account")
     for name in ("business_type", "email"):
         if name in call.params:
-            account[name] = call.params.text(name)
+            account[name] = call.params.get_text(name)
     for name in ("business_profile", "settings"):
-        account[name] = {**account[name], **call.params.mapping(name)}
-    account["metadata"] = call.params.metadata(account["metadata"])
+        account[name] = {**account[name], **call.params.get_mapping(name)}
+    account["metadata"] = call.params.get_metadata(account["metadata"])
     resources.save(call.tx, account)
-    events.emit(call.tx, "account.updated", account, account=object_id, call=call)
+    events.emit_event(call.tx, "account.updated", account, account=object_id, call=call)
     return account
 
 
-@operation(resources.LIST_PARAMS)
+@stripe_operation(resources.LIST_PARAMS)
 def list_all(call: Call) -> Account:
-    return resources.listing(call.tx, "account", call.params, "/v1/accounts", {})
+    return resources.list_objects(call.tx, "account", call.params, "/v1/accounts", {})
 
 
-def onboard(tx: Transaction, payload: dict[str, Any]) -> None:
+def finish_onboarding(tx: Transaction, payload: dict[str, Any]) -> None:
     """The action that ends onboarding: `complete` may do all, `restricted` still owes a document."""
     account = tx.get(resources.kind_of("account"), payload["account"])
     if account is None:
         return
     complete = payload["outcome"] == "complete"
     owed = [] if complete else ["individual.verification.document"]
-    change(
+    change_account(
         tx,
         account,
         {
@@ -96,25 +96,25 @@ def onboard(tx: Transaction, payload: dict[str, Any]) -> None:
             "payouts_enabled": complete,
             "details_submitted": True,
             "capabilities": dict.fromkeys(account["capabilities"], "active" if complete else "pending"),
-            "requirements": _requirements(owed, None if complete else "requirements.past_due"),
+            "requirements": _requirements_body(owed, None if complete else "requirements.past_due"),
         },
     )
 
 
-def change(tx: Transaction, account: Account, fields: dict[str, Any]) -> Account:
+def change_account(tx: Transaction, account: Account, fields: dict[str, Any]) -> Account:
     """Change an account from Stripe's side and tell the platform, with what was there before."""
     previous = {name: account.get(name) for name, value in fields.items() if account.get(name) != value}
     account |= fields
     resources.save(tx, account)
-    events.emit(tx, "account.updated", account, account=account["id"], previous=previous)
+    events.emit_event(tx, "account.updated", account, account=account["id"], previous=previous)
     return account
 
 
 def with_transfers(tx: Transaction, account_id: str) -> Account:
     """A destination that may receive transfers; refused as Stripe does where it may not."""
-    account = resources.fetch(tx, "account", account_id, param="destination", status=400)
+    account = resources.fetch_object(tx, "account", account_id, param="destination", status=400)
     if account["capabilities"].get("transfers") != "active":
-        raise errors.refused(
+        raise errors.refused_request(
             "Your destination account needs to have at least one of the following capabilities enabled: transfers,"
             " crypto_transfers, legacy_payments",
             code="insufficient_capabilities_for_transfer",
@@ -122,7 +122,7 @@ def with_transfers(tx: Transaction, account_id: str) -> Account:
     return account
 
 
-def _requirements(due: list[str], disabled_reason: str | None) -> dict[str, Any]:
+def _requirements_body(due: list[str], disabled_reason: str | None) -> dict[str, Any]:
     return {
         "alternatives": [],
         "current_deadline": None,

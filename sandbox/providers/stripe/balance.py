@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.engine.store import Transaction
-from sandbox.providers.stripe.operation import Call, operation
+from sandbox.providers.stripe.operation import Call, stripe_operation
 
 PLATFORM = "platform"
 SIGNS = {
@@ -25,26 +25,26 @@ SIGNS = {
 }
 
 
-def book(tx: Transaction, account: str, currency: str, kind: str, amount: int) -> None:
+def book_amount(tx: Transaction, account: str, currency: str, kind: str, amount: int) -> None:
     tx.count_up(f"stripe/{account}/{kind}/{currency}", amount)
 
 
-def sums(tx: Transaction, account: str, kind: str) -> dict[str, int]:
+def sum_by_currency(tx: Transaction, account: str, kind: str) -> dict[str, int]:
     """Currency to amount, of one kind of booking."""
-    return tx.counters(f"stripe/{account}/{kind}/")
+    return tx.list_counters(f"stripe/{account}/{kind}/")
 
 
-def available(tx: Transaction, account: str) -> dict[str, int]:
+def available_amounts(tx: Transaction, account: str) -> dict[str, int]:
     total: dict[str, int] = {}
-    for name, amount in tx.counters(f"stripe/{account}/").items():
+    for name, amount in tx.list_counters(f"stripe/{account}/").items():
         kind, _, currency = name.partition("/")
         total[currency] = total.get(currency, 0) + SIGNS[kind] * amount
     return total
 
 
-@operation()
-def retrieve(call: Call) -> dict[str, Any]:
-    return as_object(available(call.tx, call.account or PLATFORM))
+@stripe_operation()
+def retrieve_balance(call: Call) -> dict[str, Any]:
+    return as_object(available_amounts(call.tx, call.account or PLATFORM))
 
 
 def as_object(amounts: dict[str, int]) -> dict[str, Any]:

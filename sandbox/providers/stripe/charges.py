@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.providers.stripe import events, resources
-from sandbox.providers.stripe.operation import Call, operation
+from sandbox.providers.stripe.operation import Call, stripe_operation
 from sandbox.providers.stripe.payment_methods import Decline
 
 Charge = dict[str, Any]
 
 
-def create(call: Call, intent: dict[str, Any], decline: Decline | None, *, captured: bool) -> Charge:
+def create_charge(call: Call, intent: dict[str, Any], decline: Decline | None, *, captured: bool) -> Charge:
     """Recorded whether it succeeds or not; emits charge.succeeded or charge.failed."""
     amount = intent["amount"]
     charge: Charge = {
@@ -46,23 +46,23 @@ def create(call: Call, intent: dict[str, Any], decline: Decline | None, *, captu
         "transfer_group": intent["transfer_group"],
     }
     resources.save(call.tx, charge)
-    events.emit(call.tx, "charge.failed" if decline else "charge.succeeded", charge, call=call)
+    events.emit_event(call.tx, "charge.failed" if decline else "charge.succeeded", charge, call=call)
     return charge
 
 
-def capture(call: Call, charge_id: str, amount: int) -> None:
-    charge = resources.fetch(call.tx, "charge", charge_id)
+def capture_charge(call: Call, charge_id: str, amount: int) -> None:
+    charge = resources.fetch_object(call.tx, "charge", charge_id)
     charge |= {"captured": True, "amount_captured": amount}
     resources.save(call.tx, charge)
-    events.emit(call.tx, "charge.captured", charge, call=call)
+    events.emit_event(call.tx, "charge.captured", charge, call=call)
 
 
-@operation()
-def retrieve(call: Call, object_id: str) -> Charge:
-    return resources.fetch(call.tx, "charge", object_id, param="charge")
+@stripe_operation()
+def retrieve_charge(call: Call, object_id: str) -> Charge:
+    return resources.fetch_object(call.tx, "charge", object_id, param="charge")
 
 
-@operation(f"{resources.LIST_PARAMS} payment_intent transfer_group")
+@stripe_operation(f"{resources.LIST_PARAMS} payment_intent transfer_group")
 def list_all(call: Call) -> Charge:
-    where = {name: value for name in ("payment_intent", "transfer_group") if (value := call.params.text(name))}
-    return resources.listing(call.tx, "charge", call.params, "/v1/charges", where)
+    where = {name: value for name in ("payment_intent", "transfer_group") if (value := call.params.get_text(name))}
+    return resources.list_objects(call.tx, "charge", call.params, "/v1/charges", where)

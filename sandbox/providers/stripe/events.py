@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.engine import runtime
 from sandbox.engine.store import Transaction
 from sandbox.providers.stripe import resources
-from sandbox.providers.stripe.operation import API_VERSION, Call, operation
+from sandbox.providers.stripe.operation import API_VERSION, Call, stripe_operation
 
 HANDOFF_PATH = "/webhooks/stripe"
 LONGEST_RETRY_DELAY_S = 300.0
@@ -26,7 +26,7 @@ RETRIED_FOR_S = 3 * 24 * 3600
 Object = dict[str, Any]
 
 
-def emit(
+def emit_event(
     tx: Transaction,
     event_type: str,
     obj: Object,
@@ -50,8 +50,8 @@ def emit(
     if account:
         event["account"] = account
     resources.save(tx, event)
-    now = runtime.current()
-    now.dispatcher.send(
+    now = runtime.current_runtime()
+    now.dispatcher.send_webhook(
         tx,
         "stripe",
         topic=event_type,
@@ -63,8 +63,8 @@ def emit(
     return event
 
 
-def sign(signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
-    keys = runtime.current().keys
+def sign_body(signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+    keys = runtime.current_runtime().keys
     secret = keys["stripe_connect_webhook_secret" if signer == "connect" else "stripe_webhook_secret"]
     if wrong:
         secret = secret[::-1]
@@ -78,15 +78,15 @@ def retry_delay_s(tries: int) -> float | None:
     return None if tries * LONGEST_RETRY_DELAY_S > RETRIED_FOR_S else min(2.0 ** (tries - 1), LONGEST_RETRY_DELAY_S)
 
 
-@operation()
-def retrieve(call: Call, object_id: str) -> Object:
-    return _with_pending(call.tx, resources.fetch(call.tx, "event", object_id))
+@stripe_operation()
+def retrieve_event(call: Call, object_id: str) -> Object:
+    return _with_pending(call.tx, resources.fetch_object(call.tx, "event", object_id))
 
 
-@operation(f"{resources.LIST_PARAMS} type types delivery_success")
+@stripe_operation(f"{resources.LIST_PARAMS} type types delivery_success")
 def list_all(call: Call) -> Object:
     """Of the platform, or of the connected account named by Stripe-Account."""
-    types = call.params.names("types") or call.params.names("type")
+    types = call.params.get_names("types") or call.params.get_names("type")
     clauses: list[tuple[str, Any]] = [("json_extract(body, '$.account') IS ?", call.account)]
     if types:
         patterns = json.dumps([name.replace("*", "%") for name in types])
@@ -94,7 +94,7 @@ def list_all(call: Call) -> Object:
     if success := call.params.one_of("delivery_success", ("true", "false")):
         delivered = "id {} (SELECT reference FROM webhooks WHERE provider = ? AND state = 'delivered')"
         clauses.append((delivered.format("IN" if success == "true" else "NOT IN"), "stripe"))
-    found = resources.listing(call.tx, "event", call.params, "/v1/events", {}, clauses)
+    found = resources.list_objects(call.tx, "event", call.params, "/v1/events", {}, clauses)
     found["data"] = [_with_pending(call.tx, event) for event in found["data"]]
     return found
 

@@ -54,7 +54,7 @@ def error_answer(error: errors.StripeError) -> HttpResponse:
     return json_answer(error.body, status=error.status, headers={"Request-Id": f"req_{secrets.token_hex(7)}"})
 
 
-def operation(
+def stripe_operation(
     accepts: str = "", *, publishable: bool = False
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., HttpResponse]]:
     """An endpoint. `accepts` names its parameters; any other is refused, as Stripe does.
@@ -63,43 +63,43 @@ def operation(
     the key remembers commits too (a declined payment is a fact); rules check before they write.
     """
 
-    def decorate(rule: Callable[..., dict[str, Any]]) -> Callable[..., HttpResponse]:
+    def decorate_rule(rule: Callable[..., dict[str, Any]]) -> Callable[..., HttpResponse]:
         @functools.wraps(rule)
-        def view(request: HttpRequest, **ids: str) -> HttpResponse:
-            by_customer = secret_of(request) == runtime.current().keys["stripe_publishable_key"]
+        def run_operation(request: HttpRequest, **ids: str) -> HttpResponse:
+            by_customer = secret_of(request) == runtime.current_runtime().keys["stripe_publishable_key"]
             request_id = f"req_{secrets.token_hex(7)}"
             headers = {"Request-Id": request_id, "Stripe-Version": API_VERSION}
             key = idempotency.key_of(request)
-            with runtime.current().store.transaction() as tx:
+            with runtime.current_runtime().store.transaction() as tx:
                 try:
                     if by_customer and not publishable:
-                        raise errors.invalid(
+                        raise errors.invalid_request(
                             "This API call cannot be made with a publishable API key. Please use a secret API key.",
                             code="secret_key_required",
                             status=403,
                         )
-                    params = Parameters(parameters(request, by_customer), accepts)
-                    expanded = resources.expandable(params.names("expand"))
+                    params = Parameters(read_parameters(request, by_customer), accepts)
+                    expanded = resources.check_expandable(params.get_names("expand"))
                     account = _acting_account(tx, request)
                     body = rule(Call(tx, params, account, key, request_id, by_customer), **ids)
-                    body, status, keep = resources.expand(tx, body, expanded), 200, True
+                    body, status, keep = resources.expand_ids(tx, body, expanded), 200, True
                 except errors.StripeError as error:
                     body, status, keep = error.body, error.status, error.saved
                 content = json.dumps(body)
                 if key and keep:
-                    idempotency.remember(tx, request, key, status, content)
+                    idempotency.remember_answer(tx, request, key, status, content)
             if key:
                 headers["Idempotency-Key"] = key
             return HttpResponse(content, status=status, content_type="application/json", headers=headers)
 
-        return view
+        return run_operation
 
-    return decorate
+    return decorate_rule
 
 
-def parameters(request: HttpRequest, by_customer: bool) -> dict[str, Any]:
+def read_parameters(request: HttpRequest, by_customer: bool) -> dict[str, Any]:
     encoded = request.META["QUERY_STRING"] if request.method == "GET" else request.body.decode("utf-8", "replace")
-    values = form.decode(encoded)
+    values = form.decode_form(encoded)
     if by_customer:
         values.pop("key", None)
     return values
@@ -108,7 +108,7 @@ def parameters(request: HttpRequest, by_customer: bool) -> dict[str, Any]:
 def _acting_account(tx: Transaction, request: HttpRequest) -> str | None:
     account = request.headers.get("Stripe-Account")
     if account and tx.get(resources.kind_of("account"), account) is None:
-        raise errors.invalid(
+        raise errors.invalid_request(
             f"The provided key does not have access to account '{account}' (or that account does not exist).",
             code="account_invalid",
             status=403,

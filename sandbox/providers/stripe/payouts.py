@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.engine import runtime
 from sandbox.engine.store import Transaction
 from sandbox.providers.stripe import balance, errors, events, resources
-from sandbox.providers.stripe.operation import Call, operation
+from sandbox.providers.stripe.operation import Call, stripe_operation
 
 ARRIVES_AFTER_S = 2.0
 FAILURE = {"failure_code": "account_closed", "failure_message": "The bank account has been closed."}
@@ -19,16 +19,18 @@ FAILURE = {"failure_code": "account_closed", "failure_message": "The bank accoun
 Payout = dict[str, Any]
 
 
-@operation("amount currency description metadata method statement_descriptor destination source_type")
-def create(call: Call) -> Payout:
+@stripe_operation("amount currency description metadata method statement_descriptor destination source_type")
+def create_payout(call: Call) -> Payout:
     account = call.account or balance.PLATFORM
-    amount, currency = call.params.required_amount(), call.params.currency()
-    if amount > balance.available(call.tx, account).get(currency, 0):
-        raise errors.refused(
+    amount, currency = call.params.required_amount(), call.params.get_currency()
+    if amount > balance.available_amounts(call.tx, account).get(currency, 0):
+        raise errors.refused_request(
             "You have insufficient funds in your Stripe account for this transfer.", code="balance_insufficient"
         )
-    payout = start(call.tx, account, amount, currency, automatic=False, metadata=call.params.metadata(), call=call)
-    runtime.current().dispatcher.schedule(
+    payout = start_payout(
+        call.tx, account, amount, currency, automatic=False, metadata=call.params.get_metadata(), call=call
+    )
+    runtime.current_runtime().dispatcher.schedule_action(
         call.tx,
         "stripe",
         "arrive",
@@ -39,20 +41,20 @@ def create(call: Call) -> Payout:
     return payout
 
 
-@operation()
-def retrieve(call: Call, object_id: str) -> Payout:
-    return resources.fetch(call.tx, "payout", object_id, param="payout")
+@stripe_operation()
+def retrieve_payout(call: Call, object_id: str) -> Payout:
+    return resources.fetch_object(call.tx, "payout", object_id, param="payout")
 
 
-@operation(f"{resources.LIST_PARAMS} status")
+@stripe_operation(f"{resources.LIST_PARAMS} status")
 def list_all(call: Call) -> Payout:
     where: dict[str, Any] = {"stripe_account": call.account or balance.PLATFORM}
-    if status := call.params.text("status"):
+    if status := call.params.get_text("status"):
         where["status"] = status
-    return resources.listing(call.tx, "payout", call.params, "/v1/payouts", where)
+    return resources.list_objects(call.tx, "payout", call.params, "/v1/payouts", where)
 
 
-def start(
+def start_payout(
     tx: Transaction,
     account: str,
     amount: int,
@@ -86,27 +88,27 @@ def start(
         "type": "bank_account",
     }
     resources.save(tx, payout)
-    balance.book(tx, account, currency, "paid_out", amount)
-    events.emit(tx, "payout.created", payout, account=_connected(account), call=call)
+    balance.book_amount(tx, account, currency, "paid_out", amount)
+    events.emit_event(tx, "payout.created", payout, account=_connected_account(account), call=call)
     return payout
 
 
-def finish(tx: Transaction, payout: Payout, *, paid: bool) -> Payout:
+def finish_payout(tx: Transaction, payout: Payout, *, paid: bool) -> Payout:
     """The bank took it, or sent it back; emits payout.paid or payout.failed."""
     payout |= {"status": "paid"} if paid else {"status": "failed", **FAILURE}
     resources.save(tx, payout)
     account = payout["stripe_account"]
     if not paid:
-        balance.book(tx, account, payout["currency"], "bounced", payout["amount"])
-    events.emit(tx, "payout.paid" if paid else "payout.failed", payout, account=_connected(account))
+        balance.book_amount(tx, account, payout["currency"], "bounced", payout["amount"])
+    events.emit_event(tx, "payout.paid" if paid else "payout.failed", payout, account=_connected_account(account))
     return payout
 
 
-def arrive(tx: Transaction, payload: dict[str, Any]) -> None:
+def finish_due_payout(tx: Transaction, payload: dict[str, Any]) -> None:
     payout = tx.get(resources.kind_of("payout"), payload["payout"])
     if payout is not None and payout["status"] == "in_transit":
-        finish(tx, payout, paid=True)
+        finish_payout(tx, payout, paid=True)
 
 
-def _connected(account: str) -> str | None:
+def _connected_account(account: str) -> str | None:
     return None if account == balance.PLATFORM else account

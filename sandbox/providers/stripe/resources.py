@@ -1,4 +1,4 @@
-"""Reading and listing stored Stripe objects, and `expand`."""
+"""Reading and listing stored Stripe objects, and `expand_ids`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFIXES = {
     "payout": "po",
     "event": "evt",
 }
-# Fields that hold the id of another object: what `expand` may replace.
+# Fields that hold the id of another object: what `expand_ids` may replace.
 REFERENCES = {
     "latest_charge": "charge",
     "charge": "charge",
@@ -48,14 +48,14 @@ def save(tx: Transaction, obj: Object) -> Object:
     return obj
 
 
-def fetch(tx: Transaction, name: str, object_id: str, *, param: str = "id", status: int = 404) -> Object:
+def fetch_object(tx: Transaction, name: str, object_id: str, *, param: str = "id", status: int = 404) -> Object:
     found = tx.get(kind_of(name), object_id)
     if found is None:
-        raise errors.missing(name, object_id, param=param, status=status)
+        raise errors.missing_resource(name, object_id, param=param, status=status)
     return found
 
 
-def listing(
+def list_objects(
     tx: Transaction,
     name: str,
     params: Parameters,
@@ -64,25 +64,25 @@ def listing(
     clauses: list[tuple[str, Any]] | None = None,
 ) -> Object:
     """Newest first, by pages: `limit` 1..100, `starting_after` goes to older, `ending_before` to newer objects."""
-    limit = params.integer("limit", 10) or 0
+    limit = params.get_integer("limit", 10) or 0
     if not 1 <= limit <= 100:
-        raise errors.invalid("Invalid limit: must be between 1 and 100", param="limit")
-    clauses = [*(clauses or []), *_created(params)]
+        raise errors.invalid_request("Invalid limit: must be between 1 and 100", param="limit")
+    clauses = [*(clauses or []), *_created_clauses(params)]
     backwards = "ending_before" in params
     for param, comparison in (("starting_after", "seq < ?"), ("ending_before", "seq > ?")):
-        if cursor := params.text(param):
-            sequence = tx.sequence(kind_of(name), cursor)
+        if cursor := params.get_text(param):
+            sequence = tx.sequence_of(kind_of(name), cursor)
             if sequence is None:
-                raise errors.missing(name, cursor, param=param, status=400)
+                raise errors.missing_resource(name, cursor, param=param, status=400)
             clauses.append((comparison, sequence))
-    found = tx.find(kind_of(name), where, clauses=clauses, newest_first=not backwards, limit=limit + 1)
+    found = tx.find_documents(kind_of(name), where, clauses=clauses, newest_first=not backwards, limit=limit + 1)
     page = found[:limit]
     if backwards:
         page.reverse()
     return {"object": "list", "url": url, "has_more": len(found) > limit, "data": page}
 
 
-def _created(params: Parameters) -> list[tuple[str, Any]]:
+def _created_clauses(params: Parameters) -> list[tuple[str, Any]]:
     value = params.values.get("created")
     if value is None:
         return []
@@ -90,20 +90,20 @@ def _created(params: Parameters) -> list[tuple[str, Any]]:
     clauses: list[tuple[str, Any]] = []
     for name, bound in bounds.items():
         if name not in COMPARISONS or not str(bound).isdigit():
-            raise errors.invalid("Invalid created filter", param="created")
+            raise errors.invalid_request("Invalid created filter", param="created")
         clauses.append((f"CAST(created AS INTEGER) {COMPARISONS[name]} ?", int(bound)))
     return clauses
 
 
-def expandable(names: list[str]) -> list[str]:
+def check_expandable(names: list[str]) -> list[str]:
     """Refuse what cannot be expanded before anything is executed."""
     for name in names:
         if name.removeprefix("data.") not in REFERENCES:
-            raise errors.invalid(f"This property cannot be expanded ({name}).", param="expand")
+            raise errors.invalid_request(f"This property cannot be expanded ({name}).", param="expand")
     return names
 
 
-def expand(tx: Transaction, answer: Object, names: list[str]) -> Object:
+def expand_ids(tx: Transaction, answer: Object, names: list[str]) -> Object:
     """Replace ids by objects, one level deep; `data.<field>` does so for each object of a list."""
     for name in names:
         field = name.removeprefix("data.")

@@ -10,22 +10,22 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.providers.stripe import accounts, balance, errors, events, resources
-from sandbox.providers.stripe.operation import Call, operation
+from sandbox.providers.stripe.operation import Call, stripe_operation
 
 Transfer = dict[str, Any]
 
 
-@operation("amount currency destination description metadata source_transaction source_type transfer_group")
-def create(call: Call) -> Transfer:
+@stripe_operation("amount currency destination description metadata source_transaction source_type transfer_group")
+def create_transfer(call: Call) -> Transfer:
     tx, params = call.tx, call.params
-    amount, currency = params.required_amount(), params.currency()
-    destination = accounts.with_transfers(tx, params.required("destination"))
-    source, group = params.text("source_transaction"), params.text("transfer_group")
+    amount, currency = params.required_amount(), params.get_currency()
+    destination = accounts.with_transfers(tx, params.require_text("destination"))
+    source, group = params.get_text("source_transaction"), params.get_text("transfer_group")
     if source:
-        charge = resources.fetch(tx, "charge", source, param="source_transaction", status=400)
+        charge = resources.fetch_object(tx, "charge", source, param="source_transaction", status=400)
         group = group or charge["transfer_group"]
-    elif amount > balance.available(tx, balance.PLATFORM).get(currency, 0):
-        raise errors.refused(
+    elif amount > balance.available_amounts(tx, balance.PLATFORM).get(currency, 0):
+        raise errors.refused_request(
             "You have insufficient available funds in your Stripe account.", code="balance_insufficient"
         )
     transfer_id = resources.new_id("transfer")
@@ -37,11 +37,11 @@ def create(call: Call) -> Transfer:
         "balance_transaction": None,
         "created": int(tx.now),
         "currency": currency,
-        "description": params.text("description"),
+        "description": params.get_text("description"),
         "destination": destination["id"],
         "destination_payment": f"py_{transfer_id[3:]}",
         "livemode": False,
-        "metadata": params.metadata(),
+        "metadata": params.get_metadata(),
         "reversals": {"object": "list", "data": [], "has_more": False, "url": f"/v1/transfers/{transfer_id}/reversals"},
         "reversed": False,
         "source_transaction": source,
@@ -50,47 +50,49 @@ def create(call: Call) -> Transfer:
     }
     resources.save(tx, transfer)
     tx.put("stripe.transfer_key", transfer_id, {"idempotency_key": call.key})
-    balance.book(tx, balance.PLATFORM, currency, "transferred", amount)
-    balance.book(tx, destination["id"], currency, "received", amount)
-    events.emit(tx, "transfer.created", transfer, call=call)
+    balance.book_amount(tx, balance.PLATFORM, currency, "transferred", amount)
+    balance.book_amount(tx, destination["id"], currency, "received", amount)
+    events.emit_event(tx, "transfer.created", transfer, call=call)
     return transfer
 
 
-@operation()
-def retrieve(call: Call, object_id: str) -> Transfer:
-    return resources.fetch(call.tx, "transfer", object_id, param="transfer")
+@stripe_operation()
+def retrieve_transfer(call: Call, object_id: str) -> Transfer:
+    return resources.fetch_object(call.tx, "transfer", object_id, param="transfer")
 
 
-@operation("description metadata")
-def update(call: Call, object_id: str) -> Transfer:
-    transfer = resources.fetch(call.tx, "transfer", object_id, param="transfer")
-    transfer["metadata"] = call.params.metadata(transfer["metadata"])
+@stripe_operation("description metadata")
+def update_transfer(call: Call, object_id: str) -> Transfer:
+    transfer = resources.fetch_object(call.tx, "transfer", object_id, param="transfer")
+    transfer["metadata"] = call.params.get_metadata(transfer["metadata"])
     if "description" in call.params:
-        transfer["description"] = call.params.text("description")
+        transfer["description"] = call.params.get_text("description")
     resources.save(call.tx, transfer)
-    events.emit(call.tx, "transfer.updated", transfer, call=call)
+    events.emit_event(call.tx, "transfer.updated", transfer, call=call)
     return transfer
 
 
-@operation(f"{resources.LIST_PARAMS} destination transfer_group")
+@stripe_operation(f"{resources.LIST_PARAMS} destination transfer_group")
 def list_all(call: Call) -> Transfer:
-    where = {name: value for name in ("transfer_group", "destination") if (value := call.params.text(name))}
-    return resources.listing(call.tx, "transfer", call.params, "/v1/transfers", where)
+    where = {name: value for name in ("transfer_group", "destination") if (value := call.params.get_text(name))}
+    return resources.list_objects(call.tx, "transfer", call.params, "/v1/transfers", where)
 
 
-@operation("amount description metadata refund_application_fee")
-def reverse(call: Call, object_id: str) -> Transfer:
+@stripe_operation("amount description metadata refund_application_fee")
+def reverse_transfer(call: Call, object_id: str) -> Transfer:
     """All that is left of the transfer unless `amount` says less."""
     tx = call.tx
-    transfer = resources.fetch(tx, "transfer", object_id, param="transfer")
+    transfer = resources.fetch_object(tx, "transfer", object_id, param="transfer")
     left = transfer["amount"] - transfer["amount_reversed"]
-    amount = call.params.amount() or left
+    amount = call.params.get_amount() or left
     if left == 0:
-        raise errors.refused(f"Transfer {object_id} has already been fully reversed.", code="transfer_already_reversed")
+        raise errors.refused_request(
+            f"Transfer {object_id} has already been fully reversed.", code="transfer_already_reversed"
+        )
     if amount > left:
-        raise errors.refused("Reversal amount is greater than unreversed amount on transfer.", param="amount")
-    if amount > balance.available(tx, transfer["destination"]).get(transfer["currency"], 0):
-        raise errors.refused("The destination account has too little balance.", code="balance_insufficient")
+        raise errors.refused_request("Reversal amount is greater than unreversed amount on transfer.", param="amount")
+    if amount > balance.available_amounts(tx, transfer["destination"]).get(transfer["currency"], 0):
+        raise errors.refused_request("The destination account has too little balance.", code="balance_insufficient")
     reversal: Transfer = {
         "id": resources.new_id("transfer_reversal"),
         "object": "transfer_reversal",
@@ -98,7 +100,7 @@ def reverse(call: Call, object_id: str) -> Transfer:
         "balance_transaction": None,
         "created": int(tx.now),
         "currency": transfer["currency"],
-        "metadata": call.params.metadata(),
+        "metadata": call.params.get_metadata(),
         "source_refund": None,
         "transfer": object_id,
     }
@@ -108,14 +110,14 @@ def reverse(call: Call, object_id: str) -> Transfer:
     transfer["reversed"] = transfer["amount_reversed"] == transfer["amount"]
     transfer["reversals"]["data"].insert(0, reversal)
     resources.save(tx, transfer)
-    balance.book(tx, balance.PLATFORM, transfer["currency"], "reversed", amount)
-    balance.book(tx, transfer["destination"], transfer["currency"], "returned", amount)
-    events.emit(tx, "transfer.reversed", transfer, previous=previous, call=call)
+    balance.book_amount(tx, balance.PLATFORM, transfer["currency"], "reversed", amount)
+    balance.book_amount(tx, transfer["destination"], transfer["currency"], "returned", amount)
+    events.emit_event(tx, "transfer.reversed", transfer, previous=previous, call=call)
     return reversal
 
 
-@operation(resources.LIST_PARAMS)
+@stripe_operation(resources.LIST_PARAMS)
 def list_reversals(call: Call, object_id: str) -> Transfer:
-    resources.fetch(call.tx, "transfer", object_id, param="transfer")
+    resources.fetch_object(call.tx, "transfer", object_id, param="transfer")
     url = f"/v1/transfers/{object_id}/reversals"
-    return resources.listing(call.tx, "transfer_reversal", call.params, url, {"transfer": object_id})
+    return resources.list_objects(call.tx, "transfer_reversal", call.params, url, {"transfer": object_id})

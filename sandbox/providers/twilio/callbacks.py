@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from sandbox.engine import runtime
 from sandbox.engine.store import Transaction
-from sandbox.receipts import Telling
+from sandbox.message_outcomes import OutcomeScript
 
 ERRORS = {"unreachable": "30003", "blocked": "30004", "unknown": "30005", "landline": "30006", "filtered": "30007"}
 STORIES = {
@@ -26,7 +26,7 @@ STORIES = {
 }
 
 
-def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
+def send_callback(tx: Transaction, message: dict[str, Any], word: str) -> None:
     status = "undelivered" if word in ERRORS else word
     form = {
         "SmsSid": message["id"],
@@ -42,8 +42,8 @@ def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
         form["ErrorCode"] = code
     asked = urlsplit(message["url"])
     query = f"?{asked.query}" if asked.query else ""
-    now = runtime.current()
-    now.dispatcher.send(
+    now = runtime.current_runtime()
+    now.dispatcher.send_webhook(
         tx,
         "twilio",
         topic=status,
@@ -55,16 +55,23 @@ def tell(tx: Transaction, message: dict[str, Any], word: str) -> None:
     )
 
 
-def sign(url: str, body: str, *, wrong: bool) -> dict[str, str]:
-    token = runtime.current().keys["twilio_auth_token"]
+def sign_callback(url: str, body: str, *, wrong: bool) -> dict[str, str]:
+    token = runtime.current_runtime().keys["twilio_auth_token"]
     form = dict(parse_qsl(body, keep_blank_values=True))
     text = url + "".join(name + form[name] for name in sorted(form))
     digest = hmac.new((token[::-1] if wrong else token).encode(), text.encode(), hashlib.sha1).digest()
     return {"X-Twilio-Signature": b64encode(digest).decode()}
 
 
-def said(word: str) -> str:
+def describe_outcome(word: str) -> str:
     return f"undelivered: {word} ({ERRORS[word]})" if word in ERRORS else word
 
 
-TELLING = Telling("twilio", STORIES, tell, not_arriving=(*ERRORS, "failed"), refusals=("unsubscribed",), said=said)
+TELLING = OutcomeScript(
+    "twilio",
+    STORIES,
+    send_callback,
+    not_arriving=(*ERRORS, "failed"),
+    refusals=("unsubscribed",),
+    said=describe_outcome,
+)

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 
 from sandbox.engine import runtime
 from sandbox.engine.http import json_answer
-from sandbox.providers.twilio.answers import MAGIC_FROM, MAGIC_TO, NUMBER, refused
+from sandbox.providers.twilio.responses import MAGIC_FROM, MAGIC_TO, NUMBER, error_response
 
 KIND = "twilio.call"
 SAID = re.compile(r"<Say[^>]*>(.*?)</Say>", re.DOTALL)
@@ -26,28 +26,28 @@ CALLER_ID = re.compile(r'callerId="([^"]+)"')
 LONGEST_TWIML = 4000
 
 
-def create(request: HttpRequest, account: str) -> HttpResponse:
-    now = runtime.current()
+def create_call(request: HttpRequest, account: str) -> HttpResponse:
+    now = runtime.current_runtime()
     if account != now.keys["twilio_account_sid"]:
-        return refused(20404, f"The requested resource {request.path} was not found", status=404)
+        return error_response(20404, f"The requested resource {request.path} was not found", status=404)
     form = request.POST
     to, sender, twiml = form.get("To", ""), form.get("From", ""), form.get("Twiml", "")
-    if problem := _problem(to, sender, twiml, has_url=bool(form.get("Url") or form.get("ApplicationSid"))):
-        return refused(*problem)
-    made = _resource(account, to, sender)
+    if problem := _find_problem(to, sender, twiml, has_url=bool(form.get("Url") or form.get("ApplicationSid"))):
+        return error_response(*problem)
+    made = _call_body(account, to, sender)
     with now.store.transaction() as tx:
         tx.put(KIND, made["sid"], made)
         said = SAID.search(twiml)
         heard = html.unescape(said[1]) if said else ""
-        now.inbox.deliver(tx, "call", to, title=f"Call from {sender}", body=heard, data={"sid": made["sid"]})
+        now.inbox.deliver_message(tx, "call", to, title=f"Call from {sender}", body=heard, data={"sid": made["sid"]})
         if dialled := DIALLED.search(twiml):
             shown = CALLER_ID.search(dialled[1])
             title = f"Call from {shown[1] if shown else to}"
-            now.inbox.deliver(tx, "call", dialled[2].strip(), title=title, data={"sid": made["sid"]})
+            now.inbox.deliver_message(tx, "call", dialled[2].strip(), title=title, data={"sid": made["sid"]})
     return json_answer(made, status=201)
 
 
-def _problem(to: str, sender: str, twiml: str, *, has_url: bool) -> tuple[int, str] | None:
+def _find_problem(to: str, sender: str, twiml: str, *, has_url: bool) -> tuple[int, str] | None:
     if not to:
         return 21201, "No 'To' number is specified"
     if not sender:
@@ -61,7 +61,7 @@ def _problem(to: str, sender: str, twiml: str, *, has_url: bool) -> tuple[int, s
     return MAGIC_TO.get(to) or MAGIC_FROM.get(sender)
 
 
-def _resource(account: str, to: str, sender: str) -> dict[str, Any]:
+def _call_body(account: str, to: str, sender: str) -> dict[str, Any]:
     sid = "CA" + secrets.token_hex(16)
     created = formatdate(time.time(), usegmt=True).replace("GMT", "+0000")
     return {

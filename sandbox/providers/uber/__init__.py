@@ -19,20 +19,20 @@ from django.http import HttpRequest, HttpResponse
 from sandbox.engine import runtime
 from sandbox.engine.provider import Route
 from sandbox.engine.store import Index, Transaction
-from sandbox.fleet import jobs, mood
-from sandbox.fleet.company import Company
+from sandbox.fleet import behaviour, jobs
+from sandbox.fleet.company import CourierCompany
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
-from sandbox.providers.uber import deliveries, notices, oauth, quotes, returns
-from sandbox.providers.uber.errors import failed
+from sandbox.providers.uber import deliveries, oauth, quotes, returns, webhooks
+from sandbox.providers.uber.errors import error_response
 
 CODES = {404: "not_found", 405: "method_not_allowed", 429: "customer_limited", 503: "service_unavailable"}
 
 
-class Uber(Company):
+class Uber(CourierCompany):
     name = "uber"
     title = "Uber Direct"
-    indexes = (Index(jobs.kind("uber"), "external_id"), Index(jobs.kind("uber"), "idempotency_key"))
+    indexes = (Index(jobs.document_kind("uber"), "external_id"), Index(jobs.document_kind("uber"), "idempotency_key"))
     words = {
         Stage.WAITING: "pending",
         Stage.ASSIGNED: "pickup",
@@ -55,51 +55,54 @@ class Uber(Company):
     report_every_s = 20.0
     retry_after_s = (10.0, 30.0, 60.0, 120.0)
 
-    def routes(self) -> Iterable[Route]:
+    def list_routes(self) -> Iterable[Route]:
         customer = "v1/customers/<str:customer_id>"
         return (
-            Route("POST", "oauth/v2/token", oauth.grant),
-            Route("POST", f"{customer}/delivery_quotes", quotes.create),
-            Route("POST", f"{customer}/deliveries", deliveries.create),
+            Route("POST", "oauth/v2/token", oauth.grant_token),
+            Route("POST", f"{customer}/delivery_quotes", quotes.create_quote),
+            Route("POST", f"{customer}/deliveries", deliveries.create_delivery),
             Route("GET", f"{customer}/deliveries", deliveries.list_all),
-            Route("GET", f"{customer}/deliveries/<str:delivery_id>", deliveries.retrieve),
-            Route("POST", f"{customer}/deliveries/<str:delivery_id>/cancel", deliveries.cancel),
+            Route("GET", f"{customer}/deliveries/<str:delivery_id>", deliveries.retrieve_delivery),
+            Route("POST", f"{customer}/deliveries/<str:delivery_id>/cancel", deliveries.cancel_delivery),
         )
 
     def company_routes(self) -> Iterable[Route]:
-        return (Route("GET", "tokens", oauth.count), Route("POST", "tokens/expire", oauth.expire_all))
+        return (Route("GET", "tokens", oauth.count_tokens), Route("POST", "tokens/expire", oauth.expire_all))
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
         if request.path.endswith("/oauth/v2/token"):
             return None  # the grant is the credential
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not oauth.is_valid(token):
-            return failed(401, "unauthorized", "Invalid OAuth 2.0 credentials provided.")
+            return error_response(401, "unauthorized", "Invalid OAuth 2.0 credentials provided.")
         customer = request.path.removeprefix("/uber/v1/customers/").partition("/")[0]
-        if request.path.startswith("/uber/v1/customers/") and customer != runtime.current().keys["uber_customer_id"]:
-            return failed(404, "customer_not_found", "Customer does not exist.")
+        if (
+            request.path.startswith("/uber/v1/customers/")
+            and customer != runtime.current_runtime().keys["uber_customer_id"]
+        ):
+            return error_response(404, "customer_not_found", "Customer does not exist.")
         return None
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        return failed(status, CODES.get(status, "unknown_error"), message)
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+        return error_response(status, CODES.get(status, "unknown_error"), message)
 
-    def tell(self, tx: Transaction, job: Job, before: Stage) -> None:
+    def tell_change(self, tx: Transaction, job: Job, before: Stage) -> None:
         if job["stage"] == Stage.RETURNED:
-            returns.begin(self, tx, job)
-        notices.status_changed(self, tx, job, before)
+            returns.begin_return(self, tx, job)
+        webhooks.status_changed(self, tx, job, before)
 
-    def report(self, tx: Transaction, job: Job) -> None:
-        notices.courier_update(self, tx, job)
+    def report_position(self, tx: Transaction, job: Job) -> None:
+        webhooks.courier_update(self, tx, job)
 
-    def reports(self, job: Job, *, by_itself: bool) -> bool:
+    def is_reporting(self, job: Job, *, by_itself: bool) -> bool:
         return job["driver"] is not None
 
-    def undelivered(self, job: Job) -> Stage:
-        return returns.undelivered(job)
+    def stage_undelivered(self, job: Job) -> Stage:
+        return returns.stage_undelivered(job)
 
-    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
-        key = runtime.current().keys["uber_webhook_signing_key"]
+    def sign_webhook(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+        key = runtime.current_runtime().keys["uber_webhook_signing_key"]
         digest = hmac.new((key[::-1] if wrong else key).encode(), body.encode(), hashlib.sha256).hexdigest()
-        with runtime.current().store.transaction() as tx:
-            older_name = mood.behaviour(tx, "uber")["postmates_header"]
+        with runtime.current_runtime().store.transaction() as tx:
+            older_name = behaviour.load_behaviour(tx, "uber")["postmates_header"]
         return {"X-Postmates-Signature" if older_name else "x-uber-signature": digest}

@@ -19,12 +19,12 @@ class UberError(Exception):
         self.status, self.code, self.metadata = status, code, metadata
 
 
-def failed(status: int, code: str, message: str, metadata: Metadata | None = None) -> HttpResponse:
+def error_response(status: int, code: str, message: str, metadata: Metadata | None = None) -> HttpResponse:
     error = {"code": code, "message": message, "kind": "error", "metadata": metadata or {}}
     return json_answer(error, status=status)
 
 
-def invalid(**fields: str) -> UberError:
+def invalid_params(**fields: str) -> UberError:
     """invalid_params: metadata says what is wrong with which field."""
     return UberError(400, "invalid_params", "The parameters of your request were invalid.", fields)
 
@@ -33,14 +33,14 @@ def not_found() -> UberError:
     return UberError(404, "delivery_not_found", "The requested delivery does not exist.")
 
 
-def answering(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def answer_errors(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Turns an error into Uber's answer."""
 
     @functools.wraps(view)
-    def answer(request: HttpRequest, **values: Any) -> HttpResponse:
+    def run_view(request: HttpRequest, **values: Any) -> HttpResponse:
         try:
             return view(request, **values)
         except UberError as error:
-            return failed(error.status, error.code, str(error), error.metadata)
+            return error_response(error.status, error.code, str(error), error.metadata)
 
-    return answer
+    return run_view

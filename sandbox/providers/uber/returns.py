@@ -12,16 +12,16 @@ import uuid
 
 from sandbox.engine.store import Transaction
 from sandbox.fleet import jobs, timeline
-from sandbox.fleet.company import Company
+from sandbox.fleet.company import CourierCompany
 from sandbox.fleet.jobs import Job
 from sandbox.fleet.stages import Stage
-from sandbox.providers.uber import notices
+from sandbox.providers.uber import webhooks
 
 END_BY_ACTION = {"return": Stage.RETURNED, "leave_at_door": Stage.DELIVERED, "discard": Stage.CANCELLED}
 SIDES = ("name", "phone_number", "address", "notes")
 
 
-def undelivered(job: Job) -> Stage:
+def stage_undelivered(job: Job) -> Stage:
     """Where a delivery goes whose customer is not there, by what was asked for."""
     end = END_BY_ACTION[job["asked"].get("undeliverable_action") or "return"]
     if end is Stage.DELIVERED:
@@ -29,10 +29,10 @@ def undelivered(job: Job) -> Stage:
     return end
 
 
-def begin(company: Company, tx: Transaction, job: Job) -> None:
+def begin_return(company: CourierCompany, tx: Transaction, job: Job) -> None:
     """The way back, with the same courier and already under way."""
     asked = job["asked"]
-    back = jobs.new(
+    back = jobs.new_job(
         tx,
         number=jobs.next_number(tx, company.name),
         job_id=f"ret_{secrets.token_urlsafe(16)}",
@@ -53,5 +53,5 @@ def begin(company: Company, tx: Transaction, job: Job) -> None:
     asked["related_deliveries"] = [{"id": back["id"], "relationship": "return"}]
     asked["undeliverable_done"] = "returned"
     jobs.save(tx, company.name, job)
-    timeline.begin(tx, company, back, Stage.TO_DROPOFF)
-    notices.status_changed(company, tx, back, Stage.WAITING)
+    timeline.begin_job(tx, company, back, Stage.TO_DROPOFF)
+    webhooks.status_changed(company, tx, back, Stage.WAITING)

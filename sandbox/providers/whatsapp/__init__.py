@@ -16,37 +16,37 @@ from django.http import HttpRequest, HttpResponse
 from sandbox.engine import runtime
 from sandbox.engine.provider import Route
 from sandbox.engine.store import Transaction
-from sandbox.providers.whatsapp import conductor, messages, notices
-from sandbox.receipts import Teller
+from sandbox.message_outcomes import ReportingMessenger
+from sandbox.providers.whatsapp import control, messages, webhooks
 
 
-class WhatsApp(Teller):
+class WhatsApp(ReportingMessenger):
     name = "whatsapp"
     title = "WhatsApp"
     channel = "whatsapp"
     hears = True
-    telling = notices.TELLING
+    telling = webhooks.TELLING
     buttons = {"delivered": "Delivered", "read": "Read", "undelivered": "Undelivered"}
 
-    def routes(self) -> Iterable[Route]:
-        return (Route("POST", "<str:version>/<str:sender>/messages", messages.send),)
+    def list_routes(self) -> Iterable[Route]:
+        return (Route("POST", "<str:version>/<str:sender>/messages", messages.send_message),)
 
     def control_routes(self) -> Iterable[Route]:
-        return (*super().control_routes(), *conductor.ROUTES)
+        return (*super().control_routes(), *control.ROUTES)
 
-    def hear(self, tx: Transaction, address: str, text: str) -> None:
-        notices.said(tx, address, text)
+    def take_answer(self, tx: Transaction, address: str, text: str) -> None:
+        webhooks.send_incoming_text(tx, address, text)
 
-    def authenticate(self, request: HttpRequest) -> HttpResponse | None:
+    def check_credentials(self, request: HttpRequest) -> HttpResponse | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme == "Bearer" and hmac.compare_digest(token, runtime.current().keys["whatsapp_access_token"]):
+        if scheme == "Bearer" and hmac.compare_digest(token, runtime.current_runtime().keys["whatsapp_access_token"]):
             return None
-        return messages.refused(190, "Invalid OAuth access token.", status=401)
+        return messages.error_response(190, "Invalid OAuth access token.", status=401)
 
-    def failure(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
-        return messages.refused({404: 100, 405: 100, 429: 130429}.get(status, 131000), message, status=status)
+    def failure_response(self, request: HttpRequest, status: int, message: str) -> HttpResponse:
+        return messages.error_response({404: 100, 405: 100, 429: 130429}.get(status, 131000), message, status=status)
 
-    def sign(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
-        secret = runtime.current().keys["whatsapp_app_secret"]
+    def sign_webhook(self, signer: str, body: str, now: float, *, wrong: bool) -> dict[str, str]:
+        secret = runtime.current_runtime().keys["whatsapp_app_secret"]
         digest = hmac.new((secret[::-1] if wrong else secret).encode(), body.encode(), hashlib.sha256).hexdigest()
         return {"X-Hub-Signature-256": f"sha256={digest}"}

@@ -13,7 +13,7 @@ from sandbox.engine import runtime
 from sandbox.engine.http import json_answer, json_object
 from sandbox.engine.inbox import LOST
 from sandbox.engine.store import Transaction
-from sandbox.providers.whatsapp import notices
+from sandbox.providers.whatsapp import webhooks
 
 NUMBER = re.compile(r"\+?[1-9]\d{6,14}")
 TEMPLATE = "whatsapp.template"
@@ -26,7 +26,7 @@ REFUSALS = {
 }
 
 
-def refused(code: int, message: str, *, status: int = 400) -> HttpResponse:
+def error_response(code: int, message: str, *, status: int = 400) -> HttpResponse:
     error = {
         "message": f"(#{code}) {message}",
         "type": "OAuthException",
@@ -37,13 +37,13 @@ def refused(code: int, message: str, *, status: int = 400) -> HttpResponse:
     return json_answer({"error": error}, status=status)
 
 
-def send(request: HttpRequest, version: str, sender: str) -> HttpResponse:
-    now = runtime.current()
+def send_message(request: HttpRequest, version: str, sender: str) -> HttpResponse:
+    now = runtime.current_runtime()
     if sender != now.keys["whatsapp_phone_number_id"]:
-        return refused(100, f"Unsupported post request. Object with ID '{sender}' does not exist")
+        return error_response(100, f"Unsupported post request. Object with ID '{sender}' does not exist")
     body = json_object(request) or {}
-    if problem := _problem(body):
-        return refused(100, f"Invalid parameter: {problem}")
+    if problem := _find_problem(body):
+        return error_response(100, f"Invalid parameter: {problem}")
     phone = f"+{body['to'].removeprefix('+')}"
     message = {
         "id": "wamid." + b64encode(secrets.token_bytes(24)).decode(),
@@ -51,23 +51,23 @@ def send(request: HttpRequest, version: str, sender: str) -> HttpResponse:
         "opaque": body.get("biz_opaque_callback_data", ""),
     }
     with now.store.transaction() as tx:
-        refusal = notices.TELLING.refusal(tx, phone)
-        outside = body["type"] == "text" and not notices.window_is_open(tx, phone)
-        title, words = _shown(tx, body)
-        kind = LOST if refusal or outside else notices.TELLING.arrival(tx, phone)
-        known = {**message, "type": body["type"], "from": f"+{notices.DISPLAY_NUMBER}"}
-        number = now.inbox.deliver(tx, "whatsapp", phone, title=title, body=words, data=known, kind=kind)
+        refusal = webhooks.TELLING.refusal_for(tx, phone)
+        outside = body["type"] == "text" and not webhooks.window_is_open(tx, phone)
+        title, words = _message_shown(tx, body)
+        kind = LOST if refusal or outside else webhooks.TELLING.arrival_kind(tx, phone)
+        known = {**message, "type": body["type"], "from": f"+{webhooks.DISPLAY_NUMBER}"}
+        number = now.inbox.deliver_message(tx, "whatsapp", phone, title=title, body=words, data=known, kind=kind)
         if refusal:
             code, text, status = REFUSALS[refusal]
-            now.inbox.note(tx, number, "refused", f"{code}: {text}")
-            return refused(code, text, status=status)
-        notices.TELLING.follow(tx, phone, message, inbox=number, outcome="outside_window" if outside else "")
+            now.inbox.note_outcome(tx, number, "refused", f"{code}: {text}")
+            return error_response(code, text, status=status)
+        webhooks.TELLING.schedule_reports(tx, phone, message, inbox=number, outcome="outside_window" if outside else "")
     contact = {"input": body["to"], "wa_id": message["to"]}
     answer = {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message["id"]}]}
     return json_answer(answer)
 
 
-def _problem(body: dict[str, Any]) -> str:
+def _find_problem(body: dict[str, Any]) -> str:
     if body.get("messaging_product") != "whatsapp":
         return "messaging_product must be whatsapp"
     if not isinstance(body.get("to"), str) or not NUMBER.fullmatch(body["to"]):
@@ -84,22 +84,22 @@ def _problem(body: dict[str, Any]) -> str:
             named = isinstance(template.get("name"), str) and re.fullmatch(r"[a-z0-9_]+", template["name"])
             if not named or not language:
                 return "template.name, template.language.code"
-            odd = [value for value in _values(template) if not value or re.search(r"[\n\t]| {5}", value)]
+            odd = [value for value in _template_values(template) if not value or re.search(r"[\n\t]| {5}", value)]
             return "a parameter is empty, or has line breaks, tabs or many blanks" if odd else ""
     return "type must be text or template"
 
 
-def _values(template: dict[str, Any]) -> list[str]:
+def _template_values(template: dict[str, Any]) -> list[str]:
     parts = [part for part in template.get("components") or [] if part.get("type") == "body"]
     return [str(value.get("text", "")) for part in parts for value in part.get("parameters") or []]
 
 
-def _shown(tx: Transaction, body: dict[str, Any]) -> tuple[str, str]:
+def _message_shown(tx: Transaction, body: dict[str, Any]) -> tuple[str, str]:
     """As the person reads it. A template that nobody taught us is shown by its name and its values."""
     if body["type"] == "text":
         return "", str(body["text"]["body"])
     template = body["template"]
-    values = _values(template)
+    values = _template_values(template)
     known = tx.get(TEMPLATE, f"{template['name']}/{template['language']['code']}")
     words = known["body"] if known else " · ".join(values)
     for number, value in enumerate(values, start=1):

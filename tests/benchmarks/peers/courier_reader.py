@@ -12,14 +12,14 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from deliveries.courier_doors import CourierDoor  # noqa: E402  (after the setup)
-from foundation import lanes  # noqa: E402
-from foundation.webhook import Reader  # noqa: E402
+from deliveries.couriers.webhooks import CourierWebhooks  # noqa: E402  (after the setup)
+from foundation import work_queues  # noqa: E402
+from foundation.webhook import EventReader  # noqa: E402
 from webhooks import processing  # noqa: E402
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if os.environ.get("COURIER_EACH"):
-        CourierDoor.handle_all = Reader.handle_all  # type: ignore[method-assign]
+        CourierWebhooks.handle_all = EventReader.handle_all  # type: ignore[method-assign]
     while True:
-        lanes.drain(processing.LANE, seconds=1.0)
+        work_queues.drain_queue(processing.LANE, seconds=1.0)

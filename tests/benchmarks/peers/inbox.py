@@ -22,23 +22,23 @@ django.setup()
 
 from django.db import connection  # noqa: E402  (after the setup)
 
-from foundation import lanes  # noqa: E402
-from foundation.evidence import Verdict  # noqa: E402
-from foundation.webhook import Notice, Reader  # noqa: E402
+from foundation import work_queues  # noqa: E402
+from foundation.evidence import EventOutcome  # noqa: E402
+from foundation.webhook import EventReader, IncomingEvent  # noqa: E402
 from webhooks import processing, registry  # noqa: E402
 
 CHANNEL = "bench_nudge"
 
 
-class OneUpdate(Reader):
+class OneUpdate(EventReader):
     """The order that the event names has one effect more: one UPDATE for an event, and one for a chunk of them."""
 
     provider = "stripe"
 
-    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
-        return self.handle_all([Notice(event_type, event_id, payload)])[0]
+    def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
+        return self.handle_all([IncomingEvent(event_type, event_id, payload)])[0]
 
-    def handle_all(self, notices: Sequence[Notice]) -> list[Verdict]:
+    def handle_all(self, notices: Sequence[IncomingEvent]) -> list[EventOutcome]:
         orders = [notice.payload["data"]["object"]["order"] for notice in notices]
         with connection.cursor() as cursor:
             cursor.execute(
@@ -46,27 +46,27 @@ class OneUpdate(Reader):
                 "FROM (SELECT id, count(*) AS more FROM unnest(%s) AS id GROUP BY id) v WHERE bench_order.id = v.id",
                 [orders],
             )
-        return [Verdict.APPLIED] * len(notices)
+        return [EventOutcome.APPLIED] * len(notices)
 
 
 class OneUpdateEach(OneUpdate):
     """The same, without sharing statements: as the readers of rare events do it."""
 
-    handle_all = Reader.handle_all
+    handle_all = EventReader.handle_all
 
-    def handle(self, event_type: str, event_id: str, payload: Any) -> Verdict:
-        return OneUpdate.handle_all(self, [Notice(event_type, event_id, payload)])[0]
+    def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
+        return OneUpdate.handle_all(self, [IncomingEvent(event_type, event_id, payload)])[0]
 
 
 def drain() -> None:
     while True:
-        lanes.drain(processing.LANE, seconds=1.0)
+        work_queues.drain_queue(processing.LANE, seconds=1.0)
 
 
 def beat() -> None:
     while True:
         begin = time.monotonic()
-        lanes.drain(processing.LANE, seconds=1.0)
+        work_queues.drain_queue(processing.LANE, seconds=1.0)
         connection.close()  # as Celery does after each task
         time.sleep(max(0.0, 1.0 - (time.monotonic() - begin)))
 
@@ -85,7 +85,7 @@ def nudged() -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     reader = OneUpdateEach() if os.environ.get("PIPELINE_EACH") else OneUpdate()
-    registry.readers = lambda: {"stripe": reader}  # type: ignore[assignment]
+    registry.event_readers = lambda: {"stripe": reader}  # type: ignore[assignment]
     if prepare := os.environ.get("PIPELINE_PREPARE"):
         connection.settings_dict["OPTIONS"] |= {"prepare_threshold": int(prepare), "server_side_binding": True}
     {"drain": drain, "beat": beat, "nudged": nudged}[sys.argv[1]]()

@@ -9,10 +9,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from deliveries import announcing  # noqa: E402  (after the setup)
-from foundation import lanes  # noqa: E402
+from deliveries.realtime import publisher  # noqa: E402  (after the setup)
+from foundation import work_queues  # noqa: E402
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
-        lanes.drain(announcing.LANE, seconds=1.0)
+        work_queues.drain_queue(publisher.LANE, seconds=1.0)

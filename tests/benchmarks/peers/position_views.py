@@ -20,7 +20,7 @@ from rest_framework.request import Request  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView  # noqa: E402
 
-from deliveries.api.rider_bodies import RiderPoint  # noqa: E402
+from deliveries.api.rider_serializers import RiderPoint  # noqa: E402
 from deliveries.lifecycle import CARRIED  # noqa: E402
 from deliveries.models import Delivery, Track  # noqa: E402
 from foundation import geo  # noqa: E402
@@ -37,7 +37,7 @@ class SavingView(APIView):
         rider = Rider.objects.get(user=request.user)
         spot = RiderSpot.objects.get(rider=rider)
         spot.latitude, spot.longitude, spot.accuracy_m = seen["lat"], seen["lng"], seen["accuracy"]
-        spot.spot, spot.seen_at = geo.mercator(geo.Point(seen["lat"], seen["lng"])), seen["recordedAt"]
+        spot.spot, spot.seen_at = geo.project_mercator(geo.Point(seen["lat"], seen["lng"])), seen["recordedAt"]
         spot.save()
         for delivery in Delivery.objects.filter(rider=rider, status__in=CARRIED):
             Track.objects.create(

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from deliveries.couriers import base
-from deliveries.couriers.base import Cancelled, CannotCancel, Company, NotAsked
-from deliveries.evidence import Stage
+from deliveries.couriers.providers import base
+from deliveries.couriers.providers.base import CancellationResult, CannotCancel, CourierProvider, LookupUnsupported
+from deliveries.couriers.providers.status_update import CourierStage
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.models import OutboundCall
 from tests.deliveries.couriers.door_cases import PAYLOADS, mutations, sane
@@ -23,7 +23,7 @@ class CallCases:
     """A subclass says where its company listens, what it is sent, and which answers it gives
     (payloads/{name}/answers/*.json)."""
 
-    company: ClassVar[Company]
+    company: ClassVar[CourierProvider]
     ref: ClassVar[str]  # what the company calls the job of its answers
     create: ClassVar[tuple[str, str]]  # method and path
     get: ClassVar[tuple[str, str]]
@@ -71,9 +71,9 @@ class CallCases:
 
     def every_call(self) -> list[tuple[tuple[str, str], Callable[[], object]]]:
         return [
-            (self.create, lambda: self.company.create(parcel(), "", one_try())),
+            (self.create, lambda: self.company.create_job(parcel(), "", one_try())),
             (self.get, lambda: self.company.get(handle(self.ref), one_try())),
-            (self.cancel, lambda: self.company.cancel(handle(self.ref), "not wanted", one_try())),
+            (self.cancel, lambda: self.company.cancel_job(handle(self.ref), "not wanted", one_try())),
         ]
 
     def asked(self, provider: Provider, where: tuple[str, str]) -> list[Asked]:
@@ -82,22 +82,22 @@ class CallCases:
     # ── making a job ─────────────────────────────────────────────────────────────────────────────────────────────
     # spec: S5
     def test_it_is_off_without_its_keys(self, settings):
-        assert self.company.enabled()
+        assert self.company.is_enabled()
         self.turn_off(settings)
-        assert not self.company.enabled()
+        assert not self.company.is_enabled()
 
     # spec: C1 C2
     def test_a_job_is_asked_for_to_the_letter(self, provider):
         self.made(provider)
         request_id = uuid.uuid4()
-        news = self.company.create(parcel(), "", one_try(request_id=request_id))
+        news = self.company.create_job(parcel(), "", one_try(request_id=request_id))
 
         (asked,) = self.asked(provider, self.create)
         assert asked.json == self.create_body()
         assert asked.headers["content-type"] == "application/json"
         self.check_headers(asked, request_id)
         assert (news.courier, news.external_id, news.courier_ref) == (self.company.name, EXTERNAL_ID, self.ref)
-        assert news.stage == Stage.REQUESTED
+        assert news.stage == CourierStage.REQUESTED
         assert news.tracking_url.startswith("https://")
         assert not news.is_hint
 
@@ -106,7 +106,7 @@ class CallCases:
         self.made(provider)
         request_id = uuid.uuid4()
         for attempt in (1, 2, 3):
-            self.company.create(parcel(), "", one_try(attempt, request_id))
+            self.company.create_job(parcel(), "", one_try(attempt, request_id))
         tries = self.asked(provider, self.create)
         assert len(tries) == 3
         assert len({one.raw for one in tries}) == 1
@@ -117,22 +117,22 @@ class CallCases:
 
     def test_it_looks_its_job_up(self, provider):
         for name in sorted(path.stem for path in (PAYLOADS / self.company.name / "answers").glob("*.json")):
-            if name in self.company.words:
+            if name in self.company.status_words:
                 provider.answers(*self.get, Reply(200, self.answer(name)))
                 news = self.company.get(handle(self.ref), one_try())
-                assert (news.external_id, news.courier_ref, news.word) == (EXTERNAL_ID, self.ref, name)
-                assert news.stage == self.company.words[name]
+                assert (news.external_id, news.courier_ref, news.status_text) == (EXTERNAL_ID, self.ref, name)
+                assert news.stage == self.company.status_words[name]
 
     def test_every_word_has_a_payload_and_means_its_stage(self, provider):
         folder = PAYLOADS / self.company.name
-        for word, stage in self.company.words.items():
+        for word, stage in self.company.status_words.items():
             files = [folder / kind / f"{word}.json" for kind in ("webhooks", "answers")]
             assert any(path.exists() for path in files), word
             if files[0].exists():
                 payload = json.loads(files[0].read_text())
-                news = self.company.read(self.event_type(payload), payload)
+                news = self.company.read_event(self.event_type(payload), payload)
                 assert news is not None, word
-                assert (news.stage, news.word) == (stage, word)
+                assert (news.stage, news.status_text) == (stage, word)
 
     def event_type(self, payload: Any) -> str:
         raise NotImplementedError
@@ -141,7 +141,7 @@ class CallCases:
         odd = json.loads(json.dumps(self.answer(self.live_file)).replace(f'"{self.live_file}"', '"teleported"'))
         provider.answers(*self.get, Reply(200, odd))
         news = self.company.get(handle(self.ref), one_try())
-        assert (news.word, news.stage) == ("teleported", None)
+        assert (news.status_text, news.stage) == ("teleported", None)
 
     def test_a_job_that_it_does_not_know(self, provider):
         for where, call in self.every_call()[1:]:
@@ -156,16 +156,16 @@ class CallCases:
         before = len(provider.asked)
         for call in (
             lambda: self.company.get(handle(""), one_try()),
-            lambda: self.company.cancel(handle(""), "not wanted", one_try()),
+            lambda: self.company.cancel_job(handle(""), "not wanted", one_try()),
         ):
-            with pytest.raises(NotAsked):
+            with pytest.raises(LookupUnsupported):
                 call()
         assert len(provider.asked) == before
 
     # ── stopping it ──────────────────────────────────────────────────────────────────────────────────────────────
     def test_it_stops(self, provider):
         provider.answers(*self.cancel, Reply(200, self.answer(self.cancelled_file)))
-        assert isinstance(self.company.cancel(handle(self.ref), "not wanted", one_try()), Cancelled)
+        assert isinstance(self.company.cancel_job(handle(self.ref), "not wanted", one_try()), CancellationResult)
 
     def test_refused_credentials_do_not_say_that_there_is_no_job(self, provider):
         """Else a wrong key would pass for a delivery that was never there, and somebody else would be sent."""
@@ -179,14 +179,14 @@ class CallCases:
         for status in (400, 409, 422):
             provider.answers(*self.cancel, Reply(status, {"code": "no", "message": "it is too late"}))
             with pytest.raises(CannotCancel):
-                self.company.cancel(handle(self.ref), "not wanted", one_try())
+                self.company.cancel_job(handle(self.ref), "not wanted", one_try())
 
     # ── what may be concluded ────────────────────────────────────────────────────────────────────────────────────
     @pytest.mark.parametrize("status", [400, 402, 404, 422])
     def test_a_refusal_of_a_create_is_permanent(self, provider, status):
         provider.answers(*self.create, Reply(status, {"code": "invalid", "message": "no"}))
         with pytest.raises(Permanent):
-            self.company.create(parcel(), "", one_try())
+            self.company.create_job(parcel(), "", one_try())
         assert OutboundCall.objects.get(purpose="delivery.create").outcome == "permanent"
 
     @pytest.mark.parametrize("status", [500, 502, 503])
@@ -240,7 +240,7 @@ class CallCases:
     # spec: C8
     def test_each_call_is_kept_without_secrets_and_people(self, provider, settings):
         self.made(provider)
-        self.company.create(parcel(), "", one_try(attempt=4))
+        self.company.create_job(parcel(), "", one_try(attempt=4))
         provider.answers(*self.get, Reply(200, self.answer(self.live_file)))
         self.company.get(handle(self.ref), one_try())
         row = OutboundCall.objects.get(purpose="delivery.create")
@@ -259,7 +259,7 @@ class CallCases:
     def test_a_refusal_is_kept_without_people(self, provider):
         provider.answers(*self.create, Reply(400, {"message": "bad phone +15555559999", "dropoff_name": "Jane Doe"}))
         with pytest.raises(Permanent) as refusal:
-            self.company.create(parcel(), "", one_try())
+            self.company.create_job(parcel(), "", one_try())
         row = OutboundCall.objects.get(purpose="delivery.create")
         assert "+15555559999" not in f"{row.answer}{row.error}{refusal.value}"
         assert "Jane" not in str(row.answer)

@@ -8,5 +8,5 @@ class CourierContract(DoorCases, CallCases):
     """Its webhooks (door_cases.py) and our calls to it (call_cases.py). The subclass gives the facts both ask for."""
 
     def event_type(self, payload):
-        (notice,) = self.company.notices(payload, None)
+        (notice,) = self.company.list_events(payload, None)
         return notice.event_type

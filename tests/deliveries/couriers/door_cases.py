@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from deliveries.courier_doors import CourierDoor
-from deliveries.couriers.base import Company
-from deliveries.evidence import CourierNews, Stage
-from foundation.webhook import Door, Knock, Notice, Refused, Seal
+from deliveries.couriers.providers.base import CourierProvider
+from deliveries.couriers.providers.status_update import CourierStage, CourierUpdate
+from deliveries.couriers.webhooks import CourierWebhooks
+from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookProvider, WebhookRejected, WebhookRequest
 from tests import hostile
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -22,7 +22,7 @@ MAY_RAISE = (KeyError, TypeError, ValueError)
 class DoorCases:
     """A subclass says how its company signs and which payload files it has (payloads/{name}/webhooks/*.json)."""
 
-    company: ClassVar[Company]
+    company: ClassVar[CourierProvider]
     too_old_after_s: ClassVar[int | None] = None  # None: the scheme carries no time
     keeps_signature: ClassVar[bool] = True
     signs_body: ClassVar[bool] = True
@@ -47,8 +47,8 @@ class DoorCases:
         self.use_secrets(settings, self.SECRET)
 
     @property
-    def door(self) -> Door:
-        return CourierDoor(self.company)
+    def door(self) -> WebhookProvider:
+        return CourierWebhooks(self.company)
 
     def webhooks(self) -> dict[str, Any]:
         folder = PAYLOADS / self.company.name / "webhooks"
@@ -59,16 +59,16 @@ class DoorCases:
 
     def knock(self, body: bytes, headers: Mapping[str, str] | None = None, *, secret: str = "", age_s: float = 0):
         given = self.headers(body, secret=secret or self.SECRET, at=time.time() - age_s) if headers is None else headers
-        return Knock(body, given, f"https://handoff.example/webhooks/{self.company.name}")
+        return WebhookRequest(body, given, f"https://handoff.example/webhooks/{self.company.name}")
 
-    def let_in(self, payload: Any, **more: Any) -> tuple[list[Notice], Seal]:
+    def let_in(self, payload: Any, **more: Any) -> tuple[list[IncomingEvent], VerifiedSignature]:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        seal = self.door.verify(self.knock(body, **more))
-        return list(self.door.notices(self.door.parse(body), seal)), seal
+        seal = self.door.verify_signature(self.knock(body, **more))
+        return list(self.door.list_events(self.door.parse_body(body), seal)), seal
 
     def refused(self, body: bytes, status: int, reason: str, **more: Any) -> None:
-        with pytest.raises(Refused) as refusal:
-            self.door.verify(self.knock(body, **more))
+        with pytest.raises(WebhookRejected) as refusal:
+            self.door.verify_signature(self.knock(body, **more))
         assert (refusal.value.status, refusal.value.reason) == (status, reason)
         assert refusal.value.detail
 
@@ -95,8 +95,8 @@ class DoorCases:
         good = self.headers(self.body, secret=self.SECRET, at=time.time())
         for name in good:
             for wrong in (good[name][:-1], good[name] + "0", good[name][:-1] + "é", "é", "{}", " ", "\x00"):
-                with pytest.raises(Refused) as refusal:
-                    self.door.verify(self.knock(self.body, {**good, name: wrong}))
+                with pytest.raises(WebhookRejected) as refusal:
+                    self.door.verify_signature(self.knock(self.body, {**good, name: wrong}))
                 assert refusal.value.status == 401
 
     def test_with_a_changed_body_it_is_refused(self):
@@ -161,34 +161,34 @@ class DoorCases:
             event = {**self.an_event(), self.type_field: unknown}
             (notice,), _ = self.let_in(event)
             assert notice.event_type == unknown
-            assert self.company.read(unknown, event) is None
+            assert self.company.read_event(unknown, event) is None
 
     # ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────
     # spec: C1 C3
     def test_every_payload_reads_as_news_of_its_job(self):
         for name, payload in self.webhooks().items():
             (notice,), _ = self.let_in(payload)
-            news = self.company.read(notice.event_type, notice.payload)
+            news = self.company.read_event(notice.event_type, notice.payload)
             if news is not None:
                 assert news.courier == self.company.name
                 assert news.external_id or news.courier_ref, name
                 assert news.occurred_at is not None, name
                 assert news.occurred_at.utcoffset().total_seconds() == 0
                 assert news.is_hint is self.hints
-                assert len(news.word) <= 40
-                assert self.company.is_position(notice.event_type) is (news.stage is None and not news.word)
+                assert len(news.status_text) <= 40
+                assert self.company.is_position(notice.event_type) is (news.stage is None and not news.status_text)
 
     # spec: W7
     @pytest.mark.parametrize("name", hostile.BODIES)
     def test_a_hostile_body_is_refused_clearly(self, name: str):
         raw = hostile.BODIES[name].raw
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(WebhookRejected) as refusal:
             self.let_in(raw)
         assert 400 <= refusal.value.status < 500
 
     def test_signed_nonsense_is_refused(self):
         for odd in ([], {}, "text", None, 1, True, [self.an_event()], {self.type_field: 5}, {self.type_field: "x"}):
-            with pytest.raises(Refused) as refusal:
+            with pytest.raises(WebhookRejected) as refusal:
                 self.let_in(odd)
             assert (refusal.value.status, refusal.value.reason) == (400, "bad_body")
 
@@ -198,15 +198,15 @@ class DoorCases:
             for changed in mutations(payload):
                 for notice in self.tolerated(changed):
                     try:
-                        news = self.company.read(notice.event_type, notice.payload)
+                        news = self.company.read_event(notice.event_type, notice.payload)
                     except MAY_RAISE:
                         continue
                     assert news is None or sane(news)
 
-    def tolerated(self, payload: Any) -> list[Notice]:
+    def tolerated(self, payload: Any) -> list[IncomingEvent]:
         try:
-            return list(self.door.notices(payload, Seal()))
-        except Refused as refusal:
+            return list(self.door.list_events(payload, VerifiedSignature()))
+        except WebhookRejected as refusal:
             if refusal.status != 400:
                 raise
             return []
@@ -243,16 +243,16 @@ def changed_at(payload: Any, way: tuple[Any, ...], odd: Any = _GONE) -> Any:
     return made
 
 
-def sane(news: CourierNews) -> bool:
+def sane(news: CourierUpdate) -> bool:
     """It fits where it is going to be kept."""
     return (
         len(news.external_id) <= 60
         and len(news.courier_ref) <= 80
-        and len(news.word) <= 40
+        and len(news.status_text) <= 40
         and len(news.tracking_url) <= 500
         and len(news.reason) <= 300
         and len(news.driver_notes) <= 500
-        and (news.stage is None or news.stage in Stage)
+        and (news.stage is None or news.stage in CourierStage)
         and all(
             isinstance(value, str) and len(value) <= 500 for value in (*news.driver.values(), *news.proofs.values())
         )

@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from deliveries.couriers.base import Handle, Item, Parcel, Stop, Try
+from deliveries.couriers.providers.base import CallAttempt, JobReference, Shipment, ShipmentItem, Stop
 from foundation.geo import Point
 
 EXTERNAL_ID = "RND-20260131-0001-1"
@@ -14,8 +14,8 @@ SECRETS = ("key-of-the-tests", "secret-of-the-tests")
 PEOPLE = ("Jane Doe", "Jane", "+15555551234", "+15555559999", "456 Customer Ave", "Leave at door", "30.275")
 
 
-def parcel(**changes: Any) -> Parcel:
-    one = Parcel(
+def parcel(**changes: Any) -> Shipment:
+    one = Shipment(
         external_id=EXTERNAL_ID,
         order_ref="o_5kq",
         store_ref="chef-john",
@@ -28,7 +28,7 @@ def parcel(**changes: Any) -> Parcel:
         ),
         ready_at=READY_AT,
         deliver_by=READY_AT + timedelta(hours=1),
-        items=[Item("Dosa", 2, 1200)],
+        items=[ShipmentItem("Dosa", 2, 1200)],
         value_minor=2400,
         tip_minor=200,
         currency="USD",
@@ -39,9 +39,9 @@ def parcel(**changes: Any) -> Parcel:
     return dataclasses.replace(one, **changes)
 
 
-def one_try(attempt: int = 1, request_id: uuid.UUID | None = None) -> Try:
-    return Try(request_id or uuid.uuid4(), "delivery:12", attempt)
+def one_try(attempt: int = 1, request_id: uuid.UUID | None = None) -> CallAttempt:
+    return CallAttempt(request_id or uuid.uuid4(), "delivery:12", attempt)
 
 
-def handle(courier_ref: str) -> Handle:
-    return Handle(EXTERNAL_ID, courier_ref)
+def handle(courier_ref: str) -> JobReference:
+    return JobReference(EXTERNAL_ID, courier_ref)

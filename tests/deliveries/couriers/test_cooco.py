@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deliveries import couriers
-from deliveries.couriers.base import Cancelled, CannotCancel
-from deliveries.couriers.cooco import Cooco
-from deliveries.evidence import Stage
+from deliveries.couriers import providers
+from deliveries.couriers.providers.base import CancellationResult, CannotCancel
+from deliveries.couriers.providers.cooco.courier import Cooco
+from deliveries.couriers.providers.status_update import CourierStage
 from foundation import stripe
 from foundation.errors import Permanent, Unknown
 from foundation.geo import Point
@@ -104,18 +104,18 @@ class TestCooco(CourierContract):
     # spec: C2
     def test_its_retries_are_the_contracts(self):
         assert self.company.create_retries == Exact((1, 2, 4, 8, 16))
-        assert couriers.company("cooco").create_retries.tries == 6
+        assert providers.find_provider("cooco").create_retries.tries == 6
 
     def test_one_item_is_one_item(self, provider):
         self.made(provider)
-        self.company.create(parcel(items=parcel().items[:0]), "", one_try())
+        self.company.create_job(parcel(items=parcel().items[:0]), "", one_try())
         (asked,) = self.asked(provider, self.create)
         assert asked.json["package"]["description"] == "Food order (0 items)"
 
     def test_what_a_new_job_tells(self, provider):
         self.made(provider)
-        news = self.company.create(parcel(), "", one_try())
-        assert (news.word, news.tracking_url) == ("pending", "https://track.cooco.com/12345")
+        news = self.company.create_job(parcel(), "", one_try())
+        assert (news.status_text, news.tracking_url) == ("pending", "https://track.cooco.com/12345")
         assert news.arrival_at == utc("2026-01-31T11:45:00")
         assert (news.fee_minor, news.currency) == (None, "")
 
@@ -124,7 +124,7 @@ class TestCooco(CourierContract):
         provider.answers(*self.get, Reply(200, self.answer("in_transit")))
         provider.answers(*self.cancel, Reply(200, self.answer("cancel")))
         self.company.get(handle(self.ref), one_try(request_id=request_id))
-        self.company.cancel(handle(self.ref), "Customer cancelled order", one_try(request_id=request_id))
+        self.company.cancel_job(handle(self.ref), "Customer cancelled order", one_try(request_id=request_id))
         for asked in provider.asked:
             self.check_headers(asked, request_id)
         assert provider.asked[-1].json == {"reason": "Customer cancelled order"}
@@ -133,10 +133,10 @@ class TestCooco(CourierContract):
         provider.answers(*self.get, Reply(200, self.answer("in_transit")))
         news = self.company.get(handle(self.ref), one_try())
         assert news.passed == {
-            Stage.REQUESTED: utc("2026-01-31T11:00:00"),
-            Stage.ASSIGNED: utc("2026-01-31T11:05:00"),
-            Stage.PICKED_UP: utc("2026-01-31T11:20:00"),
-            Stage.IN_TRANSIT: utc("2026-01-31T11:22:00"),
+            CourierStage.REQUESTED: utc("2026-01-31T11:00:00"),
+            CourierStage.ASSIGNED: utc("2026-01-31T11:05:00"),
+            CourierStage.PICKED_UP: utc("2026-01-31T11:20:00"),
+            CourierStage.IN_TRANSIT: utc("2026-01-31T11:22:00"),
         }
         assert news.occurred_at == utc("2026-01-31T11:22:00")
         assert news.driver == {"name": "COOCO Driver", "phone": "+15555550000"}
@@ -146,40 +146,40 @@ class TestCooco(CourierContract):
     # spec: C2 C6
     def test_a_cancellation_says_what_it_costs(self, provider):
         provider.answers(*self.cancel, Reply(200, self.answer("cancel")))
-        assert self.company.cancel(handle(self.ref), "x", one_try()) == Cancelled(500, "USD")
+        assert self.company.cancel_job(handle(self.ref), "x", one_try()) == CancellationResult(500, "USD")
 
     @pytest.mark.parametrize("status", [409, 422])
     def test_cancelled_already_is_cancelled(self, provider, status):
         provider.answers(*self.cancel, Reply(status, {"status": "cancelled", "cancellation_fee": 500}))
-        assert self.company.cancel(handle(self.ref), "x", one_try()) == Cancelled(500, "USD")
+        assert self.company.cancel_job(handle(self.ref), "x", one_try()) == CancellationResult(500, "USD")
         provider.answers(*self.cancel, Reply(status, {"status": "cancelled"}))
-        assert self.company.cancel(handle(self.ref), "x", one_try()) == Cancelled()
+        assert self.company.cancel_job(handle(self.ref), "x", one_try()) == CancellationResult()
 
     def test_an_answer_that_it_goes_on_is_no_cancellation(self, provider):
         provider.answers(*self.cancel, Reply(200, {"delivery_id": self.ref, "status": "in_transit"}))
         with pytest.raises(CannotCancel):
-            self.company.cancel(handle(self.ref), "x", one_try())
+            self.company.cancel_job(handle(self.ref), "x", one_try())
         provider.answers(*self.cancel, Reply(200, {"delivery_id": self.ref, "status": "on hold"}))
         with pytest.raises(Unknown):
-            self.company.cancel(handle(self.ref), "x", one_try())
+            self.company.cancel_job(handle(self.ref), "x", one_try())
 
     # spec: C2
     def test_a_job_that_exists_is_adopted(self, provider):
         provider.answers(*self.create, Reply(409, {"code": "duplicate", "delivery_id": self.ref}))
         provider.answers(*self.get, Reply(200, self.answer("driver_assigned")))
-        news = self.company.create(parcel(), "", one_try(2))
-        assert (news.courier_ref, news.stage) == (self.ref, Stage.ASSIGNED)
+        news = self.company.create_job(parcel(), "", one_try(2))
+        assert (news.courier_ref, news.stage) == (self.ref, CourierStage.ASSIGNED)
 
     def test_a_job_of_somebody_else_is_not(self, provider):
         provider.answers(*self.create, Reply(409, {"delivery_id": self.ref}))
         provider.answers(*self.get, Reply(200, {**self.answer("in_transit"), "external_id": "RND-9"}))
         with pytest.raises(Permanent):
-            self.company.create(parcel(), "", one_try(2))
+            self.company.create_job(parcel(), "", one_try(2))
 
     def test_a_conflict_that_names_no_job_leaves_it_open(self, provider):
         provider.answers(*self.create, Reply(409, {"code": "duplicate"}))
         with pytest.raises(Unknown):
-            self.company.create(parcel(), "", one_try(2))
+            self.company.create_job(parcel(), "", one_try(2))
 
     @pytest.mark.parametrize("status", [401, 404, 429, 500])
     def test_a_job_that_exists_and_is_not_found_leaves_it_open(self, provider, status):
@@ -187,22 +187,22 @@ class TestCooco(CourierContract):
         provider.answers(*self.create, Reply(409, {"delivery_id": self.ref}))
         provider.answers(*self.get, Reply(status, {}))
         with pytest.raises(Unknown):
-            self.company.create(parcel(), "", one_try(2))
+            self.company.create_job(parcel(), "", one_try(2))
 
     # ── quotes ───────────────────────────────────────────────────────────────────────────────────────────────────
     # spec: C6 C7
     def test_a_quote_is_computed_and_nobody_is_asked(self, provider):
         noon = datetime(2026, 3, 4, 18, tzinfo=UTC)  # 12:00 in Austin
-        quote = self.company.quote(parcel(ready_at=noon, distance_m=4000), one_try())
+        quote = self.company.request_quote(parcel(ready_at=noon, distance_m=4000), one_try())
         assert (quote.fee_minor, quote.currency, quote.reference) == (500, "USD", "")
-        at_six = self.company.quote(parcel(ready_at=noon + timedelta(hours=6), distance_m=4000), one_try())
+        at_six = self.company.request_quote(parcel(ready_at=noon + timedelta(hours=6), distance_m=4000), one_try())
         assert at_six.fee_minor == 650
         assert quote.expires_at > datetime.now(UTC)
         assert provider.asked == []
 
     def test_it_charges_in_dollars_only(self):
         with pytest.raises(Permanent, match="USD"):
-            self.company.quote(parcel(currency="INR"), one_try())
+            self.company.request_quote(parcel(currency="INR"), one_try())
 
     # ── its signature ────────────────────────────────────────────────────────────────────────────────────────────
     # spec: W1
@@ -246,7 +246,7 @@ class TestCooco(CourierContract):
 
     # ── its events ───────────────────────────────────────────────────────────────────────────────────────────────
     def read(self, name):
-        return self.company.read(name, self.webhooks()[name])
+        return self.company.read_event(name, self.webhooks()[name])
 
     # spec: C3
     def test_the_event_id_is_delivery_event_and_time(self):
@@ -278,7 +278,7 @@ class TestCooco(CourierContract):
         event = self.webhooks()["delivery.picked_up"]
         for odd in ("javascript:alert(1)", "//cdn", "data:text/html,x", "ftp://x/y", "https://x\n.y", 7):
             event["data"]["pickup_photo_url"] = odd
-            assert "pickup_photo_url" not in self.company.read("delivery.picked_up", event).proofs
+            assert "pickup_photo_url" not in self.company.read_event("delivery.picked_up", event).proofs
 
     def test_where_the_driver_is_and_when_he_comes(self):
         news = self.read("delivery.in_transit")

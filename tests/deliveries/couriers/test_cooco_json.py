@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.couriers.cooco_json import stringified
+from deliveries.couriers.providers.cooco.ecmascript_json import stringify_body
 from tests import hostile
 
 VECTORS = json.loads((Path(__file__).parent / "stringify_vectors.json").read_text())
@@ -16,7 +16,7 @@ VECTORS = json.loads((Path(__file__).parent / "stringify_vectors.json").read_tex
 # spec: W1
 def test_it_writes_what_node_writes():
     assert len(VECTORS) >= 2000
-    assert [body for body, made in VECTORS if stringified(body.encode()) != made.encode()] == []
+    assert [body for body, made in VECTORS if stringify_body(body.encode()) != made.encode()] == []
 
 
 def test_pythons_own_json_would_not_do():
@@ -46,17 +46,17 @@ def test_pythons_own_json_would_not_do():
     ],
 )
 def test_for_example(body, made):
-    assert stringified(body) == made
+    assert stringify_body(body) == made
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b"Infinity", b"-Infinity", b"01", b"\xff", b"[" * 100_000, b"'a'"])
 def test_what_node_cannot_parse_is_nothing(body):
-    assert stringified(body) is None
+    assert stringify_body(body) is None
 
 
 @pytest.mark.parametrize("name", hostile.BODIES)
 def test_no_body_is_a_crash(name):
-    assert isinstance(stringified(hostile.BODIES[name].raw), bytes | None)
+    assert isinstance(stringify_body(hostile.BODIES[name].raw), bytes | None)
 
 
 JSON = st.recursive(
@@ -67,13 +67,13 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_writing_it_twice_changes_nothing(value):
-    once = stringified(json.dumps(value).encode())
+    once = stringify_body(json.dumps(value).encode())
     assert once is not None
-    assert stringified(once) == once
+    assert stringify_body(once) == once
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_keep_their_value(number):
-    written = stringified(repr(number).encode())
+    written = stringify_body(repr(number).encode())
     assert written is not None
     assert float(written) == number

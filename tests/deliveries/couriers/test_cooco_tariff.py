@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.couriers import cooco_tariff
-from deliveries.couriers.cooco_tariff import delivery_fee_minor, is_peak
+from deliveries.couriers.providers.cooco import tariff
+from deliveries.couriers.providers.cooco.tariff import delivery_fee_minor, is_peak
 
 CHICAGO, KOLKATA = "America/Chicago", "Asia/Kolkata"
 NOON = datetime(2026, 3, 4, 12, tzinfo=ZoneInfo(CHICAGO))
@@ -37,7 +37,7 @@ def test_what_it_costs(distance_m, usual, peak):
 
 
 def test_a_cancellation_is_five_dollars():
-    assert (cooco_tariff.CANCELLATION_FEE_MINOR, cooco_tariff.CURRENCY) == (500, "USD")
+    assert (tariff.CANCELLATION_FEE_MINOR, tariff.CURRENCY) == (500, "USD")
 
 
 # spec: C6

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 
-from deliveries.couriers import doordash_bodies, doordash_token
-from deliveries.couriers.base import Cancelled, CannotCancel
-from deliveries.couriers.doordash import DoorDash
-from deliveries.evidence import Stage
+from deliveries.couriers.providers.base import CancellationResult, CannotCancel
+from deliveries.couriers.providers.doordash import auth, requests
+from deliveries.couriers.providers.doordash.courier import DoorDash
+from deliveries.couriers.providers.status_update import CourierStage
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.geo import Point
 from tests.deliveries.couriers.courier_contract import CourierContract
@@ -93,7 +93,7 @@ class TestDoorDash(CourierContract):
 
     # ── the token ────────────────────────────────────────────────────────────────────────────────────────────────
     def test_the_token_to_the_letter(self):
-        made = doordash_token.bearer()
+        made = auth.make_token()
         assert jwt.get_unverified_header(made) == {"alg": "HS256", "typ": "JWT", "dd-ver": "DD-JWT-V1"}
         claims = jwt.decode(made, KEY, algorithms=["HS256"], audience="doordash")
         assert set(claims) == {"aud", "iss", "kid", "iat", "exp"}
@@ -104,20 +104,20 @@ class TestDoorDash(CourierContract):
     def test_a_secret_that_is_none_is_said(self, settings, secret):
         settings.DOORDASH_SIGNING_SECRET = secret
         with pytest.raises(Permanent, match="DOORDASH_SIGNING_SECRET"):
-            doordash_token.bearer()
+            auth.make_token()
         for _, call in self.every_call()[1:]:
             with pytest.raises(Transient):  # of the job it says nothing
                 call()
 
     def test_padding_may_be_there(self, settings):
         settings.DOORDASH_SIGNING_SECRET = base64.urlsafe_b64encode(KEY).decode()
-        assert jwt.decode(doordash_token.bearer(), KEY, algorithms=["HS256"], audience="doordash")
+        assert jwt.decode(auth.make_token(), KEY, algorithms=["HS256"], audience="doordash")
 
     # ── quotes ───────────────────────────────────────────────────────────────────────────────────────────────────
     # spec: C7
     def test_a_quote(self, provider):
         provider.answers(*QUOTES, Reply(200, self.answer("quote")))
-        quote = self.company.quote(parcel(), one_try())
+        quote = self.company.request_quote(parcel(), one_try())
         assert (quote.fee_minor, quote.currency, quote.reference) == (975, "USD", EXTERNAL_ID)
         assert quote.arrival_at == datetime(2026, 1, 31, 11, 45, tzinfo=UTC)
         assert timedelta(minutes=4) < quote.expires_at - datetime.now(UTC) <= timedelta(minutes=5)
@@ -126,26 +126,26 @@ class TestDoorDash(CourierContract):
     def test_a_quote_asked_for_again_is_the_one_that_stands(self, provider):
         provider.answers(*QUOTES, DUPLICATE)
         provider.answers(*self.get, Reply(200, self.answer("quote")))
-        assert self.company.quote(parcel(), one_try(2)).fee_minor == 975
+        assert self.company.request_quote(parcel(), one_try(2)).fee_minor == 975
         provider.answers(*self.get, Reply(200, self.answer("confirmed")))
         with pytest.raises(Permanent):
-            self.company.quote(parcel(), one_try(2))
+            self.company.request_quote(parcel(), one_try(2))
 
     def test_too_far_is_a_refusal(self, provider):
         provider.answers(*QUOTES, Reply(422, {"code": "invalid_delivery_parameters", "reason": "distance_too_long"}))
         with pytest.raises(Permanent):
-            self.company.quote(parcel(), one_try())
+            self.company.request_quote(parcel(), one_try())
 
     def test_an_answer_without_a_price_is_no_quote(self, provider):
         provider.answers(*QUOTES, Reply(200, {"external_delivery_id": EXTERNAL_ID}))
         with pytest.raises(Unknown):
-            self.company.quote(parcel(), one_try())
+            self.company.request_quote(parcel(), one_try())
 
     # ── making a job ─────────────────────────────────────────────────────────────────────────────────────────────
     def test_a_standing_quote_is_accepted(self, provider):
         provider.answers(*ACCEPT, Reply(200, self.answer("created")))
-        news = self.company.create(parcel(), EXTERNAL_ID, one_try())
-        assert (news.stage, news.courier_ref, news.fee_minor) == (Stage.REQUESTED, EXTERNAL_ID, 975)
+        news = self.company.create_job(parcel(), EXTERNAL_ID, one_try())
+        assert (news.stage, news.courier_ref, news.fee_minor) == (CourierStage.REQUESTED, EXTERNAL_ID, 975)
         (asked,) = provider.asked
         assert asked.json["tip"] == 200
         assert asked.json["dropoff_phone_number"] == "+15555559999"
@@ -155,7 +155,7 @@ class TestDoorDash(CourierContract):
     def test_an_accept_whose_answer_was_lost_finds_its_job(self, provider):
         provider.answers(*ACCEPT, DUPLICATE)
         provider.answers(*self.get, Reply(200, self.answer("confirmed")))
-        assert self.company.create(parcel(), EXTERNAL_ID, one_try(2)).stage == Stage.ASSIGNED
+        assert self.company.create_job(parcel(), EXTERNAL_ID, one_try(2)).stage == CourierStage.ASSIGNED
         assert self.asked(provider, self.create) == []
 
     @pytest.mark.parametrize("status", [401, 404, 429, 500])
@@ -166,33 +166,33 @@ class TestDoorDash(CourierContract):
         provider.answers(*self.get, Reply(status, {}))
         for quote_ref in (EXTERNAL_ID, ""):
             with pytest.raises(Unknown):
-                self.company.create(parcel(), quote_ref, one_try(2))
+                self.company.create_job(parcel(), quote_ref, one_try(2))
 
     def test_a_lapsed_quote_is_created_without(self, provider):
         provider.answers(*ACCEPT, Reply(404, {"code": "unknown_delivery_id"}))
         self.made(provider)
-        assert self.company.create(parcel(), EXTERNAL_ID, one_try()).stage == Stage.REQUESTED
+        assert self.company.create_job(parcel(), EXTERNAL_ID, one_try()).stage == CourierStage.REQUESTED
 
     def test_a_lapsed_quote_that_keeps_our_id_is_a_refusal(self, provider):
         provider.answers(*ACCEPT, Reply(400, {"code": "validation_error"}))
         provider.answers(*self.create, DUPLICATE)
         provider.answers(*self.get, Reply(200, self.answer("quote")))
         with pytest.raises(Permanent, match="lapsed"):
-            self.company.create(parcel(), EXTERNAL_ID, one_try())
+            self.company.create_job(parcel(), EXTERNAL_ID, one_try())
 
     # spec: C2
     def test_a_job_that_exists_is_adopted_if_it_is_ours(self, provider):
         provider.answers(*self.create, DUPLICATE)
         provider.answers(*self.get, Reply(200, self.answer("picked_up")))  # it spells addresses its own way
-        assert self.company.create(parcel(), "", one_try(2)).stage == Stage.PICKED_UP
+        assert self.company.create_job(parcel(), "", one_try(2)).stage == CourierStage.PICKED_UP
         other = {**self.answer("picked_up"), "dropoff_address": "9 Elsewhere Rd, Dallas, TX 75001"}
         provider.answers(*self.get, Reply(200, other))
         with pytest.raises(Permanent, match="another"):
-            self.company.create(parcel(), "", one_try(2))
+            self.company.create_job(parcel(), "", one_try(2))
 
     def test_its_id_is_ours_so_that_it_can_always_be_asked(self, provider):
         provider.answers(*self.get, Reply(200, self.answer("confirmed")))
-        assert self.company.get(handle(""), one_try()).stage == Stage.ASSIGNED
+        assert self.company.get(handle(""), one_try()).stage == CourierStage.ASSIGNED
 
     def test_what_it_tells_of_a_job(self, provider):
         provider.answers(*self.get, Reply(200, self.answer("delivered")))
@@ -207,7 +207,7 @@ class TestDoorDash(CourierContract):
         assert (news.fee_minor, news.currency) == (975, "USD")
         assert set(news.proofs) == {"pickup_verification_image_url", "dropoff_verification_image_url"}
         assert news.occurred_at == datetime(2026, 1, 31, 11, 45, tzinfo=UTC)
-        assert news.passed[Stage.PICKED_UP] == datetime(2026, 1, 31, 11, 20, tzinfo=UTC)
+        assert news.passed[CourierStage.PICKED_UP] == datetime(2026, 1, 31, 11, 20, tzinfo=UTC)
         assert not news.is_hint
 
     def test_a_handover_in_vain_is_none(self, provider):
@@ -215,11 +215,11 @@ class TestDoorDash(CourierContract):
         back = {**self.answer("returned"), "dropoff_time_actual": "2026-01-31T11:45:00Z"}
         provider.answers(*self.get, Reply(200, back))
         news = self.company.get(handle(""), one_try())
-        assert set(news.passed) == {Stage.PICKED_UP, Stage.RETURNED}
+        assert set(news.passed) == {CourierStage.PICKED_UP, CourierStage.RETURNED}
 
     def test_it_can_be_told_of_a_change(self, provider):
         provider.answers("PATCH", JOB, Reply(200, self.answer("confirmed")))
-        assert self.company.update(parcel(tip_minor=300), one_try()).stage == Stage.ASSIGNED
+        assert self.company.update(parcel(tip_minor=300), one_try()).stage == CourierStage.ASSIGNED
         body = provider.asked[0].json
         assert body["tip"] == 300
         assert "external_delivery_id" not in body
@@ -234,22 +234,22 @@ class TestDoorDash(CourierContract):
     def test_what_it_will_not_cancel_goes_on(self, provider, reason):
         self.refuse_cancel(provider, reason)
         with pytest.raises(CannotCancel):
-            self.company.cancel(handle(""), "x", one_try())
+            self.company.cancel_job(handle(""), "x", one_try())
 
     def test_cancelled_already_is_cancelled(self, provider):
         self.refuse_cancel(provider, "delivery_cancelled")
-        assert self.company.cancel(handle(""), "x", one_try()) == Cancelled()
+        assert self.company.cancel_job(handle(""), "x", one_try()) == CancellationResult()
 
     @pytest.mark.parametrize("reason", ["delivery_creation_in_progress", "duplicate_request"])
     def test_what_passes_is_tried_again(self, provider, reason):
         self.refuse_cancel(provider, reason)
         with pytest.raises(Transient):
-            self.company.cancel(handle(""), "x", one_try())
+            self.company.cancel_job(handle(""), "x", one_try())
 
     # ── its events ───────────────────────────────────────────────────────────────────────────────────────────────
     def test_why_it_was_cancelled(self):
-        news = self.company.read("DELIVERY_CANCELLED", self.webhooks()["DELIVERY_CANCELLED"])
-        assert (news.stage, news.reason) == (Stage.CANCELLED, "failed_to_return")
+        news = self.company.read_event("DELIVERY_CANCELLED", self.webhooks()["DELIVERY_CANCELLED"])
+        assert (news.stage, news.reason) == (CourierStage.CANCELLED, "failed_to_return")
 
     def test_the_event_id(self):
         (notice,), _ = self.let_in(self.webhooks()["DASHER_CONFIRMED"])
@@ -259,7 +259,7 @@ class TestDoorDash(CourierContract):
         for name in ("delivery_created", "dasher_confirmed", "dasher_confirmed_store_arrival", "delivery_cancelled"):
             event = {**self.an_event(), "event_name": name}
             assert self.let_in(event)[0][0].event_type == name
-            assert self.company.read(name, event) is None
+            assert self.company.read_event(name, event) is None
 
 
 @pytest.mark.parametrize(
@@ -279,4 +279,4 @@ def test_whether_it_is_the_same_way(shown, ours, same):
     made = parcel()
     delivery = {"pickup_address": made.pickup.address, "dropoff_address": shown}
     stop = type(made.dropoff)("x", "", ours, made.dropoff.point)
-    assert doordash_bodies.is_the_same(delivery, parcel(dropoff=stop)) is same
+    assert requests.is_the_same(delivery, parcel(dropoff=stop)) is same

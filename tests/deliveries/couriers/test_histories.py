@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from deliveries import carrying, courier_facts, courier_news, couriers, locking
-from deliveries.evidence import CourierNews
+from deliveries import locks as deliveries_locks
+from deliveries.couriers import providers, status_history, updates
+from deliveries.couriers.providers.status_update import CourierUpdate
+from deliveries.fulfilment import transitions
 from deliveries.models import CourierCall, Delivery
 from foundation import clock
-from orders import rows
+from orders import locks as orders_locks
 from orders.models import Order, Refund
 from tests.builders import TEST, searching
 
@@ -61,16 +63,16 @@ HISTORIES: dict[str, tuple[str, list[str], str]] = {
 def requested(company: str) -> Delivery:
     delivery = searching()
     with transaction.atomic():
-        order = rows.lock(delivery.order_id)
-        carrying.request(order, locking.lock(delivery.pk), company, None, by=TEST)
+        order = orders_locks.lock_order(delivery.order_id)
+        transitions.request_courier(order, deliveries_locks.lock_delivery(delivery.pk), company, None, by=TEST)
     return Delivery.objects.get(pk=delivery.pk)
 
 
-def told(company: str, name: str, delivery: Delivery) -> CourierNews:
+def told(company: str, name: str, delivery: Delivery) -> CourierUpdate:
     """The event as its company reads it, about this delivery. Unsigned ends count as looked up."""
     payload = json.loads((PAYLOADS / company / "webhooks" / f"{name}.json").read_text())
-    [notice] = couriers.company(company).notices(payload, None)  # type: ignore[arg-type]
-    news = couriers.company(company).read(notice.event_type, notice.payload)
+    [notice] = providers.find_provider(company).list_events(payload, None)  # type: ignore[arg-type]
+    news = providers.find_provider(company).read_event(notice.event_type, notice.payload)
     assert news is not None
     return replace(news, external_id=delivery.external_id, is_hint=False)
 
@@ -93,16 +95,16 @@ def test_every_permutation_leaves_the_same_facts(name: str):
     company, files, end = HISTORIES[name]
     news = [told(company, file, Delivery(external_id="1")) for file in files]
 
-    def facts_of(arrival: Iterable[CourierNews]) -> dict[str, str]:
+    def facts_of(arrival: Iterable[CourierUpdate]) -> dict[str, str]:
         facts: dict[str, str] = {}
         for one in arrival:
-            facts = courier_facts.learn(facts, one, clock.now())
+            facts = status_history.add_update(facts, one, clock.now())
         return facts
 
     ordered = facts_of(news)
-    assert courier_facts.status(ordered) == end
+    assert status_history.status_from(ordered) == end
     for arrival in itertools.permutations(news):
-        assert facts_of((*arrival, *arrival[::2])) == ordered, [one.word for one in arrival]
+        assert facts_of((*arrival, *arrival[::2])) == ordered, [one.status_text for one in arrival]
 
 
 # spec: O1, C3
@@ -113,10 +115,10 @@ def test_a_companys_events_in_any_order_end_as_the_ordered_run(name: str):
     CourierCall.objects.all().delete()
     news = [told(company, file, delivery) for file in files]
 
-    def run(order_of_arrival: tuple[CourierNews, ...]) -> dict[str, Any]:
+    def run(order_of_arrival: tuple[CourierUpdate, ...]) -> dict[str, Any]:
         with transaction.atomic():
             for one in (*order_of_arrival, order_of_arrival[0]):
-                courier_news.take(one)
+                updates.apply_update(one)
             found = state(delivery)
             transaction.set_rollback(True)
         return found
@@ -125,4 +127,4 @@ def test_a_companys_events_in_any_order_end_as_the_ordered_run(name: str):
     assert ordered["status"] == end
     arrivals = list(itertools.permutations(news))
     for arrival in [arrivals[-1], *arrivals[:: max(1, len(arrivals) // 24)]]:  # of long ones some: facts are above
-        assert run(arrival) == ordered, [one.word for one in arrival]
+        assert run(arrival) == ordered, [one.status_text for one in arrival]

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from deliveries.couriers.base import Company
-from deliveries.couriers.doordash import DoorDash
-from deliveries.couriers.uber import Uber
+from deliveries.couriers.providers.base import CourierProvider
+from deliveries.couriers.providers.doordash.courier import DoorDash
+from deliveries.couriers.providers.uber.courier import Uber
 from foundation.errors import Permanent
 from tests.deliveries.couriers.parcel import one_try, parcel
 
@@ -20,8 +20,8 @@ from tests.deliveries.couriers.parcel import one_try, parcel
         (DoorDash(), "dropoff", "the customer's"),
     ],
 )
-def test_nobody_to_call_is_said_before_a_quote_is_asked_for(company: Company, end: str, whose: str):
+def test_nobody_to_call_is_said_before_a_quote_is_asked_for(company: CourierProvider, end: str, whose: str):
     known = parcel()
     silent = dataclasses.replace(known, **{end: dataclasses.replace(getattr(known, end), phone="")})
     with pytest.raises(Permanent, match=whose):
-        company.quote(silent, one_try())
+        company.request_quote(silent, one_try())

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from foundation.webhook import Knock, Refused
+from foundation.webhook import WebhookRejected, WebhookRequest
 from foundation.work import WorkState
 from tests.deliveries.couriers.door_cases import PAYLOADS
-from webhooks import intake, processing, registry, storing
+from webhooks import intake, processing, registry, storage
 from webhooks.models import WebhookEvent
 
 SECRET = "the-secret-of-the-tests"
@@ -24,9 +24,9 @@ FIRST = {"cooco": "delivery.assigned", "uber": "pickup", "doordash": "DASHER_CON
 def live(settings: Any, db: None) -> Iterator[None]:
     settings.COOCO_WEBHOOK_SECRETS = settings.UBER_WEBHOOK_SIGNING_KEYS = [SECRET]
     settings.DOORDASH_WEBHOOK_AUTHORIZATIONS = [PASSWORD]
-    storing.close()
+    storage.close_connection()
     yield
-    storing.close()
+    storage.close_connection()
 
 
 def body_of(name: str) -> bytes:
@@ -45,7 +45,7 @@ def headers(name: str, body: bytes) -> dict[str, str]:
 
 def knock(name: str, body: bytes) -> intake.Reply:
     url = f"https://handoff.example/webhooks/{name}"
-    return intake.receive(registry.doors()[name], Knock(body, headers(name, body), url))
+    return intake.receive_events(registry.webhook_providers()[name], WebhookRequest(body, headers(name, body), url))
 
 
 # spec: W2 W3
@@ -64,8 +64,8 @@ def test_it_is_kept_once_and_answered_each_time(name: str):
 # spec: W1
 @pytest.mark.parametrize("name", FIRST)
 def test_nothing_is_kept_of_one_that_is_not_signed(name: str):
-    with pytest.raises(Refused):
-        intake.receive(registry.doors()[name], Knock(body_of(name), {}, ""))
+    with pytest.raises(WebhookRejected):
+        intake.receive_events(registry.webhook_providers()[name], WebhookRequest(body_of(name), {}, ""))
     assert not WebhookEvent.objects.exists()
 
 
@@ -75,4 +75,4 @@ def test_a_type_that_nobody_handles_ends_as_ignored(name: str):
     field = {"cooco": "event", "uber": "kind", "doordash": "event_name"}[name]
     body = json.dumps({**json.loads(body_of(name)), field: "something.new"}).encode()
     assert knock(name, body).status == 200
-    assert processing.apply(WebhookEvent.objects.get()) == WorkState.IGNORED
+    assert processing.apply_event(WebhookEvent.objects.get()) == WorkState.IGNORED

@@ -5,9 +5,9 @@ import hmac
 
 import pytest
 
-from deliveries import courier_doors, couriers
-from deliveries.couriers.base import Company
-from deliveries.evidence import Stage
+from deliveries.couriers import providers, webhooks
+from deliveries.couriers.providers.base import CourierProvider
+from deliveries.couriers.providers.status_update import CourierStage
 from tests.deliveries.couriers.courier_contract import CourierContract
 from tests.deliveries.couriers.parcel import EXTERNAL_ID, one_try, parcel
 from tests.deliveries.couriers.provider import Reply
@@ -55,28 +55,30 @@ class TestSwift(CourierContract):
 
     def test_a_price(self, provider):
         provider.answers("POST", "/prices", Reply(200, {"cents": 450}))
-        assert self.company.quote(parcel(), one_try()).fee_minor == 450
+        assert self.company.request_quote(parcel(), one_try()).fee_minor == 450
 
 
 # spec: C1
 def test_every_company_offers_the_same_and_has_a_door():
-    assert list(couriers.companies()) == ["cooco", "uber", "doordash"]
-    doors = {door.provider: door for door in courier_doors.doors()}
-    assert set(doors) == set(couriers.companies())
-    for name, company in couriers.companies().items():
-        assert isinstance(company, Company)
+    assert list(providers.courier_providers()) == ["cooco", "uber", "doordash"]
+    doors = {door.provider: door for door in webhooks.webhook_providers()}
+    assert set(doors) == set(providers.courier_providers())
+    for name, company in providers.courier_providers().items():
+        assert isinstance(company, CourierProvider)
         assert len(name) <= 12  # Delivery.courier
         assert company.title
-        assert {Stage.REQUESTED, Stage.ASSIGNED, Stage.PICKED_UP, Stage.DELIVERED} <= set(company.words.values())
-        assert doors[name].company is company
+        assert {CourierStage.REQUESTED, CourierStage.ASSIGNED, CourierStage.PICKED_UP, CourierStage.DELIVERED} <= set(
+            company.status_words.values()
+        )
+        assert doors[name].provider_module is company
     with pytest.raises(KeyError):
-        couriers.company("swift")
+        providers.find_provider("swift")
 
 
 # spec: S5
 def test_without_keys_no_company_is_asked(settings):
     for name in ("COOCO_API_KEY", "UBER_CLIENT_ID", "DOORDASH_DEVELOPER_ID"):
         setattr(settings, name, "")
-    assert couriers.enabled() == []
+    assert providers.enabled_providers() == []
     settings.COOCO_API_KEY, settings.COOCO_API_BASE = "key", "https://api.cooco.example/v2"
-    assert [company.name for company in couriers.enabled()] == ["cooco"]
+    assert [company.name for company in providers.enabled_providers()] == ["cooco"]

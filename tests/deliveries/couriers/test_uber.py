@@ -10,10 +10,10 @@ from typing import ClassVar
 
 import pytest
 
-from deliveries.couriers import uber_bodies
-from deliveries.couriers.base import Cancelled, CannotCancel
-from deliveries.couriers.uber import Uber
-from deliveries.evidence import Stage
+from deliveries.couriers.providers.base import CancellationResult, CannotCancel
+from deliveries.couriers.providers.status_update import CourierStage
+from deliveries.couriers.providers.uber import requests
+from deliveries.couriers.providers.uber.courier import Uber
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.geo import Point
 from foundation.models import OutboundCall
@@ -167,7 +167,7 @@ class TestUber(CourierContract):
     def test_a_refused_one_is_renewed_once(self, provider):
         provider.answers(*TOKEN, token("old"), token("new"))
         provider.answers(*self.get, Reply(401, {"code": "unauthorized"}), Reply(200, self.answer("dropoff")))
-        assert self.look().stage == Stage.IN_TRANSIT
+        assert self.look().stage == CourierStage.IN_TRANSIT
         assert [one.headers["authorization"] for one in self.asked(provider, self.get)] == ["Bearer old", "Bearer new"]
         provider.answers(*self.get, Reply(401, {"code": "unauthorized"}))
         with pytest.raises(Transient):
@@ -179,7 +179,7 @@ class TestUber(CourierContract):
         """And say nothing of one that there is."""
         provider.answers(*TOKEN, Reply(status, {"error": "invalid_client"}))
         with pytest.raises(Permanent):
-            self.company.create(parcel(), "", one_try())
+            self.company.create_job(parcel(), "", one_try())
         for _, call in self.every_call()[1:]:
             with pytest.raises(Transient):
                 call()
@@ -188,14 +188,14 @@ class TestUber(CourierContract):
     def test_without_a_token_nothing_was_sent(self, provider, reply):
         provider.answers(*TOKEN, reply)
         with pytest.raises(Transient):
-            self.company.create(parcel(), "", one_try())
+            self.company.create_job(parcel(), "", one_try())
         assert self.asked(provider, self.create) == []
 
     # ── quotes ───────────────────────────────────────────────────────────────────────────────────────────────────
     # spec: C7
     def test_a_quote(self, provider):
         provider.answers(*QUOTES, Reply(200, self.answer("quote")))
-        quote = self.company.quote(parcel(), one_try())
+        quote = self.company.request_quote(parcel(), one_try())
         assert (quote.fee_minor, quote.currency, quote.reference) == (599, "USD", "dqt_6gQ2dt31TjiOPfwux-NCXg")
         assert quote.arrival_at == datetime(2026, 1, 31, 11, 40, tzinfo=UTC)
         assert quote.expires_at == datetime(2026, 1, 31, 11, 10, tzinfo=UTC)
@@ -204,28 +204,28 @@ class TestUber(CourierContract):
     def test_no_couriers_now_passes(self, provider):
         provider.answers(*QUOTES, Reply(503, {"code": "couriers_busy", "message": "busy", "kind": "error"}))
         with pytest.raises(Transient):
-            self.company.quote(parcel(), one_try())
+            self.company.request_quote(parcel(), one_try())
 
     def test_nowhere_to_go_is_a_refusal(self, provider):
         provider.answers(*QUOTES, Reply(400, {"code": "address_undeliverable", "kind": "error"}))
         with pytest.raises(Permanent):
-            self.company.quote(parcel(), one_try())
+            self.company.request_quote(parcel(), one_try())
 
     def test_an_answer_without_a_price_is_no_quote(self, provider):
         for odd in ({}, {"id": "dqt_1"}, {"fee": 5}, {"id": "dqt_1", "fee": "5"}, {"id": "dqt_1", "fee": -5}):
             provider.answers(*QUOTES, Reply(200, odd))
             with pytest.raises(Unknown):
-                self.company.quote(parcel(), one_try())
+                self.company.request_quote(parcel(), one_try())
 
     def test_what_is_ready_is_fetched_as_soon_as_possible(self, provider):
         self.made(provider)
-        self.company.create(parcel(ready_at=datetime.now(UTC) - timedelta(minutes=1)), "", one_try())
+        self.company.create_job(parcel(ready_at=datetime.now(UTC) - timedelta(minutes=1)), "", one_try())
         assert [name for name in self.asked(provider, self.create)[0].json if name.endswith("_dt")] == []
 
     # ── making a job ─────────────────────────────────────────────────────────────────────────────────────────────
     def test_a_quote_is_used(self, provider):
         self.made(provider)
-        self.company.create(parcel(contact_free=True, tip_minor=0), "dqt_1", one_try())
+        self.company.create_job(parcel(contact_free=True, tip_minor=0), "dqt_1", one_try())
         body = self.asked(provider, self.create)[0].json
         assert body["quote_id"] == "dqt_1"
         assert body["deliverable_action"] == "deliverable_action_leave_at_door"
@@ -235,12 +235,12 @@ class TestUber(CourierContract):
     def test_a_stale_quote_is_asked_for_anew_once(self, provider, code):
         provider.answers(*self.create, Reply(400, {"code": code}), Reply(200, self.answer("pending")))
         provider.answers(*QUOTES, Reply(200, self.answer("quote")))
-        assert self.company.create(parcel(), "dqt_old", one_try()).courier_ref == REF
+        assert self.company.create_job(parcel(), "dqt_old", one_try()).courier_ref == REF
         used = [one.json["quote_id"] for one in self.asked(provider, self.create)]
         assert used == ["dqt_old", "dqt_6gQ2dt31TjiOPfwux-NCXg"]
         provider.answers(*self.create, Reply(400, {"code": code}))
         with pytest.raises(Unknown if code == "used_quote" else Permanent):
-            self.company.create(parcel(), "dqt_old", one_try())
+            self.company.create_job(parcel(), "dqt_old", one_try())
         assert len(self.asked(provider, self.create)) == 4
 
     # spec: C2
@@ -248,16 +248,16 @@ class TestUber(CourierContract):
         duplicate = {"code": "duplicate_delivery", "kind": "error", "metadata": {"delivery_id": REF}}
         provider.answers(*self.create, Reply(409, duplicate))
         provider.answers(*self.get, Reply(200, self.answer("pickup")))
-        news = self.company.create(parcel(), "dqt_1", one_try(2))
-        assert (news.courier_ref, news.stage) == (REF, Stage.ASSIGNED)
+        news = self.company.create_job(parcel(), "dqt_1", one_try(2))
+        assert (news.courier_ref, news.stage) == (REF, CourierStage.ASSIGNED)
 
         provider.answers(*self.get, Reply(200, {**self.answer("pickup"), "external_id": "somebody-else"}))
         with pytest.raises(Permanent):
-            self.company.create(parcel(), "", one_try(2))
+            self.company.create_job(parcel(), "", one_try(2))
         for odd in ({}, {"metadata": []}, {"metadata": {"delivery_id": None}}):
             provider.answers(*self.create, Reply(409, {"code": "duplicate_delivery", **odd}))
             with pytest.raises(Unknown):
-                self.company.create(parcel(), "", one_try(2))
+                self.company.create_job(parcel(), "", one_try(2))
 
     @pytest.mark.parametrize("status", [401, 404, 429, 500])
     def test_a_job_that_exists_and_is_not_found_leaves_it_open(self, provider, status):
@@ -266,7 +266,7 @@ class TestUber(CourierContract):
         provider.answers(*self.create, Reply(409, duplicate))
         provider.answers(*self.get, Reply(status, {}))
         with pytest.raises(Unknown):
-            self.company.create(parcel(), "", one_try(2))
+            self.company.create_job(parcel(), "", one_try(2))
 
     def test_a_used_quote_may_have_been_used_by_us(self, provider):
         """So that a refusal to quote again does not say that nothing was made."""
@@ -274,7 +274,7 @@ class TestUber(CourierContract):
         for code, conclusion in (("used_quote", Unknown), ("expired_quote", Permanent)):
             provider.answers(*self.create, Reply(400, {"code": code}))
             with pytest.raises(conclusion):
-                self.company.create(parcel(), "dqt_old", one_try(2))
+                self.company.create_job(parcel(), "dqt_old", one_try(2))
 
     def test_an_unknown_account_is_not_an_unknown_job(self, provider):
         for where, call in self.every_call()[1:]:
@@ -297,33 +297,35 @@ class TestUber(CourierContract):
         provider.answers(*self.cancel, Reply(400, {"code": "noncancelable_delivery", "kind": "error"}))
         provider.answers(*self.get, Reply(200, self.answer("pickup_complete")))
         with pytest.raises(CannotCancel):
-            self.company.cancel(handle(REF), "x", one_try())
+            self.company.cancel_job(handle(REF), "x", one_try())
         provider.answers(*self.get, Reply(200, self.answer("canceled")))
-        assert self.company.cancel(handle(REF), "x", one_try()) == Cancelled()
+        assert self.company.cancel_job(handle(REF), "x", one_try()) == CancellationResult()
 
     # ── the door ─────────────────────────────────────────────────────────────────────────────────────────────────
     # spec: W1
     @pytest.mark.parametrize("name", ["x-uber-signature", "x-postmates-signature"])
     def test_the_published_vector(self, settings, name):
         self.use_secrets(settings, "another", VECTOR_KEY)
-        assert self.door.verify(self.knock(VECTOR_BODY, {name: VECTOR_SIGNATURE})).signature == VECTOR_SIGNATURE
+        assert (
+            self.door.verify_signature(self.knock(VECTOR_BODY, {name: VECTOR_SIGNATURE})).signature == VECTOR_SIGNATURE
+        )
 
     def test_either_signature_may_hold(self):
         good = self.headers(self.body, secret=self.SECRET, at=0)["x-uber-signature"]
         both = {"x-uber-signature": "0" * 64, "x-postmates-signature": good}
-        assert self.door.verify(self.knock(self.body, both)).signature == good
+        assert self.door.verify_signature(self.knock(self.body, both)).signature == good
         self.refused(self.body, 401, "wrong_signature", headers=dict.fromkeys(both, "0" * 64))
 
     def read(self, name):
         (notice,), _ = self.let_in(self.webhooks()[name])
-        return self.company.read(notice.event_type, notice.payload)
+        return self.company.read_event(notice.event_type, notice.payload)
 
     def test_pending_with_a_courier_is_assigned(self):
-        assert self.read("pending_with_courier").stage == Stage.ASSIGNED
-        assert self.read("pending").stage == Stage.REQUESTED
+        assert self.read("pending_with_courier").stage == CourierStage.ASSIGNED
+        assert self.read("pending").stage == CourierStage.REQUESTED
 
     def test_near_is_not_there(self):
-        assert self.read("pickup_imminent").stage == Stage.ASSIGNED
+        assert self.read("pickup_imminent").stage == CourierStage.ASSIGNED
 
     def test_where_the_courier_is(self):
         news = self.read("courier_update")
@@ -340,7 +342,7 @@ class TestUber(CourierContract):
     def test_the_way_back_returns_ours(self):
         """It is a delivery of its own that is `delivered` when it is back at the store."""
         news = self.read("way_back_delivered")
-        assert (news.courier_ref, news.external_id, news.stage) == (REF, "", Stage.RETURNED)
+        assert (news.courier_ref, news.external_id, news.stage) == (REF, "", CourierStage.RETURNED)
 
     def test_other_events_are_nobodys_business(self):
         assert self.read("refund_request") is None
@@ -364,7 +366,7 @@ class TestUber(CourierContract):
     ],
 )  # fmt: skip
 def test_an_address_in_pieces(country, line, street, city, state, zip_code):
-    assert json.loads(uber_bodies.address(line, country)) == {
+    assert json.loads(requests.format_address(line, country)) == {
         "street_address": [street],
         "city": city,
         "state": state,
@@ -376,7 +378,7 @@ def test_an_address_in_pieces(country, line, street, city, state, zip_code):
 @pytest.mark.parametrize("line", ["", ",", " , ,", "a,b,c,d,e,f", "78701", "TX 78701", ", 78701", "x" * 5000, "1,2,3"])
 @pytest.mark.parametrize("country", ["US", "GB", "IN", "JP", ""])
 def test_no_address_is_a_crash(line, country):
-    split = uber_bodies.split(line, country)
+    split = requests.split_address(line, country)
     assert all(isinstance(split[name], str) for name in ("city", "state", "zip_code", "country"))
     assert len(split["street_address"]) == 1
 

@@ -10,114 +10,114 @@ from typing import Any
 
 from django.conf import settings
 
-from deliveries.couriers import calls, reading, signatures
-from deliveries.couriers.base import (
+from deliveries.couriers.providers import http, parsing, signatures
+from deliveries.couriers.providers.base import (
     QUOTE_TIMEOUT_S,
-    Cancelled,
+    CallAttempt,
+    CancellationResult,
     CannotCancel,
-    Company,
-    Handle,
-    Parcel,
+    CourierProvider,
+    JobReference,
     Quote,
-    Try,
+    Shipment,
 )
-from deliveries.couriers.reading import Fields
-from deliveries.evidence import CourierNews, Stage
+from deliveries.couriers.providers.parsing import Fields
+from deliveries.couriers.providers.status_update import CourierStage, CourierUpdate
 from foundation import clock
 from foundation.errors import Permanent, Unknown
-from foundation.webhook import Knock, Notice, Refused, Seal
+from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookRejected, WebhookRequest
 
 
-class Swift(Company):
+class Swift(CourierProvider):
     name = "swift"
     title = "Swift"
-    words = {
-        "booked": Stage.REQUESTED,
-        "rider_found": Stage.ASSIGNED,
-        "fetched": Stage.PICKED_UP,
-        "done": Stage.DELIVERED,
-        "off": Stage.CANCELLED,
+    status_words = {
+        "booked": CourierStage.REQUESTED,
+        "rider_found": CourierStage.ASSIGNED,
+        "fetched": CourierStage.PICKED_UP,
+        "done": CourierStage.DELIVERED,
+        "off": CourierStage.CANCELLED,
     }
 
-    def enabled(self) -> bool:
+    def is_enabled(self) -> bool:
         return bool(settings.SWIFT_API_KEY)
 
-    def quote(self, parcel: Parcel, call: Try) -> Quote:
+    def request_quote(self, parcel: Shipment, call: CallAttempt) -> Quote:
         body = {"metres": parcel.distance_m}
         answer = self._call("POST", "prices", "quote", call, body, timeout_s=QUOTE_TIMEOUT_S)
-        fee_minor = reading.amount(answer.get("cents"))
+        fee_minor = parsing.parse_amount(answer.get("cents"))
         if fee_minor is None:
             raise Unknown("Swift's price has no cents", answer=answer)
         return Quote(fee_minor, "USD", None, clock.now() + timedelta(minutes=10))
 
-    def create(self, parcel: Parcel, quote_ref: str, call: Try) -> CourierNews:
+    def create_job(self, parcel: Shipment, quote_ref: str, call: CallAttempt) -> CourierUpdate:
         return _read(
             self._call("POST", "jobs", "create", call, {"id": parcel.external_id, "to": parcel.dropoff.address})
         )
 
-    def get(self, handle: Handle, call: Try) -> CourierNews:
-        with calls.about_a_job():
+    def get(self, handle: JobReference, call: CallAttempt) -> CourierUpdate:
+        with http.about_a_job():
             return _read(self._call("GET", f"jobs/{handle.external_id}", "get", call))
 
-    def cancel(self, handle: Handle, reason: str, call: Try) -> Cancelled:
+    def cancel_job(self, handle: JobReference, reason: str, call: CallAttempt) -> CancellationResult:
         try:
-            with calls.about_a_job():
+            with http.about_a_job():
                 self._call("POST", f"jobs/{handle.external_id}/off", "cancel", call, {"why": reason})
         except Permanent as refusal:
             if refusal.code == "404":
                 raise
             raise CannotCancel(str(refusal), code=refusal.code, answer=refusal.answer) from refusal
-        return Cancelled()
+        return CancellationResult()
 
     def _call(
-        self, method: str, path: str, purpose: str, call: Try, body: Any = None, timeout_s: float | None = None
+        self, method: str, path: str, purpose: str, call: CallAttempt, body: Any = None, timeout_s: float | None = None
     ) -> dict[str, Any]:
-        return calls.send(
+        return http.send_request(
             self.name,
             method,
             f"{settings.SWIFT_API_BASE}/{path}",
             purpose=f"delivery.{purpose}",
-            call=call,
+            attempt=call,
             timeout_s=timeout_s,
             headers={"Authorization": f"Bearer {settings.SWIFT_API_KEY}"},
             json=body,
         )
 
-    def verify(self, knock: Knock) -> Seal:
+    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
         if not settings.SWIFT_WEBHOOK_SECRETS:
-            raise Refused(503, "not_enabled", "Swift is not configured here")
+            raise WebhookRejected(503, "not_enabled", "Swift is not configured here")
         signature = knock.headers.get("x-swift-signature", "")
         if not signature:
-            raise Refused(401, "missing_signature", "X-Swift-Signature is missing")
-        if not signatures.matches(signature, signatures.sha256(knock.raw, settings.SWIFT_WEBHOOK_SECRETS)):
-            raise Refused(401, "wrong_signature", "X-Swift-Signature does not match")
-        return Seal(signature)
+            raise WebhookRejected(401, "missing_signature", "X-Swift-Signature is missing")
+        if not signatures.matches_any(signature, signatures.hmac_digests(knock.raw, settings.SWIFT_WEBHOOK_SECRETS)):
+            raise WebhookRejected(401, "wrong_signature", "X-Swift-Signature does not match")
+        return VerifiedSignature(signature)
 
-    def notices(self, payload: Any, seal: Seal) -> Sequence[Notice]:
-        event = reading.required(payload, "event", longest=reading.TYPE_LENGTH)
-        return [Notice(event, reading.required(payload, "id", longest=reading.KEY_LENGTH), payload)]
+    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+        event = parsing.require_text(payload, "event", longest=parsing.TYPE_LENGTH)
+        return [IncomingEvent(event, parsing.require_text(payload, "id", longest=parsing.KEY_LENGTH), payload)]
 
-    def read(self, event_type: str, payload: Any) -> CourierNews | None:
-        return _news(reading.fields(payload)) if event_type == "job" else None
+    def read_event(self, event_type: str, payload: Any) -> CourierUpdate | None:
+        return _news(parsing.require_object(payload)) if event_type == "job" else None
 
 
-def _read(answer: Fields) -> CourierNews:
+def _read(answer: Fields) -> CourierUpdate:
     try:
         return _news(answer)
     except (KeyError, TypeError, ValueError) as error:
         raise Unknown(f"Swift's answer is not a job: {error!r}", answer=answer) from error
 
 
-def _news(job: Fields) -> CourierNews:
-    word, ref = reading.text(job, "state", reading.WORD_LENGTH), reading.ref(job["job"], longest=60)
-    at = reading.moment(job["at"])
-    url = reading.url(job.get("map"))
-    return CourierNews(
+def _news(job: Fields) -> CourierUpdate:
+    word, ref = parsing.get_text(job, "state", parsing.WORD_LENGTH), parsing.parse_reference(job["job"], longest=60)
+    at = parsing.parse_time(job["at"])
+    url = parsing.parse_url(job.get("map"))
+    return CourierUpdate(
         courier=Swift.name,
         external_id=ref,
         courier_ref=ref,
-        word=word,
-        stage=Swift.words.get(word),
+        status_text=word,
+        stage=Swift.status_words.get(word),
         occurred_at=at,
         tracking_url=url,
     )

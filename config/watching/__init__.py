@@ -1,6 +1,0 @@
-"""What the house watches about itself (SPEC W6, N5): each module looks at one thing, from the database alone.
-
-The ground cannot raise alerts, so the roof sweeps. Every watch is level-triggered: it finds all that is wrong of its
-kind and holds exactly these incidents open (`incidents.hold`). Run twice, at the same time, or late, it comes to the
-same. What each alert means and what to do about it is in docs/alerts.md.
-"""

@@ -1,0 +1,28 @@
+"""`manage.py doctor`: look at the surroundings and say how to mend each thing that is wrong."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from ops import doctor
+
+
+class Command(BaseCommand):
+    help = "Check database, broker, schedule, keys; exit code 1 when something that is needed is missing."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--markdown", action="store_true", help="print docs/troubleshooting.md instead")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["markdown"]:
+            self.stdout.write(doctor.as_markdown(), ending="")
+            return
+        grave = False
+        for ailment in doctor.AILMENTS:
+            wrong = ailment.look()
+            grave |= bool(wrong) and ailment.grave
+            mark = self.style.SUCCESS("ok  ") if not wrong else (self.style.ERROR("bad ") if ailment.grave else "note")
+            self.stdout.write(f"{mark} {ailment.name}" + (f": {wrong}\n       → {ailment.mend}" if wrong else ""))
+        if grave:
+            raise SystemExit(1)

@@ -1,0 +1,49 @@
+"""Work that is not done: dead letters, lanes that fall behind, rows that fail again and again (SPEC W4, W6)."""
+
+from datetime import datetime, timedelta
+
+from foundation import clock
+from foundation.work_queues import WorkQueue, all_queues
+from notifications.incidents import service
+from notifications.incidents.service import Problem
+from notifications.models import Severity
+
+BEHIND_AFTER = timedelta(minutes=2)
+OFTEN = 6  # attempts: some minutes of failing, by most schedules
+COUNTED_TO = 1000
+
+
+def watch_queues() -> None:
+    buried, late, failing = list[Problem](), list[Problem](), list[Problem]()
+    for lane in all_queues().values():
+        if many := count_dead(lane):
+            title = f"{_format_count(many)} dead in lane {lane.name}: replay or discard them"
+            buried.append(Problem(f"dead_letters:{lane.name}", title, count=many, detail={"lane": lane.name}))
+        if many := _count_late(lane):
+            minutes = BEHIND_AFTER.seconds // 60
+            title = f"Lane {lane.name} is more than {minutes} minutes behind: are worker and beat running?"
+            late.append(Problem(f"lane_behind:{lane.name}", title, Severity.CRITICAL, many, detail={"lane": lane.name}))
+        elif many := lane.count_failing(OFTEN, COUNTED_TO):  # one that is behind has too many to look at
+            title = f"{_format_count(many)} in lane {lane.name} failed {OFTEN} times or more, and will be tried again"
+            failing.append(Problem(f"work_failing:{lane.name}", title, count=many, detail={"lane": lane.name}))
+    service.sync_incidents("dead_letters", buried)
+    service.sync_incidents("lane_behind", late)
+    service.sync_incidents("work_failing", failing)
+
+
+def count_backlog() -> dict[str, int]:
+    """Rows due now per lane, counted up to 1,000."""
+    return {lane.name: lane.count_due(clock.now(), COUNTED_TO) for lane in all_queues().values()}
+
+
+def count_dead(lane: WorkQueue) -> int:
+    return lane.count_dead(COUNTED_TO)
+
+
+def _count_late(lane: WorkQueue) -> int:
+    before: datetime = clock.now() - BEHIND_AFTER
+    return lane.count_due(before, COUNTED_TO)
+
+
+def _format_count(count: int) -> str:
+    return f"{count}+ rows" if count == COUNTED_TO else f"{count} row{'s' if count > 1 else ''}"
