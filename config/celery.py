@@ -8,4 +8,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("handoff")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["foundation", "config"])
+app.autodiscover_tasks(["foundation", "ops"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from deliveries.fulfilment import offers
+from deliveries.fulfilment import offer_responses
 from deliveries.fulfilment import transitions as fulfilment_transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, Offer
@@ -243,7 +243,7 @@ def offered(to: Rider | None = None, delivery: Delivery | None = None) -> Offer:
 def assigned(to: Rider | None = None, delivery: Delivery | None = None) -> Delivery:
     """A delivery that a rider has accepted and not fetched yet."""
     offer = offered(to, delivery)
-    offers.accept_offer(offer.pk, offer.rider, by=TEST)
+    offer_responses.accept_offer(offer.pk, offer.rider, by=TEST)
     return Delivery.objects.select_related("order__store", "rider").get(pk=offer.delivery_id)
 
 

@@ -13,7 +13,7 @@ from deliveries.api.rider_serializers import (
     RiderStep,
     RiderStepWished,
 )
-from deliveries.fulfilment import offers, rider_steps, rider_tasks
+from deliveries.fulfilment import offer_responses, rider_steps, rider_tasks
 from deliveries.lifecycle import OfferStatus
 from foundation.errors import Invalid
 from orders import locks
@@ -68,9 +68,9 @@ class AcceptView(RiderView):
 
         Accepting what one has accepted changes nothing: the first answer may have been lost.
         """
-        offer = offers.find_offer(order_id, self.rider)
+        offer = offer_responses.find_offer(order_id, self.rider)
         if offer.status != OfferStatus.ACCEPTED:
-            offers.accept_offer(offer.pk, self.rider, by=self.request_cause)
+            offer_responses.accept_offer(offer.pk, self.rider, by=self.request_cause)
         return success_response(
             "Order accepted successfully", RiderStep(rider_tasks.task_of(self.rider, order_id)).data
         )
@@ -86,9 +86,9 @@ class RejectView(RiderView):
     def patch(self, request: Request, order_id: str) -> Response:
         """Turn the offer down, with a reason if you like; the next rider is asked at once."""
         reason = read_body(OfferRejection, request.data)["reason"] or ""
-        offer = offers.find_offer(order_id, self.rider)
+        offer = offer_responses.find_offer(order_id, self.rider)
         if offer.status != OfferStatus.REJECTED:
-            offers.reject_offer(offer.pk, self.rider, reason, by=self.request_cause)
+            offer_responses.reject_offer(offer.pk, self.rider, reason, by=self.request_cause)
         return success_response("Order rejected successfully, reassignment in progress")
 
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from deliveries import locks as deliveries_locks
+from deliveries import search_queue
 from deliveries.couriers import (
     cancellation,
     circuit_breaker,
@@ -34,7 +35,6 @@ from deliveries.couriers.providers.base import (
     Quote,
 )
 from deliveries.couriers.providers.status_update import CourierUpdate
-from deliveries.dispatch import search
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery, Track
 from foundation import clock, events, jobs
@@ -245,7 +245,7 @@ def _keep_quote(
         }
     )
     CourierQuote.objects.create(delivery=delivery, courier=courier, outcome=outcome, reason=reason, **said)
-    search.wake_search(delivery)
+    search_queue.wake_search(delivery)
 
 
 def _lock_call(call: CourierCall) -> tuple[Order, Delivery]:

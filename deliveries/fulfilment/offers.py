@@ -1,4 +1,4 @@
-"""Offers: a delivery before one rider for 30 seconds (SPEC D2).
+"""Offers: a delivery before one rider for 30 seconds (SPEC D2): made, withdrawn, expired. Answers: offer_responses.py.
 
 Accepting, rejecting and running out are one atomic outcome each. Every verb locks order, delivery, offer and rider, in
 that order, and only then compares the deadline, in the statement that changes the offer and on the database's clock:
@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Func, Q, Value, When
 from django.db.models.functions import Now
 
 from deliveries import locks as deliveries_locks
-from deliveries import permissions
-from deliveries.dispatch import search
+from deliveries import permissions, search_queue
 from deliveries.fraud import rejection_rate
-from deliveries.fulfilment import transitions
 from deliveries.lifecycle import OfferStatus
 from deliveries.models import Delivery, DispatchDecision, Offer
 from foundation import clock, events, money
-from foundation.errors import Conflict, Forbidden, Invalid
 from foundation.events import Cause
 from foundation.work import WorkState
 from notifications.outbox import enqueue
@@ -29,24 +25,15 @@ from orders import locks as orders_locks
 from orders.models import Order
 from riders import capacity
 from riders import locks as riders_rows
-from riders.availability import REFUSALS
-from riders.lifecycle import RiderStatus
 from riders.models import Rider
 
 TIMED_OUT = "Auto-timeout (no response)"
 MAX_REASON = Offer._meta.get_field("reason").max_length or 0
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
-TOO_LATE = {  # what an offer that is closed says to whoever still answers it
-    OfferStatus.PENDING: ("OFFER_EXPIRED", "The time to answer this offer is over"),
-    OfferStatus.EXPIRED: ("OFFER_EXPIRED", "The time to answer this offer is over"),
-    OfferStatus.ACCEPTED: ("OFFER_TAKEN", "This order has been accepted already"),
-    OfferStatus.REJECTED: ("OFFER_REJECTED", "You have rejected this order"),
-    OfferStatus.WITHDRAWN: ("OFFER_WITHDRAWN", "This order is no longer available"),
-}
 
 
 @dataclass(frozen=True)
-class _LockedOffer:
+class LockedOffer:
     """All four rows an offer is about, locked."""
 
     order: Order
@@ -81,7 +68,7 @@ def make_offer(
         due_at=deadline,
     )
     offer.refresh_from_db()
-    _record_event(order, offer, "offer.made", by)
+    record_offer_event(order, offer, "offer.made", by)
     said = {
         "store": order.store.name,
         "distance_m": offer.distance_m,
@@ -92,57 +79,15 @@ def make_offer(
     return offer
 
 
-def find_offer(order_ref: str, rider: Rider) -> Offer:
-    """The latest offer of this order to this rider, whatever became of it; `order_ref` is either id of the order.
-
-    Raises Invalid for a malformed id, NotFound for an unknown order, Forbidden when the rider never had it.
-    """
-    order = orders_locks.find_order(None, order_ref)
-    offer = Offer.objects.filter(delivery__order=order, rider=rider).order_by("-created_at").first()
-    if offer is None:
-        raise permissions.not_yours()
-    return offer
-
-
-# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
-def accept_offer(offer_id: int, rider: Rider, *, by: Cause) -> Offer:
-    """The rider takes it. Raises Forbidden for somebody else's offer or a rider who may not carry now, Conflict when
-    the offer is over: OFFER_EXPIRED, OFFER_TAKEN, OFFER_REJECTED, OFFER_WITHDRAWN."""
-    with transaction.atomic():
-        locked = _lock_offer(offer_id, whose=rider)
-        if refusal := REFUSALS.get(RiderStatus(locked.rider.standing)):
-            raise Forbidden(refusal[1], code=refusal[0])
-        if not _close_offer(locked.offer, OfferStatus.ACCEPTED, before_deadline=True):
-            raise _offer_over(locked.offer)
-        capacity.accept_offer(locked.rider.pk)
-        _record_event(locked.order, locked.offer, "offer.accepted", by)
-        transitions.assign_rider(locked.order, locked.delivery, locked.rider, by=by)
-        search.resolve_search(locked.delivery, f"{locked.rider.name} carries it")
-    return locked.offer
-
-
-def reject_offer(offer_id: int, rider: Rider, reason: str = "", *, by: Cause) -> Offer:
-    """The rider does not want it: the next one is asked at once. Raises as `accept_offer` does, and Invalid for an overlong
-    reason."""
-    if len(reason) > MAX_REASON:
-        raise Invalid(f"must not be longer than {MAX_REASON} characters", field="reason")
-    with transaction.atomic():
-        locked = _lock_offer(offer_id, whose=rider)
-        if not _close_offer(locked.offer, OfferStatus.REJECTED, reason.strip(), before_deadline=True):
-            raise _offer_over(locked.offer)
-        _turned_down(locked, "offer.rejected", by)
-    return locked.offer
-
-
 def expire_offer(item: Offer) -> str | None:
     """The deadline has passed (lane `offers`): counts as a rejection, the next rider is asked at once."""
-    locked = _lock_offer(item.pk)
+    locked = lock_offer(item.pk)
     if locked.offer.status != OfferStatus.PENDING:
         return None  # answered in time
-    if not _close_offer(locked.offer, OfferStatus.EXPIRED, TIMED_OUT, before_deadline=False):
+    if not close_offer(locked.offer, OfferStatus.EXPIRED, TIMED_OUT, before_deadline=False):
         Offer.objects.filter(pk=item.pk).update(due_at=F("expires_at"))  # looked at too early
         return WorkState.PENDING
-    _turned_down(locked, "offer.expired", Cause("clock", "job:offers.expire"))
+    turn_down(locked, "offer.expired", Cause("clock", "job:offers.expire"))
     return None
 
 
@@ -151,19 +96,19 @@ def withdraw_offer(delivery: Delivery, reason: str, *, by: Cause) -> Offer | Non
 
     The order and the delivery are locked.
     """
-    search.resolve_search(delivery, f"no rider is needed: {reason}"[:300])
+    search_queue.resolve_search(delivery, f"no rider is needed: {reason}"[:300])
     open_offer = Offer.objects.filter(delivery=delivery, status=OfferStatus.PENDING).first()
     if open_offer is None:
         return None
-    locked = _lock_offer(open_offer.pk)
-    _close_offer(locked.offer, OfferStatus.WITHDRAWN, reason[:MAX_REASON])
+    locked = lock_offer(open_offer.pk)
+    close_offer(locked.offer, OfferStatus.WITHDRAWN, reason[:MAX_REASON])
     _release_rider(locked, "offer.withdrawn", by)
     _notify_rider(locked.order, locked.offer, "offer.withdrawn")
     return locked.offer
 
 
 # ── what all of them share ───────────────────────────────────────────────────────────────────────────────────────
-def _lock_offer(offer_id: int, *, whose: Rider | None = None) -> _LockedOffer:
+def lock_offer(offer_id: int, *, whose: Rider | None = None) -> LockedOffer:
     """Everything the offer is about, in the house's order. Raises Forbidden when it is not `whose`."""
     known = Offer.objects.select_related("delivery").get(pk=offer_id)
     if whose is not None and known.rider_id != whose.pk:
@@ -171,10 +116,10 @@ def _lock_offer(offer_id: int, *, whose: Rider | None = None) -> _LockedOffer:
     order = orders_locks.lock_order(known.delivery.order_id)
     delivery = deliveries_locks.lock_delivery(known.delivery_id)
     offer = Offer.objects.select_for_update(no_key=True, of=("self",)).get(pk=offer_id)
-    return _LockedOffer(order, delivery, offer, riders_rows.lock_rider(offer.rider_id))
+    return LockedOffer(order, delivery, offer, riders_rows.lock_rider(offer.rider_id))
 
 
-def _close_offer(offer: Offer, status: OfferStatus, reason: str = "", *, before_deadline: bool | None = None) -> bool:
+def close_offer(offer: Offer, status: OfferStatus, reason: str = "", *, before_deadline: bool | None = None) -> bool:
     """Give the locked offer its outcome, before its deadline or after it (None: whenever). False: it is too late, or
     too early. A work row that the lane holds right now is left to the lane, which finishes it."""
     deadline = {None: Q(), True: Q(expires_at__gt=CLOCK), False: Q(expires_at__lte=CLOCK)}[before_deadline]
@@ -188,24 +133,19 @@ def _close_offer(offer: Offer, status: OfferStatus, reason: str = "", *, before_
     return bool(closed)
 
 
-def _offer_over(offer: Offer) -> Conflict:
-    code, message = TOO_LATE[OfferStatus(offer.status)]
-    return Conflict(message, code=code)
-
-
-def _turned_down(locked: _LockedOffer, event: str, by: Cause) -> None:
+def turn_down(locked: LockedOffer, event: str, by: Cause) -> None:
     _release_rider(locked, event, by)
-    search.wake_search(locked.delivery)
+    search_queue.wake_search(locked.delivery)
     rejection_rate.review_rider(locked.rider)
 
 
-def _release_rider(locked: _LockedOffer, event: str, by: Cause) -> None:
-    _record_event(locked.order, locked.offer, event, by)
+def _release_rider(locked: LockedOffer, event: str, by: Cause) -> None:
+    record_offer_event(locked.order, locked.offer, event, by)
     capacity.release_offer(locked.rider.pk)
-    search.rider_freed(locked.rider.pk)
+    search_queue.announce_free_rider(locked.rider.pk)
 
 
-def _record_event(order: Order, offer: Offer, event: str, by: Cause) -> None:
+def record_offer_event(order: Order, offer: Offer, event: str, by: Cause) -> None:
     data = {"rider": offer.rider_id, "delivery": offer.delivery_id, "reason": offer.reason}
     events.record_event(event, offer, by=by, data=data, order_ref=order.public_id)
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from django.conf import settings
 
-from deliveries import locks
+from deliveries import locks, search_queue
 from deliveries.couriers import cancellation, outcomes
 from deliveries.couriers import enqueue as couriers_enqueue
-from deliveries.dispatch import search
 from deliveries.eta import estimate, learned_speeds
 from deliveries.fulfilment import offers
 from deliveries.lifecycle import DELIVERY, LIVE, DeliveryStatus
@@ -141,7 +140,7 @@ def request_courier(order: Order, delivery: Delivery, courier: str, quote: Couri
         **_leave_search_queue(delivery),
     )
     offers.withdraw_offer(delivery, f"{courier} carries it", by=by)
-    search.resolve_search(delivery, f"{courier} was asked")
+    search_queue.resolve_search(delivery, f"{courier} was asked")
     events.record_event(
         "delivery.requested",
         delivery,
@@ -267,7 +266,7 @@ def _end_delivery(
 # ── small print ──────────────────────────────────────────────────────────────────────────────────────────────────
 def _free_rider(rider: Rider) -> None:
     capacity.free_place(rider.pk)
-    search.rider_freed(rider.pk)
+    search_queue.announce_free_rider(rider.pk)
 
 
 def _notify_rider(order: Order, delivery: Delivery, rider: Rider, reason: str, version: int) -> None:

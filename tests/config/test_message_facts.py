@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from deliveries.eta import delay_alerts
-from deliveries.fulfilment import offers, ops_actions, transitions
+from deliveries.fulfilment import offer_responses, offers, ops_actions, transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from deliveries.tracking import link_message, ratings, substitution_message
@@ -209,7 +209,7 @@ def test_an_offer_matters_while_it_can_be_answered():
     assert why_not(message) == "the time to answer is over"
     offer.expires_at = clock.now() + timedelta(seconds=30)
     offer.save()
-    offers.reject_offer(offer.pk, offer.rider, by=TEST)
+    offer_responses.reject_offer(offer.pk, offer.rider, by=TEST)
     assert why_not(message) == "the offer was rejected"
 
 

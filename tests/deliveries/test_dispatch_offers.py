@@ -6,7 +6,7 @@ import pytest
 from django.db.models import F
 
 from deliveries.fraud import flags as fraud_flags
-from deliveries.fulfilment import offers, transitions
+from deliveries.fulfilment import offer_responses, transitions
 from deliveries.models import Delivery, FraudFlag, FraudKind, Offer
 from foundation import clock
 from foundation.errors import Conflict, Forbidden, Invalid, NotFound
@@ -71,7 +71,7 @@ def test_an_offer_lives_thirty_seconds_and_the_rider_is_pushed():
 # spec: D2, R3
 def test_accepting_assigns_and_closes():
     offer = offered()
-    offers.accept_offer(offer.pk, offer.rider, by=TEST)
+    offer_responses.accept_offer(offer.pk, offer.rider, by=TEST)
     offer.refresh_from_db()
     delivery, order = Delivery.objects.get(), Order.objects.get()
     assert (offer.status, offer.state, offer.decided_at is not None) == ("accepted", WorkState.DONE, True)
@@ -84,8 +84,8 @@ def test_accepting_assigns_and_closes():
 # spec: D2, R3
 def test_a_second_answer_is_a_conflict_and_changes_nothing():
     offer = offered()
-    offers.accept_offer(offer.pk, offer.rider, by=TEST)
-    for answer in (offers.accept_offer, offers.reject_offer):
+    offer_responses.accept_offer(offer.pk, offer.rider, by=TEST)
+    for answer in (offer_responses.accept_offer, offer_responses.reject_offer):
         with pytest.raises(Conflict) as lost:
             answer(offer.pk, offer.rider, by=TEST)
         assert (lost.value.code, lost.value.status) == ("OFFER_TAKEN", 409)
@@ -97,7 +97,7 @@ def test_a_second_answer_is_a_conflict_and_changes_nothing():
 def test_rejecting_asks_the_next_rider_at_once():
     first, second = rider(), rider(at=near(north_m=500))
     offer = offered(first)
-    offers.reject_offer(offer.pk, first, "Too far from current location", by=TEST)
+    offer_responses.reject_offer(offer.pk, first, "Too far from current location", by=TEST)
     offer.refresh_from_db()
     assert (offer.status, offer.reason) == ("rejected", "Too far from current location")
     assert load(first) == (0, 0)
@@ -111,7 +111,7 @@ def test_rejecting_asks_the_next_rider_at_once():
 def test_an_accept_after_the_deadline_fails_even_if_no_sweep_has_run():
     offer = offered()
     overdue(offer)
-    for answer in (offers.accept_offer, offers.reject_offer):
+    for answer in (offer_responses.accept_offer, offer_responses.reject_offer):
         with pytest.raises(Conflict) as late:
             answer(offer.pk, offer.rider, by=TEST)
         assert late.value.code == "OFFER_EXPIRED"
@@ -133,7 +133,7 @@ def test_running_out_counts_as_a_rejection_and_asks_the_next_at_once():
     assert Offer.objects.get(status="pending").rider == second
     assert names(offer) == ["offer.made", "offer.expired"]
     with pytest.raises(Conflict) as late:
-        offers.accept_offer(offer.pk, first, by=TEST)
+        offer_responses.accept_offer(offer.pk, first, by=TEST)
     assert late.value.code == "OFFER_EXPIRED"
 
 
@@ -156,18 +156,18 @@ def test_a_cancelled_delivery_takes_its_offer_back():
     assert load(offer.rider) == (0, 0)
     assert Message.objects.get(event="offer.withdrawn").params["offerId"] == str(offer.public_id)
     with pytest.raises(Conflict) as lost:
-        offers.accept_offer(offer.pk, offer.rider, by=TEST)
+        offer_responses.accept_offer(offer.pk, offer.rider, by=TEST)
     assert lost.value.code == "OFFER_WITHDRAWN"
 
 
 # spec: R5
 def test_somebody_elses_offer_is_forbidden():
     offer, other = offered(), rider()
-    for answer in (offers.accept_offer, offers.reject_offer):
+    for answer in (offer_responses.accept_offer, offer_responses.reject_offer):
         with pytest.raises(Forbidden, match="This order is not assigned to you"):
             answer(offer.pk, other, by=TEST)
     with pytest.raises(Forbidden):
-        offers.find_offer(offer.delivery.order.public_id, other)
+        offer_responses.find_offer(offer.delivery.order.public_id, other)
     assert load(offer.rider) == (0, 1)
 
 
@@ -175,11 +175,15 @@ def test_somebody_elses_offer_is_forbidden():
 def test_an_offer_is_found_by_either_id_of_its_order():
     offer = offered()
     order = offer.delivery.order
-    assert offers.find_offer(order.public_id, offer.rider) == offers.find_offer(order.order_id, offer.rider) == offer
+    assert (
+        offer_responses.find_offer(order.public_id, offer.rider)
+        == offer_responses.find_offer(order.order_id, offer.rider)
+        == offer
+    )
     with pytest.raises(NotFound):
-        offers.find_offer("o_nothing", offer.rider)
+        offer_responses.find_offer("o_nothing", offer.rider)
     with pytest.raises(Invalid):
-        offers.find_offer("no id/", offer.rider)
+        offer_responses.find_offer("no id/", offer.rider)
 
 
 # spec: R4
@@ -187,7 +191,7 @@ def test_a_rider_who_was_suspended_meanwhile_cannot_accept():
     offer = offered()
     riders.suspend_rider(offer.rider_id, "fake deliveries", by=TEST)
     with pytest.raises(Forbidden) as refused:
-        offers.accept_offer(offer.pk, offer.rider, by=TEST)
+        offer_responses.accept_offer(offer.pk, offer.rider, by=TEST)
     assert refused.value.code == "RIDER_SUSPENDED"
     overdue(offer)
     expire_due()
@@ -197,7 +201,7 @@ def test_a_rider_who_was_suspended_meanwhile_cannot_accept():
 def test_an_overlong_reason_is_refused_by_name():
     offer = offered()
     with pytest.raises(Invalid) as refused:
-        offers.reject_offer(offer.pk, offer.rider, "x" * 201, by=TEST)
+        offer_responses.reject_offer(offer.pk, offer.rider, "x" * 201, by=TEST)
     assert refused.value.field == "reason"
     offer.refresh_from_db()
     assert offer.status == "pending"
@@ -218,7 +222,7 @@ def answered(one: Rider, *answers: str) -> None:
             currency="INR",
         )
         Offer.objects.create(delivery=past, status=answer, **template)
-    offers.reject_offer(offered(one, delivery).pk, one, by=TEST)
+    offer_responses.reject_offer(offered(one, delivery).pk, one, by=TEST)
 
 
 # spec: R9

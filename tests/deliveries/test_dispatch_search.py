@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from deliveries import reactions
+from deliveries import reactions, search_queue
 from deliveries.dispatch import search
-from deliveries.fulfilment import offers, transitions
+from deliveries.fulfilment import offer_responses, transitions
 from deliveries.models import Delivery, DispatchDecision, Offer
 from deliveries.places import find_differences
 from foundation import clock
@@ -66,9 +66,9 @@ def test_every_choice_is_explained():
 # spec: D1, D2
 def test_nobody_is_asked_twice_for_the_same_delivery():
     first, second = rider("First"), rider("Second", at=near(north_m=100))
-    offers.reject_offer(offered(first).pk, first, by=TEST)
+    offer_responses.reject_offer(offered(first).pk, first, by=TEST)
     dispatch()
-    offers.reject_offer(Offer.objects.get(status="pending").pk, second, by=TEST)
+    offer_responses.reject_offer(Offer.objects.get(status="pending").pk, second, by=TEST)
     decision = look_again()
     assert decision.outcome == "waiting"
     assert verdicts(decision) == {"First": "rejected", "Second": "rejected"}
@@ -100,7 +100,7 @@ def test_nobody_there_widens_waits_alerts_and_goes_on():
 
     ravi = rider()
     assert look_again().outcome == "offered"
-    offers.accept_offer(Offer.objects.get().pk, ravi, by=TEST)
+    offer_responses.accept_offer(Offer.objects.get().pk, ravi, by=TEST)
     incident.refresh_from_db()
     assert incident.status == "resolved"
 
@@ -140,13 +140,13 @@ def test_only_deliveries_that_the_rider_can_have_are_woken():
     availability.set_online(refuser.pk, False, None, by=TEST)
     dispatch()
     availability.set_online(refuser.pk, True, CENTRE, by=TEST)
-    assert search.rider_came(refuser.pk) == 1
+    assert search_queue.wake_searches_near(refuser.pk) == 1
     assert Delivery.objects.get(due_at__lte=clock.database_now()) == waiting
     dispatch()
-    offers.reject_offer(Offer.objects.get().pk, refuser, by=TEST)
+    offer_responses.reject_offer(Offer.objects.get().pk, refuser, by=TEST)
     dispatch()
-    assert search.rider_came(refuser.pk) == 0
-    assert search.rider_came(rider(online=False).pk) == 0
+    assert search_queue.wake_searches_near(refuser.pk) == 0
+    assert search_queue.wake_searches_near(rider(online=False).pk) == 0
 
 
 # spec: D2, D4

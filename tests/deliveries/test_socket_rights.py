@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from deliveries import permissions
-from deliveries.fulfilment import offers, ops_actions
+from deliveries.fulfilment import offer_responses, ops_actions
 from deliveries.models import TrackingLink
 from deliveries.permissions import AccessState
 from deliveries.realtime import authentication, subscriptions, tickets
@@ -70,7 +70,7 @@ def test_whoever_loses_the_right_is_closed_and_nobody_else(hearing: Sockets):
         deactivate(leaves)
         User.objects.filter(pk=demoted.pk).update(role=Role.RIDER)
         Customer.objects.filter(user=buyer).update(user=None)
-        offers.reject_offer(offer.pk, offer.rider, "too far", by=TEST)
+        offer_responses.reject_offer(offer.pk, offer.rider, "too far", by=TEST)
         TrackingLink.objects.filter(order=paged).update(expires_at=clock.now() - timedelta(seconds=1))
 
         for sockets in (watching_order, watching_store):

@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from deliveries.couriers import calls as couriers_calls
 from deliveries.couriers import circuit_breaker, providers, updates
 from deliveries.couriers.providers.status_update import CourierStage
-from deliveries.fulfilment import offers, ops_actions, transitions
+from deliveries.fulfilment import offer_responses, ops_actions, transitions
 from deliveries.lifecycle import CARRIED, LIVE, DeliveryStatus, OfferStatus
 from deliveries.models import IN_HOUSE, CourierCall, Delivery, Offer
 from foundation.errors import APIError
@@ -138,9 +138,9 @@ class Couriers(RuleBasedStateMachine):
     def a_rider_accepts(self, which: int) -> None:
         for offer in Offer.objects.filter(status=OfferStatus.PENDING).select_related("rider"):
             if which % 4:
-                tried(offers.accept_offer, offer.pk, offer.rider, by=TEST)
+                tried(offer_responses.accept_offer, offer.pk, offer.rider, by=TEST)
             else:
-                tried(offers.reject_offer, offer.pk, offer.rider, by=TEST)
+                tried(offer_responses.reject_offer, offer.pk, offer.rider, by=TEST)
 
     @precondition(lambda self: self._deliveries().filter(courier=IN_HOUSE, status__in=CARRIED).exists())
     @rule(which=number)
@@ -289,7 +289,7 @@ class Couriers(RuleBasedStateMachine):
         for order_id in self.orders:
             tried(ops_actions.decide_stop, order_id, "keep" if turn % 2 else "double_cost", self.lead, by=TEST)
         for offer in Offer.objects.filter(status=OfferStatus.PENDING).select_related("rider"):
-            tried(offers.accept_offer, offer.pk, offer.rider, by=TEST)
+            tried(offer_responses.accept_offer, offer.pk, offer.rider, by=TEST)
         for delivery in Delivery.objects.filter(courier=IN_HOUSE, status__in=CARRIED):
             goes_on(delivery)
         drain()

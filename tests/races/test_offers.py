@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 from django.utils import timezone
 
-from deliveries.fulfilment import offers
+from deliveries.fulfilment import offer_responses
 from deliveries.models import Delivery, Offer
 from deliveries.places import find_differences
 from foundation.errors import APIError
@@ -28,7 +28,7 @@ Entry = tuple[int, Rider]  # the id of the offer that a racer answers, and who a
 
 def accept(entry: Entry) -> object:
     offer_id, one = entry
-    return offers.accept_offer(offer_id, one, by=TEST)
+    return offer_responses.accept_offer(offer_id, one, by=TEST)
 
 
 def race(heats: list[list[Entry]], accept: Callable[[Entry], object]) -> Counter[tuple[tuple[str, int], ...]]:
@@ -114,7 +114,7 @@ def test_accept_against_expiry_at_the_deadline_has_one_outcome():
 
         def answer(offer: Offer = offer, start: float = start) -> str:
             time.sleep(max(0.0, start - time.monotonic()))
-            return offers.accept_offer(offer.pk, offer.rider, by=TEST).status
+            return offer_responses.accept_offer(offer.pk, offer.rider, by=TEST).status
 
         def sweep(offer: Offer = offer) -> None:
             while Offer.objects.get(pk=offer.pk).status == "pending":
