@@ -1,4 +1,4 @@
-"""The roof: settings, urls, processes, schedule, reactions, watching, console."""
+"""Ops and config: settings, urls, processes, schedule, reactions, watching, console."""
 
 from config.celery import app as celery_app
 

@@ -1,4 +1,4 @@
-"""The clock: every lane that is drained, and everything that happens at a time of day.
+"""The clock: every work queue that is drained, and everything that happens at a time of day.
 
 This is data. `manage.py install_schedule` puts it into django-celery-beat: what is missing is added, what ops edited
 there (times, on or off) is kept, what left this page is removed.

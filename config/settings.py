@@ -127,7 +127,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
-# What the roof hangs into the ground: the ground imports no room, so it is told by name.
+# What ops and config hangs into foundation: foundation imports no room, so it is told by name.
 REACTIONS = "config.reactions.REACTIONS"
 WORK_QUEUES = "config.schedule.WORK_QUEUES"
 PERIODIC = "config.schedule.PERIODIC"

@@ -1,4 +1,4 @@
-"""The web process: the lanes for webhooks and positions in front, Django behind them (APIs, admin)."""
+"""The web process: the fast lanes for webhooks and positions in front, Django behind them (APIs, admin)."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""The road: dispatch, offers, couriers, position checks, fraud flags, tracking, sockets."""
+"""deliveries: dispatch, offers, couriers, position checks, fraud flags, tracking, sockets."""

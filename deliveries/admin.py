@@ -100,7 +100,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if text.startswith("rider:"):
             return queryset.filter(rider__phone=text.removeprefix("rider:")), False
         if text.startswith("ext:"):
-            return queryset.filter(courier_ref=text.removeprefix("ext:")), False
+            return queryset.filter(courier_job__reference=text.removeprefix("ext:")), False
         by_order, by_courier = queryset.filter(order__public_id=text), queryset.filter(external_id=text)
         return (by_order if by_order.exists() else by_courier), False
 

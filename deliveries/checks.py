@@ -1,4 +1,4 @@
-"""System checks of this room: what would only be noticed on the road, said at start (ids deliveries.E… and W…)."""
+"""System checks of this room: what would only be noticed on deliveries, said at start (ids deliveries.E… and W…)."""
 
 from typing import Any
 

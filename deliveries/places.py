@@ -1,4 +1,4 @@
-"""Do riders' counters agree with the deliveries and offers they stand for? Reads only; `books` of the road."""
+"""Do riders' counters agree with the deliveries and offers they stand for? Reads only; `books` of deliveries."""
 
 from dataclasses import dataclass
 

@@ -18,6 +18,8 @@ from foundation.work import WorkState
 from notifications.incidents import service
 from riders.models import RiderSpot
 
+FOLLOW_RIDER = jobs.handler_name("deliveries.follow_rider")
+
 WOKEN_AT_ONCE = 6  # a rider has places for a few; the others look again by themselves
 
 
@@ -42,7 +44,7 @@ def wake_search(delivery: Delivery) -> None:
 def announce_free_rider(rider_id: int) -> None:
     """The rider has a place again: waiting deliveries are looked at, in a transaction of their own (a rider's lock is
     held here, and deliveries are locked before riders)."""
-    jobs.enqueue_job("deliveries.follow_rider", events.subject_key("rider", rider_id))
+    jobs.enqueue_job(FOLLOW_RIDER, events.subject_key("rider", rider_id))
 
 
 _WAKE = """

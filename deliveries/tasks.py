@@ -1,4 +1,4 @@
-"""The lanes of this room: drained once a second each (config/schedule.py)."""
+"""The work queues of this room: drained once a second each (config/schedule.py)."""
 
 from deliveries.couriers import calls
 from deliveries.dispatch import search

@@ -1,1 +1,1 @@
-"""The ground: what every room stands on. Imports no room."""
+"""Foundation: what every room stands on. Imports no room."""

@@ -131,9 +131,9 @@ def reasoned_action(
     """An admin action with a confirm page that asks for a reason and for `fields` (name -> form field factory).
 
     Decorates `verb(self, row, decision) -> str`, which opens its own transactions and says what it did. It is run row
-    by row: a Problem is shown with its row and stops no other; what worked is in Django's log and, by the verb, in the
-    history. `permission` is "cancel" for a page that defines `has_cancel_permission` (see `has_permission`). `preview(row)` says
-    on the confirm page, for each of the first rows, what the action would do.
+    by row: a APIError is shown with its row and stops no other; what worked is in Django's log and, by the verb, in the
+    history. `permission` is "cancel" for a page that defines `has_cancel_permission` (see `has_permission`).
+    `preview(row)` says on the confirm page, for each of the first rows, what the action would do.
     """
 
     def decorate(verb: Verb) -> Callable[..., HttpResponse | None]:

@@ -1,21 +1,27 @@
 """Jobs: reactions and deadlines as rows.
 
-A handler is named "room.verb" and is the function `verb` of that room's `reactions` module; it takes the subject's id.
-Handlers are level-triggered: they read what is true now and make their own room agree with it. They promise nothing
-about order, and running one twice changes nothing.
+A handler is a function of a room's `reactions` module, registered under a name "room.verb" that stands in the rows; it
+takes the subject's id. Handlers are level-triggered: they read what is true now and make their own room agree with it.
+They promise nothing about order, and running one twice changes nothing.
+
+A name stands in rows that wait in production, for hours or days: who renames a handler keeps the old name as an alias.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from importlib import import_module
+from functools import cache
 
 from django.db import IntegrityError, connection, transaction
+from django.utils.module_loading import autodiscover_modules
 
 from foundation.models import Job
 from foundation.work import Backoff, LostLease, Release, WorkState
 from foundation.work_queues import WorkQueue
 
 DEPLOY_WAIT_S = 5.0
+Handler = Callable[[int], str | None]
+HANDLERS: dict[str, Handler] = {}
+NAMES_IN_USE: set[str] = set()
 
 
 def enqueue_job(handler: str, subject: str, *, due_at: datetime | None = None, in_s: float = 0.0) -> None:
@@ -36,18 +42,40 @@ def enqueue_job(handler: str, subject: str, *, due_at: datetime | None = None, i
         )
 
 
-def resolve_handler(handler: str) -> Callable[[int], str | None]:
+def job_handler(name: str, *aliases: str) -> Callable[[Handler], Handler]:
+    """Decorator: register the function under `name` ("orders.remind_store"); `aliases` are names that it had before.
+
+    Raises ValueError for a name that another function has.
+    """
+
+    def register(function: Handler) -> Handler:
+        for one in (name, *aliases):
+            if HANDLERS.setdefault(one, function) is not function:
+                raise ValueError(f"two handlers are called {one}")
+        return function
+
+    return register
+
+
+def handler_name(name: str) -> str:
+    """Say that jobs of this name are enqueued somewhere; returns it. A system check holds that it has a handler."""
+    NAMES_IN_USE.add(name)
+    return name
+
+
+@cache
+def load_handlers() -> None:
+    """Import every room's `reactions` module, once per process: importing registers its handlers."""
+    autodiscover_modules("reactions")
+
+
+def resolve_handler(name: str) -> Handler:
     """The function behind a handler's name. Raises LookupError for one that this process does not know."""
-    room, _, verb = handler.partition(".")
+    load_handlers()
     try:
-        reactions = import_module(f"{room}.reactions")
-    except ModuleNotFoundError as error:
-        if error.name not in (room, f"{room}.reactions"):
-            raise  # the module is there, something that it imports is not: a mistake, not a newer release
-        raise LookupError(f"no room for {handler}") from error
-    if not hasattr(reactions, verb):
-        raise LookupError(f"no handler {handler}")
-    return getattr(reactions, verb)
+        return HANDLERS[name]
+    except KeyError:
+        raise LookupError(f"no handler {name}") from None
 
 
 def run_job(job: Job) -> str | None:

@@ -1,4 +1,4 @@
-"""Tables of the ground: users, events, jobs, idempotency keys, outgoing calls, used-up limits."""
+"""Tables of foundation: users, events, jobs, idempotency keys, outgoing calls, used-up limits."""
 
 import uuid
 from typing import ClassVar

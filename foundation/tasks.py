@@ -1,4 +1,4 @@
-"""The one task beat sends, once a second for each lane: "there may be work" (it expires after that second)."""
+"""The one task beat sends, once a second for each work queue: "there may be work" (it expires after that second)."""
 
 from celery import shared_task
 

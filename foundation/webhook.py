@@ -1,7 +1,7 @@
-"""What a provider's module must offer so that the door can serve its URL (SPEC W1, W2).
+"""What a provider's module must offer so that the webhook endpoint can serve its URL (SPEC W1, W2).
 
-A provider module in any room subclasses `WebhookProvider` (or `EventReader`, where the room's own view is the door) and is listed in
-webhooks/registry.py, which builds the endpoints.
+A provider module in any room subclasses `WebhookProvider` (or `EventReader`, where the room's own view is the webhook
+endpoint) and is listed in webhooks/registry.py, which builds the endpoints.
 """
 
 from abc import ABC, abstractmethod
@@ -45,7 +45,7 @@ class IncomingEvent:
 
 
 class WebhookRejected(Exception):
-    """A knock that is not let in. `reason` is a short word for counting, `detail` may be shown to the caller."""
+    """A request that is not let in. `reason` is a short word for counting, `detail` may be shown to the caller."""
 
     def __init__(self, status: int, reason: str, detail: str):
         super().__init__(detail)
@@ -86,11 +86,11 @@ class WebhookProvider(EventReader):
     def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         """Check the signature on the raw bytes, in constant time, against every live secret.
 
-        Raises Refused; without a configured secret it refuses everything (503 `not_enabled`): fail closed.
+        Raises WebhookRejected; without a configured secret it refuses everything (503 `not_enabled`): fail closed.
         """
 
     def parse_body(self, raw: bytes) -> Any:
-        """A verified body as plain data. Raises Refused."""
+        """A verified body as plain data. Raises WebhookRejected."""
         try:
             return strict_json(raw)
         except UnreadableBody as error:
@@ -98,14 +98,15 @@ class WebhookProvider(EventReader):
 
     @abstractmethod
     def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
-        """The events in a verified body. Raises Refused(400, …) when it is not shaped as the provider documents."""
+        """The events in a verified body. Raises WebhookRejected(400, …) when it is not shaped as the provider
+        documents."""
 
     def answer_greeting(self, query: Mapping[str, str]) -> str:
         """The plain text answered to a GET, for a provider that makes sure in this way that the address is ours.
 
-        Raises Refused, as every door does whose provider only posts.
+        Raises WebhookRejected, as every door does whose provider only posts.
         """
         raise WebhookRejected(405, "wrong_method", "only POST is answered here")
 
     def warm_up(self) -> None:
-        """Load what the first knock would otherwise wait for (an SDK takes a second to import)."""
+        """Load what the first request would otherwise wait for (an SDK takes a second to import)."""

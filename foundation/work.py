@@ -82,7 +82,7 @@ class WorkItem(models.Model):
     def claim_batch(cls, *, limit: int, lease_s: float, only: Mapping[str, Any] | None = None) -> list[Self]:
         """Lease up to `limit` due rows, oldest first; commits by itself (call outside a transaction).
 
-        `only` names columns and their values, for a table that several lanes share: index them before `due_at`.
+        `only` names columns and their values, for a table that several work queues share: index them before `due_at`.
         """
         table, pk, _ = cls._table_names()
         shared = only or {}

@@ -1,7 +1,7 @@
-"""Lanes: how the rows of one table are worked off, with a concurrency and a schedule of their own.
+"""Work queues: how the rows of one table are worked off, with a concurrency and a schedule of their own.
 
-`WorkQueue` is for work that is only SQL: the handler and the finishing of the row share one transaction, a whole chunk of
-rows one commit (that is where the speed is). `CallQueue` is for work that speaks to a provider: the call is made
+`WorkQueue` is for work that is only SQL: the handler and the finishing of the row share one transaction, a whole chunk
+of rows one commit (that is where the speed is). `CallQueue` is for work that speaks to a provider: the call is made
 outside any transaction, then its outcome is recorded and the row finished in one.
 """
 
@@ -34,7 +34,7 @@ class WorkQueue:
 
     `apply_all(items)` does a chunk in fewer statements than one each and returns a state for each, in their order; a
     chunk that fails is still done one by one, by `apply`. `only` are the columns, with their values, of the rows that
-    are this lane's, where lanes share a table.
+    are this queue's, where work queues share a table.
     """
 
     name: str
@@ -162,7 +162,7 @@ class CallQueue(WorkQueue):
 
     def _in_thread(self, queue: deque[WorkItem]) -> None:
         """Work off what is left of the batch. The thread lives on and keeps its HTTP sessions, not its database
-        connection: lanes times threads times processes would be more than a server has."""
+        connection: work queues times threads times processes would be more than a server has."""
         try:
             while item := _pop_next(queue):
                 self._process_alone(item)
@@ -176,7 +176,7 @@ class CallQueue(WorkQueue):
             answer = self.call(item)
             with transaction.atomic():
                 self.model.finish_rows([(item, self.apply(item, answer) or WorkState.DONE)])
-        except Exception as error:  # noqa: BLE001 - as in Lane
+        except Exception as error:  # noqa: BLE001 - as in WorkQueue
             self.record_failure(item, error)
 
     def give_up(self, item: WorkItem, error: Exception) -> None:
@@ -211,13 +211,13 @@ def _get_pool(name: str, threads: int) -> ThreadPoolExecutor:
 
 
 def all_queues() -> dict[str, WorkQueue]:
-    """Every lane of the house by name, as the roof lists them (settings.WORK_QUEUES)."""
+    """Every work queue of the house by name, as ops and config lists them (settings.WORK_QUEUES)."""
     queues: Iterable[WorkQueue] = import_string(settings.WORK_QUEUES)
     return {queue.name: queue for queue in queues}
 
 
 def drain_queue(queue: WorkQueue, *, seconds: float) -> int:
-    """Work a lane off for `seconds`, polling while it is empty. Returns how many rows were claimed.
+    """Work a work queue off for `seconds`, polling while it is empty. Returns how many rows were claimed.
 
     A database that restarts costs the rest of this drain, nothing else: the next one finds the rows (SPEC W5).
     """
@@ -238,7 +238,7 @@ def drain_queue(queue: WorkQueue, *, seconds: float) -> int:
 
 
 def drain_until_idle(*, rounds: int = 1000) -> int:
-    """Work every lane off until nothing is due anywhere (tests and the books command). Returns rows claimed."""
+    """Work every work queue off until nothing is due anywhere (tests and the ledger command). Returns rows claimed."""
     total = 0
     for _ in range(rounds):
         count = sum(queue.drain_once() for queue in all_queues().values())

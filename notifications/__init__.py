@@ -1,1 +1,1 @@
-"""The post: recipients, channels, templates, messages, incidents. Knows no orders."""
+"""notifications: recipients, channels, templates, messages, incidents. Knows no orders."""

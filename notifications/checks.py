@@ -1,4 +1,5 @@
-"""System checks of the post: channels that are off are said so, catalogues that cannot work are refused (SPEC S5)."""
+"""System checks of notifications: channels that are off are said so, catalogues that cannot work are refused (SPEC
+S5)."""
 
 import json
 from pathlib import Path

@@ -40,7 +40,7 @@ def is_enabled() -> bool:
 
 
 def enqueue_call(caller: str, callee: str, *, order_ref: str, greeting: str, language: str = "en") -> PhoneCall:
-    """Write that `caller`'s phone is to ring and to be connected to `callee` (E.164 both); made by the lane.
+    """Write that `caller`'s phone is to ring and to be connected to `callee` (E.164 both); made by the work queue.
 
     The caller of this function holds the order's lock: of two presses of one button the second is told of the first.
     Raises NotEnabled without Twilio or without two numbers, Conflict while the phone rings and after ten calls.
@@ -63,7 +63,8 @@ def is_ringing(order_ref: str) -> bool:
     return lately.exclude(state__in=(WorkState.DEAD, WorkState.IGNORED)).exists()
 
 
-# ── the lane ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the work queue
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────
 def place_call(call: PhoneCall) -> str | CallExpired:
     """Have the call made; returns Twilio's id of it. Called outside a transaction."""
     if call.provider_id or clock.now() > call.created_at + FRESH:

@@ -1,5 +1,5 @@
-"""Tables of the post: who is told (Recipient, PushToken, RetiredAddress), in which words (Wording), what (Message) and
-what it costs (Spending), who is put through to whom (PhoneCall), and what ops must look at (Incident)."""
+"""Tables of notifications: who is told (Recipient, PushToken, RetiredAddress), in which words (Wording), what (Message)
+and what it costs (Spending), who is put through to whom (PhoneCall), and what ops must look at (Incident)."""
 
 import uuid
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ from foundation.work import OPEN, WorkItem, WorkState
 class Recipient(models.Model):
     """Anybody we write to. Knows addresses, wishes and language; knows nothing of orders or riders.
 
-    `whatsapp_opted_in_at`: nobody is written to by WhatsApp who did not ask for it (None). `whatsapp_last_inbound_at`: when
-    the person last wrote to us there, which lets us answer in free text for a day. `time_zone` is where their clock
-    is, for quiet hours (notifications/outbox/quiet_hours.py). `erased_at`: they are nobody any more, and are told nothing at all.
+    `whatsapp_opted_in_at`: nobody is written to by WhatsApp who did not ask for it (None). `whatsapp_last_inbound_at`:
+    when the person last wrote to us there, which lets us answer in free text for a day. `time_zone` is where their
+    clock is, for quiet hours (notifications/outbox/quiet_hours.py). `erased_at`: they are nobody any more, and are told
+    nothing at all.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -152,10 +153,10 @@ class Message(WorkItem):
 
     `channels` is a ladder of its own (empty: the person's and the event's); what was climbed without success is in
     `skipped`, as `[{channel, reason}]`. `channel` is the one it went by, or one that is under way and must not be tried
-    twice (notifications/outbox/delivery.py); `why` says whose ladder that was. `title`, `body` and `text_override` are what was said
-    and where it stands. `receipt` is the furthest that its provider reported of it (SPEC N3); `acknowledged_at` is when
-    the person's own app said that they saw it, which ends the climb whatever a provider says later. `urgent`: it has a
-    lane of its own (notifications/tasks.py).
+    twice (notifications/outbox/delivery.py); `why` says whose ladder that was. `title`, `body` and `text_override` are
+    what was said and where it stands. `receipt` is the furthest that its provider reported of it (SPEC N3);
+    `acknowledged_at` is when the person's own app said that they saw it, which ends the climb whatever a provider says
+    later. `urgent`: it has a work queue of its own (notifications/tasks.py).
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -191,7 +192,7 @@ class Message(WorkItem):
     class Meta(WorkItem.Meta):
         indexes: ClassVar = [
             *(index for index in WorkItem.Meta.indexes if index.fields != ["due_at"]),
-            models.Index(  # each of the two lanes finds what is due to it
+            models.Index(  # each of the two work queues finds what is due to it
                 fields=["urgent", "due_at"], condition=models.Q(state__in=OPEN), name="message_due_by_urgency"
             ),
             models.Index(fields=["recipient", "-created_at"], name="message_of_recipient"),

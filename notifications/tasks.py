@@ -1,6 +1,6 @@
-"""The lanes of this room: drained once a second each (config/schedule.py).
+"""The work queues of this room: drained once a second each (config/schedule.py).
 
-What somebody has seconds to act on has a lane of its own: mails that hang at their provider never delay an offer.
+What somebody has seconds to act on has a work queue of its own: mails that hang at their provider never delay an offer.
 """
 
 from dataclasses import replace

@@ -19,7 +19,7 @@ def show_health(_request: HttpRequest) -> JsonResponse:
 @require_safe
 def ready(_request: HttpRequest) -> JsonResponse:
     """200 when the database answers and is migrated; 503 says what is missing. The broker is no condition: webhooks
-    and APIs do not speak to it. `backlog` is for information: rows due now per lane."""
+    and APIs do not speak to it. `backlog` is for information: rows due now per work queue."""
     try:
         database_answers()
         if not is_migrated():

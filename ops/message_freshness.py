@@ -51,7 +51,7 @@ def _about_order(look: AboutOrder) -> Look:
 
 def _live_delivery(order: Order) -> Delivery | None:
     """The live one."""
-    return Delivery.objects.filter(order=order, status__in=LIVE).select_related("rider").first()
+    return Delivery.objects.filter(order=order, status__in=LIVE).select_related("rider", "courier_job").first()
 
 
 # ── customers ────────────────────────────────────────────────────────────────────────────────────────────────────

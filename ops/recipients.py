@@ -1,4 +1,4 @@
-"""Who stands behind a user: the post knows recipients only, the rooms above know whose they are (SPEC N1)."""
+"""Who stands behind a user: notifications knows recipients only, the rooms above know whose they are (SPEC N1)."""
 
 from foundation.errors import Forbidden, Invalid, NotFound
 from foundation.models import Role, User

@@ -91,8 +91,8 @@ def _summarize_couriers() -> dict[str, Any]:
         " ON a.id = e.account_id WHERE a.payee_kind = 'provider' AND e.kind = 'delivery_fee'"
     )
     (given_up,) = _fetch_row(
-        "SELECT count(*) FROM deliveries_delivery WHERE courier <> 'in_house' AND status = 'cancelled'"
-        " AND stop_asked_at IS NULL"
+        "SELECT count(*) FROM deliveries_delivery d JOIN deliveries_courierjob j ON j.delivery_id = d.id"
+        " WHERE d.status = 'cancelled' AND j.stop_requested_at IS NULL"
     )
     delivered = "FROM deliveries_delivery WHERE courier <> 'in_house' AND status = 'delivered' GROUP BY 1"
     return {"earned": earned, "given_up": given_up, "delivered": _fetch_counts(f"SELECT courier, count(*) {delivered}")}

@@ -75,7 +75,7 @@ def alert_ops(order_id: int) -> None:
         return
     due_at = deadlines.acknowledge_by(order)
     if clock.database_now() < due_at:  # it was told later than we thought when we set this clock
-        jobs.enqueue_job("orders.acknowledgement_due", events.subject_of(order), due_at=due_at)
+        jobs.enqueue_job(deadlines.ACKNOWLEDGEMENT_DUE, events.subject_of(order), due_at=due_at)
         return
     told = order.status == OrderStatus.STORE_NOTIFIED
     what = "has not acknowledged" if told else "could not be told of"
@@ -95,7 +95,7 @@ def let_lapse(order_id: int) -> None:
     if order.status != OrderStatus.STORE_NOTIFIED or due_at is None:
         return
     if clock.database_now() < due_at:
-        jobs.enqueue_job("orders.acknowledgement_lapsed", events.subject_of(order), due_at=due_at)
+        jobs.enqueue_job(deadlines.ACKNOWLEDGEMENT_LAPSED, events.subject_of(order), due_at=due_at)
         return
     by = Cause("clock", "job:orders.acknowledgement_lapsed")
     cancellation.cancel_order(order, by=by, reason="The store did not answer in time", waive_fee=True)
@@ -108,7 +108,7 @@ def ready_overdue(order_id: int) -> None:
         return
     due_at = deadlines.ready_by(order)
     if clock.database_now() < due_at:  # the store asked for more time since
-        jobs.enqueue_job("orders.ready_overdue", events.subject_of(order), due_at=due_at)
+        jobs.enqueue_job(deadlines.READY_OVERDUE, events.subject_of(order), due_at=due_at)
         return
     title = f"{order.store.name} has not got order {order.order_id} ready"
     notices.report_to_ops(order, deadlines.NOT_READY, title, expected_at=deadlines.expected_ready_at(order))

@@ -11,6 +11,11 @@ from orders.lifecycle import PREPARATION, PreparationState
 from orders.models import Order
 from orders.stores import preparation_times
 
+ACKNOWLEDGEMENT_DUE = jobs.handler_name("orders.acknowledgement_due")
+ACKNOWLEDGEMENT_LAPSED = jobs.handler_name("orders.acknowledgement_lapsed")
+READY_OVERDUE = jobs.handler_name("orders.ready_overdue")
+REMIND_STORE = jobs.handler_name("orders.remind_store")
+
 UNACKNOWLEDGED = "order_unacknowledged"
 NOT_READY = "order_not_ready"
 READY_GRACE_S = 600
@@ -21,21 +26,21 @@ def set_next_deadline(order: Order) -> None:
     state = order.preparation
     subject = events.subject_of(order)
     if state == PreparationState.NOTIFIED:
-        jobs.enqueue_job("orders.remind_store", subject, due_at=remind_at(order))
-        jobs.enqueue_job("orders.acknowledgement_due", subject, due_at=acknowledge_by(order))
+        jobs.enqueue_job(REMIND_STORE, subject, due_at=remind_at(order))
+        jobs.enqueue_job(ACKNOWLEDGEMENT_DUE, subject, due_at=acknowledge_by(order))
         if lapse_at := lapses_at(order):
-            jobs.enqueue_job("orders.acknowledgement_lapsed", subject, due_at=lapse_at)
+            jobs.enqueue_job(ACKNOWLEDGEMENT_LAPSED, subject, due_at=lapse_at)
     if PREPARATION.has_reached(state, PreparationState.ACKNOWLEDGED):
         notices.ops_no_more(order, UNACKNOWLEDGED, f"the store's part is now: {state}")
     if state in (PreparationState.ACKNOWLEDGED, PreparationState.PICKING):
-        jobs.enqueue_job("orders.ready_overdue", subject, due_at=ready_by(order))
+        jobs.enqueue_job(READY_OVERDUE, subject, due_at=ready_by(order))
     if PREPARATION.has_reached(state, PreparationState.READY):
         notices.ops_no_more(order, NOT_READY, f"the store's part is now: {state}")
 
 
 def watch_relay(order: Order) -> None:
     """Paid, and its POS is about to be told: if that does not work out, ops shall know by the same deadline."""
-    jobs.enqueue_job("orders.acknowledgement_due", events.subject_of(order), in_s=order.store.acknowledge_s)
+    jobs.enqueue_job(ACKNOWLEDGEMENT_DUE, events.subject_of(order), in_s=order.store.acknowledge_s)
 
 
 def remind_at(order: Order) -> datetime:

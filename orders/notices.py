@@ -1,4 +1,4 @@
-"""What this room says to customers, stores and ops: rows of the post, written in the caller's transaction.
+"""What this room says to customers, stores and ops: rows of notifications, written in the caller's transaction.
 
 A fact is told once per order; `again` tells apart what may happen to one order more than once (a second attempt).
 """

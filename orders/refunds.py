@@ -1,4 +1,4 @@
-"""Giving money back (SPEC O7, O8, P4): requests are rows, the lane `refunds` puts them before Stripe.
+"""Giving money back (SPEC O7, O8, P4): requests are rows, the work queue `refunds` puts them before Stripe.
 
 Never more than was captured: requests are measured under the order's lock, and Stripe refuses the rest. Never twice:
 one row per reason; its id is in the refund's metadata at Stripe, and any attempt but the first looks there before it
@@ -131,7 +131,8 @@ def is_under_way(order: Order, reference: str) -> bool:
     return Refund.objects.filter(order=order, reference=reference).exclude(state=WorkState.DISCARDED).exists()
 
 
-# ── the lane ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the work queue
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────
 def _send_refund(refund: Refund) -> dict[str, Any] | None:
     """Stripe's refund, made now or by an earlier attempt; None when the charge was refunded in full by other hands."""
     reference = f"refund:{refund.pk}"
@@ -171,7 +172,7 @@ def _record_sent(refund: Refund, answer: dict[str, Any] | None) -> str:
 
 
 def _given_up(refund: Refund, error: Exception) -> None:
-    """Refused, or out of tries: the customer still waits for the money, so ops must act."""
+    """WebhookRejected, or out of tries: the customer still waits for the money, so ops must act."""
     order = locks.lock_order(refund.order_id)
     known = isinstance(error, CallFailed | NotEnabled)
     notices.report_to_ops(

@@ -1,8 +1,8 @@
 """Proposals that are decided, and what follows from it for the order's money (SPEC O6).
 
-The caller holds the order's lock and lets its status follow (orders/transitions.py). Amounts follow each verdict at once;
-what is too much is given back when nothing is undecided any more, so that the order in which the proposals of one round
-are decided changes nothing. The ledger is not touched: it follows from Stripe's word about the refund.
+The caller holds the order's lock and lets its status follow (orders/transitions.py). Amounts follow each verdict at
+once; what is too much is given back when nothing is undecided any more, so that the order in which the proposals of one
+round are decided changes nothing. The ledger is not touched: it follows from Stripe's word about the refund.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,8 @@ from foundation.money import format_money, share_of
 from orders import line_items, locks, notices, refunds, totals
 from orders.lifecycle import SUBSTITUTION, OrderStatus, SubstitutionPreference, SubstitutionStatus
 from orders.models import Order, OrderItem, Refund, Substitution
+
+SUBSTITUTIONS_DUE = jobs.handler_name("orders.substitutions_due")
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +98,7 @@ def _recalculate_total(order: Order) -> totals.GoodsTotal:
     order.items_minor, order.tax_minor = goods.items_minor, goods.tax_minor
     order.total_minor = goods.whole_minor + order.tip_minor + order.delivery_fee_minor
     if not left:  # nothing to bring: who has asked calls it off at once, and where nobody did it is done there
-        jobs.enqueue_job("orders.substitutions_due", events.subject_of(order))
+        jobs.enqueue_job(SUBSTITUTIONS_DUE, events.subject_of(order))
     return goods
 
 

@@ -22,7 +22,6 @@ from orders.place_order import MOST_ITEMS, RequestedItem, require_item
 log = structlog.get_logger(__name__)
 
 PROPOSED = "order.substitutions_proposed"
-DUE = "orders.substitutions_due"
 NOTHING_LEFT = "Nothing of it is available"
 LONGEST_REASON = 300
 How = Substitution.How
@@ -143,7 +142,9 @@ def _put(order: Order, made: list[Substitution], *, by: Cause) -> None:
     to_answer = [one for one in made if one.name]
     if to_answer:
         locks.record_event(order, PROPOSED, by=by, data={"substitutions": [one.public_id for one in to_answer]})
-        jobs.enqueue_job(DUE, events.subject_of(order), due_at=to_answer[0].decide_by)
+        jobs.enqueue_job(
+            substitution_decisions.SUBSTITUTIONS_DUE, events.subject_of(order), due_at=to_answer[0].decide_by
+        )
     order.save(update_fields=["undecided_substitutions", "version"])
     without = [(one, SubstitutionStatus.ACCEPTED) for one in made if not one.name]
     substitution_decisions.apply_decisions(order, without, how=How.NO_CHOICE, by=by)
@@ -212,16 +213,20 @@ def let_lapse(order_id: int) -> None:
     _let_lapse(order)
     if order.undecided_substitutions:
         next_due = min(one.decide_by for one in substitution_decisions.list_undecided(order))
-        jobs.enqueue_job(DUE, events.subject_of(order), due_at=next_due)
+        jobs.enqueue_job(substitution_decisions.SUBSTITUTIONS_DUE, events.subject_of(order), due_at=next_due)
     else:
-        _end_if_empty(order, by=Cause("clock", f"job:{DUE}"))
+        _end_if_empty(order, by=Cause("clock", f"job:{substitution_decisions.SUBSTITUTIONS_DUE}"))
 
 
 def _let_lapse(order: Order) -> None:
     """What should have been answered by now is decided by the customer's standing preference."""
     if not order.undecided_substitutions:
         return
-    now, wish, by = clock.database_now(), substitution_decisions.wished_status(order), Cause("clock", f"job:{DUE}")
+    now, wish, by = (
+        clock.database_now(),
+        substitution_decisions.wished_status(order),
+        Cause("clock", f"job:{substitution_decisions.SUBSTITUTIONS_DUE}"),
+    )
     late = [(one, wish) for one in substitution_decisions.list_undecided(order) if one.decide_by <= now]
     if late:
         substitution_decisions.apply_decisions(order, late, how=How.DEADLINE, by=by)

@@ -1,7 +1,8 @@
 """Moving an order: the only code that writes its axes and its status (SPEC O1, O2).
 
-`advance_axes` is for evidence and for verbs that have checked what they may: every axis keeps the furthest it has seen, the
-status follows. `take_strict_step` is for people and APIs: SPEC's table first. The caller holds the order's lock (orders/locks.py).
+`advance_axes` is for evidence and for verbs that have checked what they may: every axis keeps the furthest it has seen,
+the status follows. `take_strict_step` is for people and APIs: SPEC's table first. The caller holds the order's lock
+(orders/locks.py).
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Proving the books: what must be true of the ledger whatever happened, checked from the rows up (SPEC M1, M7).
+"""Proving the ledger: what must be true of the ledger whatever happened, checked from the rows up (SPEC M1, M7).
 
 * The triggers that guard the ledger are in force: a restored copy may have lost them.
 * Every account repeats its last entry, its entries count up without gaps, and every balance is the one before plus the
@@ -209,7 +209,7 @@ def _courier_deliveries() -> Checked:
     """Every job of a courier company that is over, also those that earn nothing."""
     ended = Delivery.objects.exclude(courier=IN_HOUSE).exclude(status__in=LIVE)
     payees = dict(CourierPayee.objects.values_list("courier", "pk"))
-    for batch in _iterate_batches(ended.select_related("order__store")):
+    for batch in _iterate_batches(ended.select_related("order__store", "courier_job")):
         entries = _load_entries(PayeeKind.PROVIDER, {delivery.order.public_id for delivery in batch})
         for delivery in batch:
             theirs = entries.get((payees.get(delivery.courier, 0), delivery.order.public_id), [])

@@ -34,7 +34,7 @@ PAYOUT = LifeCycle(
         _P.REVERSED: [],
     },
 )
-# The books: in these the money has left `payable`; in the others it is back.
+# The ledger: in these the money has left `payable`; in the others it is back.
 GONE = (_P.PENDING, _P.SUBMITTING, _P.PROCESSING, _P.PAID, _P.REVIEW)
 
 

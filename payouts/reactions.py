@@ -1,4 +1,4 @@
-"""Reactions: make the books of one subject right (config/reactions.py). Each may run twice, late, and in any order.
+"""Reactions: make the ledger of one subject right (config/reactions.py). Each may run twice, late, and in any order.
 
 The payee's accounts are locked first and the truth is read after that, so that of two runs the later one sees what the
 earlier one booked, and never books from an older truth.
@@ -11,6 +11,7 @@ from django.db import transaction
 from deliveries.models import IN_HOUSE, Delivery
 from foundation import clock
 from foundation.events import subject_of
+from foundation.jobs import job_handler
 from orders.models import Order
 from payouts.ledger import accounts, courier_costs, posting_rules
 from payouts.ledger import entries as ledger_entries
@@ -22,6 +23,7 @@ from riders import referrals
 from riders.models import Referral
 
 
+@job_handler("payouts.book_order")
 def book_order(order_id: int) -> None:
     """The store's side of an order: credit, reversals, release (SPEC P1, P4, M1)."""
     order = Order.objects.select_related("store").get(pk=order_id)
@@ -35,9 +37,10 @@ def book_order(order_id: int) -> None:
         _carry_out(pair, due, order.public_id)
 
 
+@job_handler("payouts.book_delivery")
 def book_delivery(delivery_id: int) -> None:
     """What whoever carried a delivery earns of it."""
-    delivery = Delivery.objects.select_related("order__store", "rider").get(pk=delivery_id)
+    delivery = Delivery.objects.select_related("order__store", "rider", "courier_job").get(pk=delivery_id)
     if delivery.courier == IN_HOUSE:
         _book_rider(delivery)
     else:
@@ -71,6 +74,7 @@ def _book_courier(delivery: Delivery) -> None:
         _carry_out(pair, posting_rules.of_courier(facts, ledger_facts.booked_entries(entries), clock.now()), order_ref)
 
 
+@job_handler("payouts.book_referral")
 def book_referral(referral_id: int) -> None:
     """The bonus of who brought a rider, once that rider has delivered enough (SPEC R9)."""
     referral = Referral.objects.select_related("referrer").get(pk=referral_id)

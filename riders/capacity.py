@@ -1,7 +1,7 @@
 """Capacity: how many deliveries and offers a rider has at once (SPEC D1, D2).
 
-Two counters on Rider, repeated on RiderSpot as `load` and `free_place`, so that the nearest free riders are one index scan.
-Every change moves both rows in one statement: they cannot drift apart. The database's own check holds the limit.
+Two counters on Rider, repeated on RiderSpot as `load` and `free_place`, so that the nearest free riders are one index
+scan. Every change moves both rows in one statement: they cannot drift apart. The database's own check holds the limit.
 
 Locks: the rider, then the rider's spot. Whoever frees a rider lets waiting deliveries know (`searching.rider_freed`).
 """

@@ -8,7 +8,8 @@ from riders.models import Rider
 
 
 def lock_rider(rider_id: int) -> Rider:
-    """The rider, locked for the rest of the transaction (in the house's order: after Order, Delivery and Offer)."""
+    """The rider, locked for the rest of the transaction (in the order that holds everywhere (docs/house.md): after
+    Order, Delivery and Offer)."""
     return Rider.objects.select_for_update(no_key=True, of=("self",)).get(pk=rider_id)
 
 

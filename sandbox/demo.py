@@ -265,7 +265,7 @@ class Demo:
             "",
             f"console          {self.process_url('web')}/admin/",
             f"API docs         {self.process_url('web')}/api/docs",
-            f"inboxes          {self.process_url('sandbox')}/inbox   what everybody got, as they see it; try STOP or a bounce",
+            f"inboxes          {self.process_url('sandbox')}/inbox   what everybody got; try STOP or a bounce",
             f"on its way       {self.process_url('sandbox')}/live   a customer's page, while its map moves",
             f"outside world    {self.process_url('sandbox')}/   every call it received, and buttons that break things",
             f"sockets          {self.process_url('sockets').replace('http', 'ws')}/ws/orders/<order>",

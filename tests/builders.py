@@ -12,7 +12,7 @@ from django.db import transaction
 from deliveries.fulfilment import offer_responses
 from deliveries.fulfilment import transitions as fulfilment_transitions
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import Delivery, Offer
+from deliveries.models import CourierJob, Delivery, Offer
 from foundation import clock, money
 from foundation.events import Cause
 from foundation.geo import Point
@@ -218,6 +218,11 @@ def ready(placed: Order) -> Order:
 
 
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────────────────────
+def courier_job(delivery: Delivery, **columns: Any) -> CourierJob:
+    """The job of a delivery that a courier company carries."""
+    return CourierJob.objects.create(delivery=delivery, **{"last_heard_at": clock.now(), **columns})
+
+
 def searching(placed: Order | None = None, **facts: Any) -> Delivery:
     """A delivery of a ready order that dispatch has not looked at yet; `facts` are the order's."""
     fetched = placed or ready(paid_order(**facts))

@@ -1,7 +1,8 @@
 """Figures of the structure: `make house` (python -m tests.structure [FOLDER]) prints what docs/house.md reports.
 
 Everything is read from the source with `ast`; nothing is imported. A room's *floors* are the longest chain of imports
-inside it, its *arrows* the pairs (importer, imported) of modules. A *walk* is a list of places that one fact passes; its
+inside it, its *arrows* the pairs (importer, imported) of modules. A *walk* is a list of places that one fact passes;
+its
 *hops* are the changes of module between them.
 """
 

@@ -1,1 +1,1 @@
-"""The door: receive, verify, store, hand on what providers tell us."""
+"""The webhook endpoint: receive, verify, store, hand on what providers tell us."""

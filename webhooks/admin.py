@@ -1,4 +1,4 @@
-"""The console's pages of this room (SPEC A3, W4, W8): what providers told us, dead letters first, and who knocked in
+"""The console's pages of this room (SPEC A3, W4, W8): what providers told us, dead letters first, and who asked in
 vain."""
 
 import json

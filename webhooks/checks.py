@@ -1,4 +1,5 @@
-"""System checks of the door: providers that are not let in are said so, secrets that prove nothing are refused (S5)."""
+"""System checks of the webhook endpoint: providers that are not let in are said so, secrets that prove nothing are
+refused (S5)."""
 
 from typing import Any
 

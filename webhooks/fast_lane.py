@@ -1,8 +1,8 @@
 """The webhook lane: `/webhooks/*` answered in front of Django.
 
 Django's request, middleware and response cost more than the whole of verifying and storing an event. The lane leaves
-them out and shares all else: settings, secrets, doors and intake.answer_request, which the plain view (webhooks/views.py) runs
-as well. Everything that is no webhook goes on to Django untouched.
+them out and shares all else: settings, secrets, webhook endpoints and intake.answer_request, which the plain view
+(webhooks/views.py) runs as well. Everything that is no webhook goes on to Django untouched.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,8 @@
-"""The door itself: one request in, one answer out (SPEC W1, W2, W3, W7).
+"""The webhook endpoint itself: one request in, one answer out (SPEC W1, W2, W3, W7).
 
-Both ways in share this code: the lane in front of Django (webhooks/fast_lane.py) and the plain Django view. What is cheap to
-check is checked first, the body is read once and never beyond its cap, the signature is checked on the raw bytes before
-anything parses them, and 200 is said only after the commit. Nothing here speaks to the broker.
+Both ways in share this code: the work queue in front of Django (webhooks/fast_lane.py) and the plain Django view. What
+is cheap to check is checked first, the body is read once and never beyond its cap, the signature is checked on the raw
+bytes before anything parses them, and 200 is said only after the commit. Nothing here speaks to the broker.
 """
 
 import json
@@ -91,7 +91,7 @@ def _answer_greeting(provider: WebhookProvider, environ: Environ) -> Reply:
 
 
 def receive_events(provider: WebhookProvider, request: WebhookRequest) -> Reply:
-    """Verify, read, commit, and only then answer 200; for a duplicate as well (SPEC W3). Raises Refused."""
+    """Verify, read, commit, and only then answer 200; for a duplicate as well (SPEC W3). Raises WebhookRejected."""
     verified = provider.verify_signature(request)
     events = provider.list_events(provider.parse_body(request.raw), verified)
     try:
@@ -124,7 +124,8 @@ def _check_request(environ: Environ, provider: WebhookProvider) -> None:
 
 
 def read_body(environ: Environ) -> bytes:
-    """The raw bytes, read once, whether announced by Content-Length or sent in chunks. Raises Refused (400, 413)."""
+    """The raw bytes, read once, whether announced by Content-Length or sent in chunks. Raises WebhookRejected (400,
+    413)."""
     stream, announced = environ["wsgi.input"], str(environ.get("CONTENT_LENGTH") or "")
     if announced:
         if not (announced.isascii() and announced.isdigit()):

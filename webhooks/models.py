@@ -1,4 +1,5 @@
-"""Tables of the door: WebhookEvent (accepted: the queue of record) and WebhookAttempt (what knocked in vain)."""
+"""Tables of the webhook endpoint: WebhookEvent (accepted: the queue of record) and WebhookAttempt (what was
+rejected)."""
 
 import uuid
 from typing import ClassVar

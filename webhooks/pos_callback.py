@@ -82,7 +82,7 @@ def _take_callback(callback: PosStatus, raw: bytes) -> Order:
 
 
 def _keep_event(callback: PosStatus, raw: bytes, verdict: EventOutcome) -> None:
-    """The row, after the effect: the webhook lane locks in the same order when it replays one."""
+    """The row, after the effect: the webhook work queue locks in the same order when it replays one."""
     event_type, event_id = petpooja.identify_callback(callback.payload)
     event = WebhookEvent(
         provider=PROVIDER,

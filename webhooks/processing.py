@@ -1,4 +1,5 @@
-"""The webhook lane of the worker: stored events are read and handed to the rooms that own the facts (SPEC W4, W5).
+"""The webhook work queue of the worker: stored events are read and handed to the rooms that own the facts (SPEC W4,
+W5).
 
 A chunk of events is one commit. That is safe because every room's `take` may see an event twice, late and in any order;
 one that fails takes the chunk back, and each is then done alone.

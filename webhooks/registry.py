@@ -1,4 +1,4 @@
-"""Every provider that may tell us something: doors at /webhooks/{provider}, and readers of what was stored.
+"""Every provider that may tell us something: webhook endpoints at /webhooks/{provider}, and readers of what was stored.
 
 One more provider is one module in the room that uses it, and one line here.
 """
@@ -23,5 +23,5 @@ def webhook_providers() -> dict[str, WebhookProvider]:
 
 @cache
 def event_readers() -> dict[str, EventReader]:
-    """By the provider of a stored event: all doors, and PetPooja, whose door is /pp_callback/{slug}/."""
+    """By the provider of a stored event: all webhook endpoints, and PetPooja, whose door is /pp_callback/{slug}/."""
     return {**webhook_providers(), PetPoojaReader.provider: PetPoojaReader()}

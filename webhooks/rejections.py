@@ -1,4 +1,4 @@
-"""The log of what was refused (SPEC W2): who knocked, why it was not let in, and never a byte of what it brought.
+"""The log of what was refused (SPEC W2): who asked, why it was not let in, and never a byte of what it brought.
 
 A storm must fill neither the table nor the database's time: within a second the first refusal of a kind is written, the
 others are counted in this process and written as one row when the second is over and anything else arrives.

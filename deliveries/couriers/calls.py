@@ -1,8 +1,8 @@
-"""The lane `couriers`: what we want of courier companies, called and written down (SPEC C2, C4, C8).
+"""The work queue `couriers`: what we want of courier companies, called and written down (SPEC C2, C4, C8).
 
 A call is made outside any transaction, with the same ids on every try; its outcome is recorded in the transaction that
-finishes the row. Refused and unknown differ: an unknown create is tried again with the same ids, which no company takes
-for a second job.
+finishes the row. WebhookRejected and unknown differ: an unknown create is tried again with the same ids, which no
+company takes for a second job.
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ from deliveries.couriers.providers.base import (
 )
 from deliveries.couriers.providers.status_update import CourierUpdate
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery, Track
+from deliveries.models import CourierCall, CourierQuote, Delivery, Track
 from foundation import clock, events, jobs
 from foundation.errors import CallFailed, Permanent, Transient, Unknown
 from foundation.events import Cause
@@ -44,6 +44,8 @@ from foundation.work import Backoff, LostLease, Release, WorkState
 from foundation.work_queues import CallQueue
 from orders import locks as orders_locks
 from orders.models import Order
+
+COURIER_TIME_IS_UP = jobs.handler_name("deliveries.courier_time_is_up")
 
 log = structlog.get_logger(__name__)
 
@@ -78,9 +80,7 @@ def make_call(call: CourierCall) -> Answer:
         provider = providers.find_provider(call.courier)
     except KeyError:
         raise Release(DEPLOY_WAIT_S, f"{call.courier} is unknown to this process") from None
-    delivery = Delivery.objects.select_related("order__store__recipient", "order__customer", "quote").get(
-        pk=call.delivery_id
-    )
+    delivery = Delivery.objects.select_related("order__store__recipient", "order__customer").get(pk=call.delivery_id)
     if why := _not_wanted(call, delivery):
         return CallNotWanted(why)
     attempt = CallAttempt(call.request_id, events.subject_of(delivery), call.retry_count)
@@ -94,15 +94,14 @@ def make_call(call: CourierCall) -> Answer:
 
 
 def _send_call(provider: CourierProvider, call: CourierCall, delivery: Delivery, attempt: CallAttempt) -> Answer:
-    handle = JobReference(delivery.external_id, delivery.courier_ref)
-    if call.purpose == Purpose.CANCEL and not delivery.courier_ref and _is_being_created(delivery):
-        raise Release(CREATED_WAIT_S, "its create is under way: what it is called will be known")
-    if call.purpose == Purpose.QUOTE:
+    if call.purpose == Purpose.QUOTE:  # before a company is chosen there is no job
         return provider.request_quote(shipment.build_shipment(delivery), attempt)
+    job = delivery.courier_job
+    handle = JobReference(delivery.external_id, job.reference)
+    if call.purpose == Purpose.CANCEL and not job.reference and _is_being_created(delivery):
+        raise Release(CREATED_WAIT_S, "its create is under way: what it is called will be known")
     if call.purpose == Purpose.CREATE:
-        return provider.create_job(
-            shipment.build_shipment(delivery), delivery.quote.reference if delivery.quote else "", attempt
-        )
+        return provider.create_job(shipment.build_shipment(delivery), job.quote.reference if job.quote else "", attempt)
     if call.purpose == Purpose.CHECK:
         return provider.get(handle, attempt)
     return provider.cancel_job(handle, call.reason, attempt)
@@ -115,11 +114,11 @@ def _is_being_created(delivery: Delivery) -> bool:
 def _not_wanted(call: CourierCall, delivery: Delivery) -> str:
     if call.purpose == Purpose.QUOTE and delivery.status != DeliveryStatus.SEARCHING:
         return "the search is over"
-    if call.purpose == Purpose.CREATE and (delivery.status not in LIVE or delivery.courier_ref):
+    if call.purpose == Purpose.CREATE and (delivery.status not in LIVE or delivery.courier_job.reference):
         return "nobody is to be sent any more, or it is known there"
-    if call.purpose == Purpose.CREATE and delivery.stop_asked_at is not None and not call.maybe_sent:
+    if call.purpose == Purpose.CREATE and delivery.courier_job.stop_requested_at is not None and not call.maybe_sent:
         return "nobody is to be sent any more"  # one that may be there is found by its create alone, and then stopped
-    if call.purpose == Purpose.CANCEL and status_history.final_stage(delivery.courier_facts) is not None:
+    if call.purpose == Purpose.CANCEL and status_history.final_stage(delivery.courier_job.history) is not None:
         return "it has ended"
     return ""
 
@@ -140,7 +139,7 @@ def _note_failure(call: CourierCall, error: CallFailed) -> None:
         if call.purpose == Purpose.CREATE and not isinstance(error, Permanent):
             give_up_at = call.first_failed_at + timedelta(seconds=GIVE_UP_S)
             subject = events.subject_key("delivery", call.delivery_id)
-            jobs.enqueue_job("deliveries.courier_time_is_up", subject, due_at=give_up_at)
+            jobs.enqueue_job(COURIER_TIME_IS_UP, subject, due_at=give_up_at)
 
 
 # ── writing down ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,10 +165,10 @@ def record_answer(call: CourierCall, answer: Answer) -> WorkState:
 
 def _came_late(order: Order, delivery: Delivery) -> None:
     """The answer of a request that was given up, or called off, meanwhile."""
-    if delivery.status not in LIVE and status_history.final_stage(delivery.courier_facts) is None:
+    if delivery.status not in LIVE and status_history.final_stage(delivery.courier_job.history) is None:
         enqueue.enqueue_call(delivery, Purpose.CANCEL, "it came too late")
-    elif delivery.stop_asked_at is not None:
-        enqueue.enqueue_call(delivery, Purpose.CANCEL, delivery.stop_reason)
+    elif delivery.courier_job.stop_requested_at is not None:
+        enqueue.enqueue_call(delivery, Purpose.CANCEL, delivery.courier_job.stop_reason)
 
 
 def give_up(call: CourierCall, error: Exception) -> WorkState:
@@ -212,7 +211,9 @@ def _not_cancelled(order: Order, delivery: Delivery, call: CourierCall, error: E
 
 def _may_be_known_now(delivery: Delivery, error: Exception) -> bool:
     """Its create is under way, or was answered while the company told us that it does not know it by our id."""
-    return _is_being_created(delivery) or (isinstance(error, LookupUnsupported) and bool(delivery.courier_ref))
+    return _is_being_created(delivery) or (
+        isinstance(error, LookupUnsupported) and bool(delivery.courier_job.reference)
+    )
 
 
 def _let_lapse(order: Order, delivery: Delivery, call: CourierCall) -> None:
@@ -222,7 +223,7 @@ def _let_lapse(order: Order, delivery: Delivery, call: CourierCall) -> None:
         return
     created = CourierCall.objects.filter(delivery=delivery, purpose=Purpose.CREATE).order_by("-pk").first()
     if created is None or not created.maybe_sent:
-        cancellation.end_for_us(order, delivery, delivery.stop_reason, by=cause_of(call))
+        cancellation.end_for_us(order, delivery, delivery.courier_job.stop_reason, by=cause_of(call))
 
 
 def _keep_quote(
@@ -253,7 +254,8 @@ def _lock_call(call: CourierCall) -> tuple[Order, Delivery]:
     return order, deliveries_locks.lock_delivery(call.delivery_id)
 
 
-# ── the lane ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the work queue
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────
 def delay_s(call: CourierCall, now: datetime) -> float | None:
     """How long to wait after a failed try; None: no more tries."""
     if call.purpose == Purpose.QUOTE:
@@ -310,10 +312,12 @@ def time_is_up(delivery_id: int) -> None:
 def poll_silent(*, silent_s: float, limit: int = 200) -> int:
     """Ask how jobs stand that were not heard of for so long (SPEC C5). Returns how many are asked about."""
     before = clock.database_now() - timedelta(seconds=silent_s)
-    silent = Delivery.objects.filter(status__in=LIVE, courier_heard_at__lt=before, stop_decision="")
+    silent = Delivery.objects.filter(
+        status__in=LIVE, courier_job__last_heard_at__lt=before, courier_job__stop_decision=""
+    )
     seen = Track.objects.filter(delivery=OuterRef("pk"), received_at__gte=before)
-    silent = silent.exclude(courier=IN_HOUSE).exclude(courier_ref="").exclude(Exists(seen))
-    silent = silent.order_by("courier_heard_at")[:limit]
+    silent = silent.exclude(courier_job__reference="").exclude(Exists(seen))
+    silent = silent.order_by("courier_job__last_heard_at")[:limit]
     for delivery in silent:
         enqueue.enqueue_call(delivery, Purpose.CHECK, "silent")
     return len(silent)

@@ -12,7 +12,7 @@ import structlog
 from deliveries.couriers import enqueue, outcomes, status_history, updates
 from deliveries.couriers.providers.status_update import CourierStage, CourierUpdate
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import CourierCall, Delivery
+from deliveries.models import IN_HOUSE, CourierCall, CourierJob, Delivery
 from foundation import clock, events
 from foundation.errors import Conflict
 from foundation.events import Cause
@@ -25,17 +25,18 @@ from orders.models import Order
 log = structlog.get_logger(__name__)
 
 Purpose = CourierCall.Purpose
-REASON_LENGTH = Delivery._meta.get_field("stop_reason").max_length or 0
+REASON_LENGTH = CourierJob._meta.get_field("stop_reason").max_length or 0
 KEEP, DOUBLE_COST = "keep", "double_cost"
 
 
 # ── wanting it to end ────────────────────────────────────────────────────────────────────────────────────────────
 def stop_courier(order: Order, delivery: Delivery, reason: str, *, by: Cause) -> None:
     """We want this courier to carry it no more. Order and delivery are locked; nothing happens twice."""
-    if delivery.stop_asked_at is not None or delivery.status not in LIVE:
+    job = delivery.courier_job
+    if job.stop_requested_at is not None or delivery.status not in LIVE:
         return
-    delivery.stop_reason, delivery.stop_asked_at = reason[:REASON_LENGTH], clock.now()
-    delivery.save(update_fields=["stop_reason", "stop_asked_at"])
+    job.stop_reason, job.stop_requested_at = reason[:REASON_LENGTH], clock.now()
+    job.save(update_fields=["stop_reason", "stop_requested_at"])
     untried = CourierCall.objects.filter(
         delivery=delivery, purpose=Purpose.CREATE, state=WorkState.PENDING, retry_count=0
     )
@@ -45,17 +46,17 @@ def stop_courier(order: Order, delivery: Delivery, reason: str, *, by: Cause) ->
         enqueue.enqueue_call(delivery, Purpose.CANCEL, reason)
 
 
-def end_for_us(order: Order, delivery: Delivery, reason: str, *, by: Cause, **details: Any) -> None:
+def end_for_us(order: Order, delivery: Delivery, reason: str, *, by: Cause, **job_columns: Any) -> None:
     """Its end is proven, or it has lapsed: for us it is over."""
-    facts = status_history.mark_stopped(delivery.courier_facts, clock.database_now())
-    told = {"end_reason": (delivery.end_reason or reason)[:REASON_LENGTH], **details}
-    updates.settle_delivery(order, delivery, facts, by=by, details=told)
+    history = status_history.mark_stopped(delivery.courier_job.history, clock.database_now())
+    told = {"end_reason": (delivery.end_reason or reason)[:REASON_LENGTH]}
+    updates.settle_delivery(order, delivery, history, by=by, columns=told, job_columns=job_columns)
     outcomes.no_longer_asked(delivery, "it is over")
 
 
 def give_up(order: Order, delivery: Delivery, *, by: Cause) -> None:
     """Five minutes of the contract have passed since the first try that failed: our own riders carry it (SPEC C4)."""
-    if delivery.status != DeliveryStatus.REQUESTED or delivery.courier_ref:
+    if delivery.status != DeliveryStatus.REQUESTED or delivery.courier_job.reference:
         return  # it ended, or has been taken after all
     calls = CourierCall.objects.filter(delivery=delivery, purpose=Purpose.CREATE)
     maybe_there = calls.filter(maybe_sent=True).exists()
@@ -81,15 +82,15 @@ def give_up(order: Order, delivery: Delivery, *, by: Cause) -> None:
 def confirm_stop(order: Order, delivery: Delivery, fee_minor: int | None, currency: str, *, by: Cause) -> None:
     """The courier has stopped; `fee_minor` is what that costs, None where it did not say: what it would have taken for
     carrying it is not that."""
-    fee = {"courier_fee_minor": fee_minor, "courier_fee_currency": currency if fee_minor is not None else ""}
-    end_for_us(order, delivery, delivery.stop_reason or "cancelled", by=by, **fee)
+    fee = {"fee_minor": fee_minor, "fee_currency": currency if fee_minor is not None else ""}
+    end_for_us(order, delivery, delivery.courier_job.stop_reason or "cancelled", by=by, **fee)
 
 
 def record_refusal(order: Order, delivery: Delivery, why: str, *, by: Cause) -> None:
     """The courier goes on. Nobody else is sent before ops has decided."""
-    if delivery.status not in LIVE and status_history.STOPPED not in delivery.courier_facts:
+    if delivery.status not in LIVE and status_history.STOPPED not in delivery.courier_job.history:
         return
-    Delivery.objects.filter(pk=delivery.pk).update(stop_refused_at=clock.now())
+    CourierJob.objects.filter(pk=delivery.pk).update(stop_refused_at=clock.now())
     events.record_event("delivery.stop_refused", delivery, by=by, data={"reason": why[:300]}, order_ref=order.public_id)
     service.open_incident(
         "courier_will_not_stop",
@@ -98,16 +99,17 @@ def record_refusal(order: Order, delivery: Delivery, why: str, *, by: Cause) -> 
         dedupe=outcomes.will_not_stop_key(delivery),
         subject=events.subject_of(delivery),
         order_ref=order.public_id,
-        detail={"courier": delivery.courier, "answer": why[:300], "wanted": delivery.stop_reason},
+        detail={"courier": delivery.courier, "answer": why[:300], "wanted": delivery.courier_job.stop_reason},
     )
 
 
 def decide_stop(order: Order, delivery: Delivery, choice: str, *, user: User, by: Cause) -> None:
     """Ops' word: KEEP it, or accept DOUBLE_COST. On record with who said so. Raises Conflict when nothing was asked."""
-    if delivery.stop_refused_at is None:
+    job = delivery.courier_job if delivery.courier != IN_HOUSE else None
+    if job is None or job.stop_refused_at is None:
         raise Conflict("This courier was not asked to stop, or has not refused", code="NOT_REFUSED")
-    delivery.stop_decision, delivery.stop_decided_by = choice, user
-    delivery.save(update_fields=["stop_decision", "stop_decided_by"])
+    job.stop_decision, job.stop_decided_by = choice, user
+    job.save(update_fields=["stop_decision", "stop_decided_by"])
     events.record_event("delivery.stop_decided", delivery, by=by, data={"choice": choice}, order_ref=order.public_id)
     service.resolve_key(outcomes.will_not_stop_key(delivery), f"{user}: {choice}")
     if choice == DOUBLE_COST:
@@ -117,5 +119,5 @@ def decide_stop(order: Order, delivery: Delivery, choice: str, *, user: User, by
 def ended_by_ops(order: Order, delivery: Delivery, stage: CourierStage, reason: str, *, by: Cause) -> None:
     """Ops knows how it ended, whatever the courier says or does not say."""
     news = CourierUpdate(courier=delivery.courier, external_id=delivery.external_id, stage=stage, reason=reason)
-    facts = status_history.add_update(delivery.courier_facts, news, clock.database_now())
-    updates.settle_delivery(order, delivery, facts, by=by, details={"end_reason": reason[:REASON_LENGTH]})
+    history = status_history.add_update(delivery.courier_job.history, news, clock.database_now())
+    updates.settle_delivery(order, delivery, history, by=by, columns={"end_reason": reason[:REASON_LENGTH]})

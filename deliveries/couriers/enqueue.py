@@ -1,4 +1,5 @@
-"""Asking a courier company for something: a row for the lane `couriers` (deliveries/couriers/calls.py makes the call)."""
+"""Asking a courier company for something: a row for the work queue `couriers` (deliveries/couriers/calls.py makes the
+call)."""
 
 from django.db import connection
 
@@ -6,7 +7,7 @@ from deliveries.models import IN_HOUSE, CourierCall, Delivery
 
 
 def enqueue_call(delivery: Delivery, purpose: CourierCall.Purpose, reason: str = "", *, courier: str = "") -> None:
-    """Have the lane `couriers` make a call; one of a kind is open at a time."""
+    """Have the work queue `couriers` make a call; one of a kind is open at a time."""
     if delivery.courier == IN_HOUSE and not courier:
         raise ValueError("our own riders are not called")
     with connection.cursor() as cursor:

@@ -13,6 +13,8 @@ from notifications.models import Severity
 from orders import delivery_progress, transitions
 from orders.models import Order
 
+FOLLOW_ORDER = jobs.handler_name("deliveries.follow_order")
+
 log = structlog.get_logger(__name__)
 
 Purpose = CourierCall.Purpose
@@ -26,11 +28,12 @@ def handle_early_end(order: Order, delivery: Delivery, *, by: Cause) -> None:
     looked up first, if the courier can be asked; the search goes on without an answer, a little later.
     """
     delivery_progress.record_unassigned(order, delivery.attempt, by=by, why=delivery.end_reason or delivery.status)
-    if status_history.final_stage(delivery.courier_facts) is not None and delivery.stop_asked_at is None:
+    if (
+        status_history.final_stage(delivery.courier_job.history) is not None
+        and delivery.courier_job.stop_requested_at is None
+    ):
         enqueue.enqueue_call(delivery, Purpose.CHECK, "confirm that it ended")
-    jobs.enqueue_job(
-        "deliveries.follow_order", events.subject_of(order), in_s=PROOF_WAIT_S if is_awaiting_proof(order) else 0.0
-    )
+    jobs.enqueue_job(FOLLOW_ORDER, events.subject_of(order), in_s=PROOF_WAIT_S if is_awaiting_proof(order) else 0.0)
 
 
 def is_awaiting_proof(order: Order) -> bool:
@@ -42,7 +45,7 @@ def is_awaiting_proof(order: Order) -> bool:
 
 def clear_awaited_proof(order: Order) -> None:
     """The look-up is done."""
-    jobs.enqueue_job("deliveries.follow_order", events.subject_of(order))
+    jobs.enqueue_job(FOLLOW_ORDER, events.subject_of(order))
 
 
 def handle_delivered(order: Order, delivery: Delivery, *, by: Cause, overrule: bool) -> None:
@@ -67,7 +70,7 @@ def handle_delivered(order: Order, delivery: Delivery, *, by: Cause, overrule: b
 def report_unwanted_progress(order: Order, delivery: Delivery, news: CourierUpdate, *, by: Cause) -> None:
     """A job that is over for us shows that it lives: the late answer of a request that was given up (SPEC C4). It is
     cancelled at the courier, so that nothing is carried twice."""
-    if news.stage in ENDS or status_history.final_stage(delivery.courier_facts) is not None:
+    if news.stage in ENDS or status_history.final_stage(delivery.courier_job.history) is not None:
         return
     log.warning("courier_goes_on", delivery=delivery.pk, courier=delivery.courier, word=news.status_text)
     if order.preparation not in transitions.CALLED_OFF:

@@ -1,6 +1,6 @@
 """How a courier company's job stands, from everything that was ever said of it (SPEC O1). Pure.
 
-Facts are times by the courier's clock, one per stage (Delivery.courier_facts). Progress keeps its earliest time, an end
+Facts are times by the courier's clock, one per stage (`CourierJob.history`). Progress keeps its earliest time, an end
 its latest, so whatever order the news comes in, and however often, the same facts are left, and the same status.
 `mark_stopped` is ours: the job's end is proven or has lapsed, and we want no more of it.
 """
@@ -81,7 +81,6 @@ def status_from(facts: Facts) -> DeliveryStatus:
 def columns_from(facts: Facts) -> dict[str, Any]:
     """What of it stands in columns of Delivery."""
     return {
-        "courier_facts": dict(facts),
         "status": status_from(facts),
         "assigned_at": time_of(facts, CourierStage.ASSIGNED),
         "picked_up_at": time_of(facts, CourierStage.PICKED_UP),

@@ -1,9 +1,9 @@
 """Taking what a courier company tells of a delivery: from its webhooks, from the answers to our calls, from polling
 (SPEC C3, O1). The verbs that move a delivery which a company has.
 
-News in any order, late and twice ends in the same state: the facts are kept (status_history.py), the status follows from
-them, and the order's carriage is told what is new. What only an answer or a person can decide (give up, stop, keep) is
-in cancellation.py.
+News in any order, late and twice ends in the same state: the facts are kept (status_history.py), the status follows
+from them, and the order's carriage is told what is new. What only an answer or a person can decide (give up, stop,
+keep) is in cancellation.py.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from deliveries.couriers.providers.base import CourierProvider
 from deliveries.couriers.providers.status_update import ENDS, CourierStage, CourierUpdate
 from deliveries.eta import estimate, learned_speeds
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import CourierCall, Delivery
+from deliveries.models import CourierCall, CourierJob, Delivery
 from deliveries.positions import tracks
 from foundation import clock, events
 from foundation.errors import Permanent
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 REASON_LENGTH = Delivery._meta.get_field("end_reason").max_length or 0
-WHAT_IT_COSTS = {"courier_facts", "courier_fee_minor", "courier_fee_currency"}  # the books follow an ended one as well
+WHAT_IT_COSTS = {"history", "fee_minor", "fee_currency"}  # the ledger follow an ended one as well
 NAMES = {
     DeliveryStatus.ASSIGNED: "delivery.assigned",
     DeliveryStatus.PICKED_UP: "delivery.picked_up",
@@ -85,11 +85,12 @@ _KEEP = """
     INSERT INTO deliveries_track (rider_id, delivery_id, latitude, longitude, recorded_at)
     SELECT NULL, d.id, p.lat, p.lng, coalesce(p.recorded_at, clock_timestamp())
     FROM unnest(%(ids)s::text[], %(refs)s::text[], %(lats)s::float8[], %(lngs)s::float8[], %(times)s::timestamptz[])
-        AS p(external_id, courier_ref, lat, lng, recorded_at)
+        AS p(external_id, reference, lat, lng, recorded_at)
     JOIN LATERAL (
         SELECT id FROM deliveries_delivery
         WHERE courier = %(courier)s AND status = ANY(%(live)s)
-          AND (external_id = p.external_id OR (p.external_id = '' AND courier_ref = p.courier_ref))
+          AND (external_id = p.external_id OR (p.external_id = '' AND id IN (
+              SELECT delivery_id FROM deliveries_courierjob WHERE reference = p.reference AND reference <> '')))
         FOR SHARE
     ) d ON true
     ON CONFLICT (delivery_id, recorded_at) DO NOTHING
@@ -137,7 +138,7 @@ def _find_delivery(update: CourierUpdate) -> Delivery | None:
     mine = Delivery.objects.filter(courier=update.courier).only("id", "order_id")
     if update.external_id and (found := mine.filter(external_id=update.external_id).first()):
         return found
-    return mine.filter(courier_ref=update.courier_ref).first() if update.courier_ref else None
+    return mine.filter(courier_job__reference=update.courier_ref).first() if update.courier_ref else None
 
 
 def _report_unknown_job(update: CourierUpdate) -> EventOutcome:
@@ -156,9 +157,10 @@ def _report_unknown_job(update: CourierUpdate) -> EventOutcome:
 def apply_to_delivery(order: Order, delivery: Delivery, update: CourierUpdate) -> EventOutcome:
     """The same for a locked order and delivery."""
     by = Cause(delivery.courier, update.cause)
-    before, old_facts = DeliveryStatus(delivery.status), dict(delivery.courier_facts)
+    before, old_facts = DeliveryStatus(delivery.status), dict(delivery.courier_job.history)
     facts = status_history.add_update(old_facts, update, clock.database_now())
-    if not settle_delivery(order, delivery, facts, by=by, details=_collect_details(delivery, update)):
+    columns, job_columns = _collect_columns(delivery, update)
+    if not settle_delivery(order, delivery, facts, by=by, columns=columns, job_columns=job_columns):
         return EventOutcome.REPEATED
     if update.position is not None:
         store_positions([replace(update, occurred_at=None)])  # as of now: the time told is that of the step
@@ -167,54 +169,75 @@ def apply_to_delivery(order: Order, delivery: Delivery, update: CourierUpdate) -
     return EventOutcome.APPLIED if delivery.status != before else EventOutcome.STALE
 
 
-def _collect_details(delivery: Delivery, update: CourierUpdate) -> dict[str, Any]:
-    """What the news alone brings, whatever becomes of the status (SPEC O1)."""
-    found: dict[str, Any] = {
-        "courier_ref": update.courier_ref,
-        "courier_word": update.status_text,
+def _collect_columns(delivery: Delivery, update: CourierUpdate) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the update alone brings to the delivery and to its job, whatever becomes of the status (SPEC O1)."""
+    job_found: dict[str, Any] = {
+        "reference": update.courier_ref,
+        "status_text": update.status_text,
         "tracking_url": update.tracking_url,
         "arrival_at": update.arrival_at,
-        "driver_notes": update.driver_notes[:500],
-        "courier_fee_minor": update.fee_minor,
-        "courier_fee_currency": update.currency,
+        "fee_minor": update.fee_minor,
+        "fee_currency": update.currency,
     }
+    found: dict[str, Any] = {"driver_notes": update.driver_notes[:500]}
     if update.stage in (CourierStage.FAILED, CourierStage.CANCELLED, CourierStage.RETURNED):
         found["end_reason"] = update.reason[:REASON_LENGTH]
     if update.attempted_at is not None:
         key = "attempted_at" if update.stage == CourierStage.FAILED else "delivered_at"
         found["dropoff_position"] = {"lat": update.attempted_at.lat, "lng": update.attempted_at.lng, "nearness": key}
-    told = {name: value for name, value in found.items() if value not in ("", None)}
+    told = _without_empty(found)
     if update.driver:
         told["driver_details"] = {**delivery.driver_details, **{k: v for k, v in update.driver.items() if v}}
     if update.proofs:
-        told["proofs"] = {**delivery.proofs, **update.proofs}
-    return told
+        job_found["proofs"] = {**delivery.courier_job.proofs, **update.proofs}
+    return told, _without_empty(job_found)
+
+
+def _without_empty(columns: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in columns.items() if value not in ("", None)}
 
 
 # ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────
 def settle_delivery(
-    order: Order, delivery: Delivery, facts: status_history.Facts, *, by: Cause, details: dict[str, Any] | None = None
+    order: Order,
+    delivery: Delivery,
+    facts: status_history.Facts,
+    *,
+    by: Cause,
+    columns: dict[str, Any] | None = None,
+    job_columns: dict[str, Any] | None = None,
 ) -> bool:
-    """Make the locked delivery and its order agree with `facts`. False: nothing was new."""
-    before, old = DeliveryStatus(delivery.status), dict(delivery.courier_facts)
-    columns = {**(details or {}), **status_history.columns_from(facts)}
-    changed = {name: value for name, value in columns.items() if getattr(delivery, name) != value}
-    if not changed:
-        Delivery.objects.filter(pk=delivery.pk).update(courier_heard_at=clock.now())
+    """Make the locked delivery, its job and its order agree with `facts`. False: nothing was new.
+
+    `columns` of the delivery and `job_columns` of its job are written with it.
+    """
+    before, job = DeliveryStatus(delivery.status), delivery.courier_job
+    old = dict(job.history)
+    changed = _set_changed(delivery, {**(columns or {}), **status_history.columns_from(facts)})
+    job_changed = _set_changed(job, {**(job_columns or {}), "history": dict(facts)})
+    job.last_heard_at = clock.now()
+    job.save(update_fields=[*job_changed, "last_heard_at"])
+    if not changed and not job_changed:
         return False
-    for name, value in changed.items():
-        setattr(delivery, name, value)
-    delivery.courier_heard_at = clock.now()
-    delivery.save(update_fields=[*changed, "courier_heard_at"])
-    if delivery.status != before or (delivery.status not in LIVE and changed.keys() & WHAT_IT_COSTS):
+    if changed:
+        delivery.save(update_fields=changed)
+    if delivery.status != before or (delivery.status not in LIVE and WHAT_IT_COSTS & {*job_changed}):
         _record_event(order, delivery, by)
-    if "courier_ref" in changed:
-        delivery_progress.handed_to(order, delivery.attempt, delivery.courier, delivery.courier_ref)
-        if delivery.stop_asked_at is not None and delivery.status in LIVE:  # now we know whom to tell
-            enqueue.enqueue_call(delivery, CourierCall.Purpose.CANCEL, delivery.stop_reason)
+    if "reference" in job_changed:
+        delivery_progress.handed_to(order, delivery.attempt, delivery.courier, job.reference)
+        if job.stop_requested_at is not None and delivery.status in LIVE:  # now we know whom to tell
+            enqueue.enqueue_call(delivery, CourierCall.Purpose.CANCEL, job.stop_reason)
     _tell_progress(order, delivery, _news_to_the_order(old, facts), facts, by)
     _tell_end(order, delivery, before, old, by)
     return True
+
+
+def _set_changed(row: Delivery | CourierJob, columns: dict[str, Any]) -> list[str]:
+    """Set what differs; returns the names of these columns. Nothing is saved."""
+    changed = {name: value for name, value in columns.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    return list(changed)
 
 
 def _news_to_the_order(old: status_history.Facts, facts: status_history.Facts) -> set[str]:
@@ -271,7 +294,7 @@ def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dic
     """The delivery has ended, ended otherwise than we thought, or proves to have been on its way when it ended."""
     if delivery.status in LIVE:
         return
-    carried = status_history.was_carried(delivery.courier_facts)
+    carried = status_history.was_carried(delivery.courier_job.history)
     if (delivery.status, carried, delivery.ended_at) == (
         before,
         status_history.was_carried(old),
@@ -282,7 +305,7 @@ def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dic
     tracks.clear_tracks(delivery)
     if delivery.status == DeliveryStatus.DELIVERED:
         outcomes.handle_delivered(order, delivery, by=by, overrule=overrule)
-    elif carried and status_history.final_stage(delivery.courier_facts) is not None:
+    elif carried and status_history.final_stage(delivery.courier_job.history) is not None:
         reason = delivery.end_reason or f"{delivery.courier}: {delivery.status}"
         delivery_progress.record_failed(order, delivery.attempt, reason, by=by, occurred_at=at, overrule=overrule)
         if delivery.status == DeliveryStatus.RETURNED:

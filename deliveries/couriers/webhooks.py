@@ -1,4 +1,5 @@
-"""The courier companies' doors, /webhooks/{name}: each company verifies and reads, deliveries/couriers/updates.py takes."""
+"""The courier companies' webhook endpoints, /webhooks/{name}: each company verifies and reads,
+deliveries/couriers/updates.py takes."""
 
 from collections.abc import Sequence
 from typing import Any

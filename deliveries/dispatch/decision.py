@@ -77,9 +77,9 @@ class ScoredRider:
 
 @dataclass(frozen=True)
 class DispatchPlan:
-    """What to do now. OFFER: to the first of `preferred_riders` who still has a place. ASK the companies `ask` for quotes and
-    look again in `wait_s`. REQUEST: have `option.courier` carry it. WAIT: look again in `wait_s`, a round later;
-    `alert`: tell ops as well.
+    """What to do now. OFFER: to the first of `preferred_riders` who still has a place. ASK the companies `ask` for
+    quotes and look again in `wait_s`. REQUEST: have `option.courier` carry it. WAIT: look again in `wait_s`, a round
+    later; `alert`: tell ops as well.
 
     `assessed`: candidates, best first, then those passed over, nearest first; `weighed`: the courier companies.
     """

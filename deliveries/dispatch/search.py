@@ -32,7 +32,7 @@ from riders import capacity, nearest
 log = structlog.get_logger(__name__)
 
 BY = Cause("system", "job:dispatch")
-OFFER_GRACE = timedelta(seconds=2)  # after the deadline of an open offer: its own lane has closed it by then
+OFFER_GRACE = timedelta(seconds=2)  # after the deadline of an open offer: its own work queue has closed it by then
 CONTENDED_WAIT_S = 0.1
 ABOUT_NEW_ORDERS = frozenset({"store_unavailable"})  # a store that pauses still hands over what it has acknowledged
 ANSWERS = {
@@ -44,7 +44,7 @@ ANSWERS = {
 
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def run_search(item: Delivery) -> str | None:
-    """Look for a rider (lane `dispatch`). Returns the state of the work row: pending while the search goes on."""
+    """Look for a rider (work queue `dispatch`). Returns the state of the work row: pending while the search goes on."""
     order = orders_locks.lock_order(item.order_id)
     delivery = deliveries_locks.lock_delivery(item.pk)
     if (delivery.state, delivery.lease_token) != (WorkState.LEASED, item.lease_token):
@@ -174,7 +174,7 @@ def _store_decision(delivery: Delivery, rules: DispatchPolicy, plan: DispatchPla
 
 
 def _search_again(delivery: Delivery, due_at: datetime, *, rounds: int | None = None) -> str:
-    """Look again then. A look that went well uses up no try: a search may take any number of them."""
+    """Search again then. A look that went well uses up no try: a search may take any number of them."""
     Delivery.objects.filter(pk=delivery.pk).update(
         due_at=due_at,
         retry_count=0,

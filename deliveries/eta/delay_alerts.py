@@ -67,7 +67,9 @@ def _in_parts(order_ids: Sequence[int]) -> Iterator[list[Order]]:
 
 
 def _estimate_orders(orders: Sequence[Order], now: datetime) -> list[ExpectedArrival]:
-    live = Delivery.objects.filter(order__in=[order.pk for order in orders], status__in=LIVE).select_related("rider")
+    live = Delivery.objects.filter(order__in=[order.pk for order in orders], status__in=LIVE).select_related(
+        "rider", "courier_job"
+    )
     deliveries = {delivery.order_id: delivery for delivery in live}
     seen = tracks.latest_of([delivery.pk for delivery in deliveries.values() if delivery.status in CARRIED])
     outlooks = learned_speeds.load_outlooks(orders, now=now)

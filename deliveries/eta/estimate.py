@@ -1,7 +1,8 @@
 """When an order will be at its door: ready, fetched, carried (SPEC D7).
 
 Ways are straight lines and speeds are straight-line metres per minute: how far streets wind, and what else a rider
-carries, is in the speed that was learned (deliveries/eta/learned_speeds.py). Pure: the time, the outlook and positions come in.
+carries, is in the speed that was learned (deliveries/eta/learned_speeds.py). Pure: the time, the outlook and positions
+come in.
 """
 
 import math
@@ -49,8 +50,9 @@ def estimate_arrival(
 
     A carrier who was not heard of since is taken to have gone on: nobody stands still because a phone is silent.
     """
-    if delivery is not None and delivery.courier != IN_HOUSE and delivery.arrival_at and delivery.arrival_at > now:
-        return delivery.arrival_at  # the courier's own estimate: it knows its drivers
+    theirs = delivery.courier_job.arrival_at if delivery is not None and delivery.courier != IN_HOUSE else None
+    if theirs is not None and theirs > now:
+        return theirs  # the courier company's own estimate: it knows its drivers
     store, customer = order.store.point, order.point
     at_door = timedelta(minutes=outlook.at_door_min)
     if delivery is not None and delivery.status in ON_THE_WAY:

@@ -78,7 +78,8 @@ _LEARN = f"""
             CASE WHEN at_door BETWEEN %(shortest)s AND %(longest)s THEN at_door END AS at_door
         FROM trips
     ), levels AS MATERIALIZED (
-        SELECT store_id, slot, {_repeat_per_measure("percentile_cont(0.5) WITHIN GROUP (ORDER BY {name}) AS {name}")},
+        SELECT store_id, slot,
+            {_repeat_per_measure("percentile_cont(0.5) WITHIN GROUP (ORDER BY {name}) AS {name}")},
             {_repeat_per_measure(f"CASE WHEN count({{name}}) >= {FEWEST} THEN count({{name}}) ELSE 0 END AS {{name}}_n")}
         FROM plausible GROUP BY GROUPING SETS ((store_id, slot), (store_id), (slot), ())
     ), all_stores AS (
@@ -98,8 +99,8 @@ _LEARN = f"""
         SELECT * FROM all_stores UNION ALL SELECT * FROM all_stores_by_slot
         UNION ALL SELECT * FROM stores UNION ALL SELECT * FROM stores_by_slot
     )
-    INSERT INTO deliveries_learnedspeed (store_id, slot, travel_m_per_min, at_store_min, at_door_min, trips, store_stops,
-        door_stops, configured_m_per_min, learned_at)
+    INSERT INTO deliveries_learnedspeed (store_id, slot, travel_m_per_min, at_store_min, at_door_min, trips,
+        store_stops, door_stops, configured_m_per_min, learned_at)
     SELECT store_id, slot, travel, at_store, at_door, travel_n, at_store_n, at_door_n, %(speed)s, now()
     FROM learned WHERE travel_n + at_store_n + at_door_n > 0
 """  # noqa: S608 - made of constants

@@ -55,8 +55,8 @@ def accept_offer(offer_id: int, rider: Rider, *, by: Cause) -> Offer:
 
 
 def reject_offer(offer_id: int, rider: Rider, reason: str = "", *, by: Cause) -> Offer:
-    """The rider does not want it: the next one is asked at once. Raises as `accept_offer` does, and Invalid for an overlong
-    reason."""
+    """The rider does not want it: the next one is asked at once. Raises as `accept_offer` does, and Invalid for an
+    overlong reason."""
     if len(reason) > offers.MAX_REASON:
         raise Invalid(f"must not be longer than {offers.MAX_REASON} characters", field="reason")
     with transaction.atomic():

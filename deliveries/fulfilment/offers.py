@@ -80,7 +80,7 @@ def make_offer(
 
 
 def expire_offer(item: Offer) -> str | None:
-    """The deadline has passed (lane `offers`): counts as a rejection, the next rider is asked at once."""
+    """The deadline has passed (work queue `offers`): counts as a rejection, the next rider is asked at once."""
     locked = lock_offer(item.pk)
     if locked.offer.status != OfferStatus.PENDING:
         return None  # answered in time
@@ -109,7 +109,8 @@ def withdraw_offer(delivery: Delivery, reason: str, *, by: Cause) -> Offer | Non
 
 # ── what all of them share ───────────────────────────────────────────────────────────────────────────────────────
 def lock_offer(offer_id: int, *, whose: Rider | None = None) -> LockedOffer:
-    """Everything the offer is about, in the house's order. Raises Forbidden when it is not `whose`."""
+    """Everything the offer is about, in the order that holds everywhere (docs/house.md). Raises Forbidden when it is
+    not `whose`."""
     known = Offer.objects.select_related("delivery").get(pk=offer_id)
     if whose is not None and known.rider_id != whose.pk:
         raise permissions.not_yours()
@@ -121,7 +122,7 @@ def lock_offer(offer_id: int, *, whose: Rider | None = None) -> LockedOffer:
 
 def close_offer(offer: Offer, status: OfferStatus, reason: str = "", *, before_deadline: bool | None = None) -> bool:
     """Give the locked offer its outcome, before its deadline or after it (None: whenever). False: it is too late, or
-    too early. A work row that the lane holds right now is left to the lane, which finishes it."""
+    too early. A work row that the work queue holds right now is left to the work queue, which finishes it."""
     deadline = {None: Q(), True: Q(expires_at__gt=CLOCK), False: Q(expires_at__lte=CLOCK)}[before_deadline]
     closed = Offer.objects.filter(deadline, pk=offer.pk, status=OfferStatus.PENDING).update(
         status=status,

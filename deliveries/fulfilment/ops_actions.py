@@ -78,7 +78,8 @@ def _require_fetchable(order: Order) -> Delivery:
 
 
 def _require_own(delivery: Delivery) -> None:
-    """What a company carries is ended with that company first (the rule of one: deliveries/couriers/cancellation.py)."""
+    """What a company carries is ended with that company first (the rule of one:
+    deliveries/couriers/cancellation.py)."""
     if delivery.courier != IN_HOUSE:
         raise Conflict(f"{delivery.courier} has it: have it stopped first", code="COURIER_HAS_IT")
 
@@ -139,7 +140,9 @@ def decide_stop(order_id: int, choice: str, user: User, *, by: Cause) -> None:
     job that was given up and lives on. Raises Conflict when no company has refused."""
     with transaction.atomic():
         order = locks.lock_order(order_id)
-        refused = Delivery.objects.filter(order=order, stop_refused_at__isnull=False, stop_decision="")
+        refused = Delivery.objects.filter(
+            order=order, courier_job__stop_refused_at__isnull=False, courier_job__stop_decision=""
+        )
         delivery = refused.select_for_update(no_key=True, of=("self",)).order_by("-attempt").first()
         if delivery is None:
             raise Conflict("No company was asked to stop and has refused", code="NOT_REFUSED")

@@ -16,7 +16,7 @@ from deliveries.couriers import enqueue as couriers_enqueue
 from deliveries.eta import estimate, learned_speeds
 from deliveries.fulfilment import offers
 from deliveries.lifecycle import DELIVERY, LIVE, DeliveryStatus
-from deliveries.models import IN_HOUSE, CourierCall, CourierQuote, Delivery
+from deliveries.models import IN_HOUSE, CourierCall, CourierJob, CourierQuote, Delivery
 from deliveries.positions import tracks
 from foundation import clock, events
 from foundation.errors import Conflict
@@ -135,10 +135,9 @@ def request_courier(order: Order, delivery: Delivery, courier: str, quote: Couri
         delivery,
         DeliveryStatus.REQUESTED,
         courier=courier,
-        quote=quote,
-        courier_heard_at=clock.now(),
         **_leave_search_queue(delivery),
     )
+    CourierJob.objects.create(delivery=delivery, quote=quote, last_heard_at=clock.now())
     offers.withdraw_offer(delivery, f"{courier} carries it", by=by)
     search_queue.resolve_search(delivery, f"{courier} was asked")
     events.record_event(
@@ -232,7 +231,8 @@ def complete_delivery(order: Order, delivery: Delivery, *, by: Cause, position: 
 
 
 def fail_delivery(order: Order, delivery: Delivery, reason: str, *, by: Cause, driver_notes: str = "") -> None:
-    """It will not be brought to its end: refund by the store's policy, everybody is told (orders.delivery_progress.record_failed)."""
+    """It will not be brought to its end: refund by the store's policy, everybody is told
+    (orders.delivery_progress.record_failed)."""
     version = _end_delivery(
         order, delivery, DeliveryStatus.FAILED, by=by, reason=reason, driver_notes=driver_notes[:500]
     )

@@ -1,4 +1,5 @@
-"""Is the rider where a confirmation says (SPEC R4)? Pure: positions in, a finding out; deliveries/fraud/flags.py writes it down.
+"""Is the rider where a confirmation says (SPEC R4)? Pure: positions in, a finding out; deliveries/fraud/flags.py writes
+it down.
 
 A store's policy is the rule. *Hard*, the default, is the contract's: measured within GEOFENCE_M or refused, whatever
 the phone says of its accuracy. *Tolerant* knows drift: a position measured outside whose reported accuracy and age

@@ -89,7 +89,7 @@ async def _serve_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _admit_client(scope: Scope) -> Subscription:
-    """Who comes, and may they watch this? Raises Problem."""
+    """Who comes, and may they watch this? Raises APIError."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     authentication.require_known_origin(headers.get("origin"))
     query = scope["query_string"].decode("latin-1")

@@ -45,7 +45,7 @@ async def in_thread(ask: Callable[[], Result]) -> Result:
 
 # ── letting in ───────────────────────────────────────────────────────────────────────────────────────────────────
 def admit_socket(path: str, query: str, headers: Mapping[str, str]) -> Subscription:
-    """Raises Problem: 404 for an address without a socket, 401 for a token or ticket that is not (any more) good, what
+    """Raises APIError: 404 for an address without a socket, 401 for a token or ticket that is not (any more) good, what
     access.visible_order and visible_store raise."""
     given = {name: values[0] for name, values in parse_qs(query).items()}
     if path == subscription.PATH:

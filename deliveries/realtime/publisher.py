@@ -1,10 +1,10 @@
-"""Telling live watchers that something happened (SPEC T2): an outbox lane over events and track points.
+"""Telling live watchers that something happened (SPEC T2): an outbox work queue over events and track points.
 
 What leaves is a hint, `{topic, version, name}`: version N of this order exists. Watchers of the order are told, and
-those of its store, whose hints name the `order` and its `storefront` (which hears of no other's; deliveries/realtime/hub.py
-takes that out). A hint may be lost, doubled or late; who misses one finds out by the next or when the sockets compare
-versions. So rows are marked first and published after: at most once, and a broker that is down costs nobody anything
-but those hints.
+those of its store, whose hints name the `order` and its `storefront` (which hears of no other's;
+deliveries/realtime/hub.py takes that out). A hint may be lost, doubled or late; who misses one finds out by the next or
+when the sockets compare versions. So rows are marked first and published after: at most once, and a broker that is down
+costs nobody anything but those hints.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Who watches live, and whether they still may (SPEC T2, S1): each kind of visitor is one class.
+"""Who watches live, and whether they still may (SPEC T2, S1): each kind of subscription is one class.
 
-The right is looked at when somebody comes (deliveries/realtime/authentication.py), when something happens to what they watch, and
-every few seconds besides: for all of a kind at once, in one statement (`find_refused`).
+The right is looked at when somebody comes (deliveries/realtime/authentication.py), when something happens to what they
+watch, and every few seconds besides: for all of a kind at once, in one statement (`find_refused`).
 """
 
 import time

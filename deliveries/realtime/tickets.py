@@ -30,7 +30,7 @@ def url_of(ticket: TicketClaims) -> str:
 
 
 def read_ticket(text: str, path: str) -> TicketClaims:
-    """Raises Problem (401) for one that is not (any more) good, or not for this path."""
+    """Raises APIError (401) for one that is not (any more) good, or not for this path."""
     try:
         ticket = TicketClaims(**signing.loads(text, salt=_SALT, max_age=TICKET_S))
     except (signing.BadSignature, ValueError) as error:

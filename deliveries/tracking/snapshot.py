@@ -75,7 +75,12 @@ class OrderSnapshot:
 
     @cached_property
     def delivery(self) -> Delivery | None:
-        return Delivery.objects.filter(order=self.order).select_related("rider").order_by("-attempt").first()
+        return (
+            Delivery.objects.filter(order=self.order)
+            .select_related("rider", "courier_job")
+            .order_by("-attempt")
+            .first()
+        )
 
     @property
     def visible_delivery(self) -> Delivery | None:

@@ -65,7 +65,7 @@ class NotificationPreference(serializers.Serializer):
 
 @cache
 def _recipient_of() -> Any:
-    """Who stands behind a user is known to rooms above: the roof names the function (settings.RECIPIENT_OF)."""
+    """Who stands behind a user is known to rooms above: ops and config names the function (settings.RECIPIENT_OF)."""
     return import_string(settings.RECIPIENT_OF)
 
 

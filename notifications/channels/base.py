@@ -20,8 +20,8 @@ class RenderedMessage:
     (it comes back in their status reports); `reference` and `attempt` go into the record of the call.
 
     For providers that keep templates of their own: `registered_as` names it, `language` is the one the words are in,
-    `blanks` are the values in the blanks of its body, in their order. `text_override` is the row of the text; None: they are
-    built in.
+    `blanks` are the values in the blanks of its body, in their order. `text_override` is the row of the text; None:
+    they are built in.
     """
 
     public_id: UUID
@@ -68,12 +68,12 @@ class Channel(ABC):
         return NO_ADDRESS
 
     def count_parts(self, rendered: RenderedMessage) -> int:
-        """How often the price of one message is charged for this letter (MESSAGE_PRICES)."""
+        """How often the price of one message is charged for this message (MESSAGE_PRICES)."""
         return 1
 
     @abstractmethod
     def send_message(self, rendered: RenderedMessage, to: Sequence[str]) -> str:
-        """Hand the letter to the provider; returns the provider's id for it.
+        """Hand the rendered message to the provider; returns the provider's id for it.
 
         Raises Permanent (this provider will never carry it), Transient (not now), Unknown (perhaps it did).
         """

@@ -1,7 +1,8 @@
 """SMS by Twilio.
 
-Documented at twilio.com/docs/messaging/api/message-resource; authentication and errors in notifications/channels/twilio_client.py. Form
-bodies; 201 with `sid`, status `queued`. No idempotency key, bodies up to 1,600 characters.
+Documented at twilio.com/docs/messaging/api/message-resource; authentication and errors in
+notifications/channels/twilio_client.py. Form bodies; 201 with `sid`, status `queued`. No idempotency key, bodies up to
+1,600 characters.
 
 At most once: an SMS whose fate is unknown is not sent again. Each one costs money and buzzes in a pocket, Twilio cannot
 be asked to recognise a repetition, and the next channel of the ladder still tells the person. A worker that dies while

@@ -4,8 +4,8 @@ Texts have blanks for the params that the caller gives (template.py); a language
 Keys and params are the contracts' where they name them (`delivery.on_the_way {orderId, etaMinutes}`). What is said to
 customers is there in every language of `CUSTOMER_LANGUAGES`; stores, riders and ops read English.
 
-These are the words that are built in. Ops may put others in their place (overrides.py, docs/templates.md); what an event
-is told by, to whom it matters and what it must say stays here.
+These are the words that are built in. Ops may put others in their place (overrides.py, docs/templates.md); what an
+event is told by, to whom it matters and what it must say stays here.
 """
 
 from django.conf import settings

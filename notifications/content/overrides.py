@@ -57,7 +57,8 @@ class FilledVersion:
 
 
 class EffectiveTexts:
-    """What may be said of one event to somebody who asked for `language`; `rows` are what ops wrote, from `newest_overrides`."""
+    """What may be said of one event to somebody who asked for `language`; `rows` are what ops wrote, from
+    `newest_overrides`."""
 
     def __init__(self, template: Template, language: str, rows: Sequence[TextOverride]) -> None:
         self.template = template

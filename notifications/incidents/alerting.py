@@ -2,8 +2,8 @@
 
 One sweep every few seconds settles it for all that nobody was told of: a critical one is mailed at once, warnings
 gather for a digest, information stays in the console. It looks at everything together, which is why a hundred that open
-in the same moment are one mail, whoever opened them (notifications/incidents/grouping.py). One sweep runs at a time; a second one
-finds the lock taken and leaves.
+in the same moment are one mail, whoever opened them (notifications/incidents/grouping.py). One sweep runs at a time; a
+second one finds the lock taken and leaves.
 """
 
 from collections.abc import Iterable

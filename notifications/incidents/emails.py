@@ -40,7 +40,7 @@ def mail_digest(new: Sequence[Incident], now: datetime) -> None:
 
 
 def advice_for(kind: str) -> str:
-    """What to do about it, as the roof lists it (settings.ADVICE); "" for a kind that it does not know."""
+    """What to do about it, as ops and config lists it (settings.ADVICE); "" for a kind that it does not know."""
     by_kind: dict[str, str] = import_string(settings.ADVICE)
     return by_kind.get(kind, "")
 

@@ -1,7 +1,7 @@
 """What ops must look at (SPEC N5): one open row per thing that is wrong, however often it is reported.
 
-Facts are reported once each (`open_incident`); what a sweep looks at again and again is held (`sync_incidents`): open exactly while it is
-wrong. Who hears of it, and how, is settled a moment later, when it is known how many there are
+Facts are reported once each (`open_incident`); what a sweep looks at again and again is held (`sync_incidents`): open
+exactly while it is wrong. Who hears of it, and how, is settled a moment later, when it is known how many there are
 (notifications/incidents/alerting.py).
 """
 

@@ -1,4 +1,4 @@
-"""Carrying one message to its recipient: the ladder of channels, climbed by the lanes in tasks.py (SPEC N2).
+"""Carrying one message to its recipient: the ladder of channels, climbed by the work queues in tasks.py (SPEC N2).
 
 A channel that does not do (off, no address, its money for today spent, refused for good) is skipped with its reason and
 the next one is tried, in the same row. One that is only down is tried again; after a few attempts the next one gets its
@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = 4  # attempts that a channel which is down gets while there is another one to try
 DEPLOY_WAIT_S = 5.0
-PUSH, UNACKNOWLEDGED = "push", "notifications.push_unacknowledged"
+PUSH = "push"
+UNACKNOWLEDGED = jobs.handler_name("notifications.push_unacknowledged")
 OFF, NOBODY = "off", "no channel reaches this person"
 PASSED_OVER = {OFF, NO_ADDRESS, NOT_OPTED_IN, budget.CAP_REACHED}  # nobody was asked
 CREDENTIALS_REFUSED = ("401", "403")
@@ -38,7 +39,7 @@ CREDENTIALS_REFUSED = ("401", "403")
 
 @dataclass(frozen=True)
 class Sent:
-    """A provider has it, in the words of this letter.
+    """A provider has it, in the words of this message.
 
     `why` says whose choice of channels led there; `is_last`: no other one is left.
     """

@@ -1,7 +1,8 @@
 """What is true at the moment at which a message goes out, and whether it still matters (SPEC N2).
 
 A message is written when something happens and may go out later: a channel was down, nobody acknowledged, it was night.
-This room knows no orders; the roof names the function that does (settings.MESSAGE_FACTS, ops/message_freshness.py).
+This room knows no orders; ops and config names the function that does (settings.MESSAGE_FACTS,
+ops/message_freshness.py).
 """
 
 from collections.abc import Callable, Mapping

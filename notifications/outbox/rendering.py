@@ -1,4 +1,4 @@
-"""Writing a letter: one message, in the words that are in force on the channel it goes by (SPEC N4)."""
+"""Writing a rendered message: one message, in the words that are in force on the channel it goes by (SPEC N4)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,8 @@ from notifications.models import Message
 def render_message(
     message: Message, channel: Channel, words: EffectiveTexts, params: Mapping[str, Any]
 ) -> RenderedMessage:
-    """The letter for `channel`. `words` are asked for once per message (overrides.load_texts), whatever channels are tried."""
+    """The rendered message for `channel`. `words` are asked for once per message (overrides.load_texts), whatever
+    channels are tried."""
     said = words.fill_for(channel, params)
     row = said.version.row
     return RenderedMessage(

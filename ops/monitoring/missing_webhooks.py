@@ -1,8 +1,8 @@
 """Webhooks that should have come and did not (SPEC W6): an endpoint that was moved, switched off, or cannot reach us.
 
 Silence alone means nothing: at night nobody orders. What is missed is the echo of what we asked for: after a payment
-intent, a refund, a courier's job or a message Stripe, the company or the post speaks up within minutes. Several such
-calls, none younger than ALERT_SILENT_MINUTES, and not a word since the first of them: that is silence.
+intent, a refund, a courier's job or a message Stripe, the company or notifications speaks up within minutes. Several
+such calls, none younger than ALERT_SILENT_MINUTES, and not a word since the first of them: that is silence.
 """
 
 from collections.abc import Iterable

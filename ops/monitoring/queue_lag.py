@@ -1,4 +1,4 @@
-"""Work that is not done: dead letters, lanes that fall behind, rows that fail again and again (SPEC W4, W6)."""
+"""Work that is not done: dead letters, work queues that fall behind, rows that fail again and again (SPEC W4, W6)."""
 
 from datetime import datetime, timedelta
 
@@ -32,7 +32,7 @@ def watch_queues() -> None:
 
 
 def count_backlog() -> dict[str, int]:
-    """Rows due now per lane, counted up to 1,000."""
+    """Rows due now per work queue, counted up to 1,000."""
     return {lane.name: lane.count_due(clock.now(), COUNTED_TO) for lane in all_queues().values()}
 
 

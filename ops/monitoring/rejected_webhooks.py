@@ -1,7 +1,7 @@
-"""Webhooks that were not let in (SPEC W1, W6), by the log of refused knocks: figures, nothing of what they brought.
+"""Webhooks that were not let in (SPEC W1, W6), by the log of refused requests: figures, nothing of what they brought.
 
-One bad knock is a stranger at the door and a line in the log. So many in a window are worth a look; where nothing of
-that provider gets in any more, its secret is probably another one by now, and its news is being lost.
+One bad request is a stranger at the webhook endpoint and a line in the log. So many in a window are worth a look; where
+nothing of that provider gets in any more, its secret is probably another one by now, and its news is being lost.
 """
 
 from datetime import datetime, timedelta

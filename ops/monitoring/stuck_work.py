@@ -87,8 +87,8 @@ def _ready_alone(now: datetime) -> Iterable[Problem]:
 def _stuck_deliveries(now: datetime) -> Iterable[Problem]:
     """A company that says nothing of a live job, although it is asked each two minutes; a rider whose phone is mute."""
     since = now - SILENT
-    jobs = Delivery.objects.filter(status__in=LIVE, courier_heard_at__lt=since, stop_decision="")
-    silent = jobs.exclude(courier=IN_HOUSE).order_by("courier_heard_at").values_list("external_id", flat=True)[:MOST]
+    jobs = Delivery.objects.filter(status__in=LIVE, courier_job__last_heard_at__lt=since, courier_job__stop_decision="")
+    silent = jobs.order_by("courier_job__last_heard_at").values_list("external_id", flat=True)[:MOST]
     yield from _problem_of_names(f"{DELIVERIES}:couriers", silent, "jobs at courier companies show no sign of life")
     seen = RiderSpot.objects.filter(pk=OuterRef("rider"), seen_at__gte=since)
     carried = Delivery.objects.filter(status__in=CARRIED, courier=IN_HOUSE, assigned_at__lt=since, created_at__lt=since)

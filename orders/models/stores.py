@@ -98,8 +98,9 @@ class StoreStaff(models.Model):
 
 
 class PreparationTime(models.Model):
-    """How long a store takes to prepare an order (orders/stores/preparation_times.py), replaced every night. `slot` is an hour of its
-    day (orders/stores/hour_slots.py), None: at any hour; `configured_minutes` its own figure of that night."""
+    """How long a store takes to prepare an order (orders/stores/preparation_times.py), replaced every night. `slot` is
+    an hour of its day (orders/stores/hour_slots.py), None: at any hour; `configured_minutes` its own figure of that
+    night."""
 
     store = models.ForeignKey(Store, on_delete=models.PROTECT, related_name="+")
     slot = models.PositiveSmallIntegerField(null=True)

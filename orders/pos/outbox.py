@@ -1,7 +1,7 @@
-"""Telling the POS: the calls behind the rows of orders/pos/queue.py (lane `pos`).
+"""Telling the POS: the calls behind the rows of orders/pos/queue.py (work queue `pos`).
 
-Refused for good: the order fails, the money goes back, customer and ops hear of it. Unknown: tried again (see the
-POS's own page for why that is safe); a callback in the meantime proves that the POS has it.
+WebhookRejected for good: the order fails, the money goes back, customer and ops hear of it. Unknown: tried again (see
+the POS's own page for why that is safe); a callback in the meantime proves that the POS has it.
 """
 
 from typing import Any

@@ -212,7 +212,8 @@ def format_major(amount_minor: int, currency: str) -> str:
 
 # ── what it tells us ─────────────────────────────────────────────────────────────────────────────────────────────
 def identify_callback(payload: Any) -> tuple[str, str]:
-    """(event type, event id) of a callback: the same content is the same event. Raises Invalid as `read_callback` does."""
+    """(event type, event id) of a callback: the same content is the same event. Raises Invalid as `read_callback`
+    does."""
     fields = _require_fields(payload)
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:32]

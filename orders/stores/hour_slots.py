@@ -1,7 +1,7 @@
 """Hours that are alike: the hour of the day where the store is, working days and weekends apart (0 to 47).
 
-Kitchens and roads are learned by them (orders/stores/preparation_times.py, deliveries/eta/learned_speeds.py): finer than this a store has too few
-orders to tell, coarser and lunch is taken for midnight.
+Kitchens and roads are learned by them (orders/stores/preparation_times.py, deliveries/eta/learned_speeds.py): finer
+than this a store has too few orders to tell, coarser and lunch is taken for midnight.
 """
 
 from datetime import datetime

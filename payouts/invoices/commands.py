@@ -1,7 +1,7 @@
 """Courier companies' invoices: taken in, accepted, replaced, debited (SPEC C6, M6). What people decide about them.
 
-A company takes what it asks from our Stripe balance itself. We write that down (`record_debit`) and compare; nothing is ever
-sent. What differs is found in payouts/invoices/matching.py.
+A company takes what it asks from our Stripe balance itself. We write that down (`record_debit`) and compare; nothing is
+ever sent. What differs is found in payouts/invoices/matching.py.
 """
 
 import hashlib
@@ -23,6 +23,8 @@ from payouts.ledger import courier_costs, entries
 from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, EntryKind
 from payouts.runs.runs import user_id_of
+
+BOOK_DELIVERY = jobs.handler_name("payouts.book_delivery")
 
 READERS: dict[str, ModuleType] = {cooco_csv.COURIER: cooco_csv}
 LOOKED_AT = timedelta(days=60)  # a settled invoice that is older is closed
@@ -211,8 +213,8 @@ def record_debit(
 
 # ── the clock ────────────────────────────────────────────────────────────────────────────────────────────────────
 def watch_invoices() -> int:
-    """Look again at all that may still move: deliveries whose end was corrected without an event, invoices whose lines
-    or debits no longer agree or are overdue. Returns how many invoices were looked at."""
+    """Search again at all that may still move: deliveries whose end was corrected without an event, invoices whose
+    lines or debits no longer agree or are overdue. Returns how many invoices were looked at."""
     now = clock.now()
     _book_again(now - BOOKED_AGAIN)
     moving = Q(created_at__gte=now - LOOKED_AT) | ~Q(status=InvoiceStatus.SETTLED)
@@ -223,7 +225,7 @@ def watch_invoices() -> int:
 
 
 def _book_again(since: datetime) -> None:
-    """Have the books of recent jobs looked at once more: where they are right, nothing happens."""
+    """Have the ledger of recent jobs looked at once more: where they are right, nothing happens."""
     recent = Delivery.objects.exclude(courier=IN_HOUSE).exclude(status__in=LIVE).filter(created_at__gte=since)
     for delivery in recent.order_by("pk").only("pk").iterator():
-        jobs.enqueue_job("payouts.book_delivery", subject_of(delivery))
+        jobs.enqueue_job(BOOK_DELIVERY, subject_of(delivery))

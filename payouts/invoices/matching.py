@@ -99,7 +99,10 @@ def _find_deliveries(invoice: CourierInvoice, lines: Sequence[CourierInvoiceLine
     by_ours = {row.external_id: row for row in theirs.filter(external_id__in={line.external_id for line in lines})}
     left = {line.courier_ref for line in lines if line.external_id not in by_ours and line.courier_ref}
     since = expected_charges.start_of(invoice.period_from) - JOBS_LIVE
-    by_theirs = {row.courier_ref: row for row in theirs.filter(courier_ref__in=left, created_at__gte=since)}
+    by_theirs = {
+        row.courier_job.reference: row
+        for row in theirs.filter(courier_job__reference__in=left, created_at__gte=since).select_related("courier_job")
+    }
     found = {line.pk: by_ours.get(line.external_id) or by_theirs.get(line.courier_ref) for line in lines}
     return {pk: delivery for pk, delivery in found.items() if delivery is not None}
 
@@ -129,7 +132,7 @@ def _find_missing_lines(
         line = lines.get(pk) or CourierInvoiceLine.objects.create(
             invoice=invoice,
             external_id=one.delivery.external_id,
-            courier_ref=one.delivery.courier_ref,
+            courier_ref=one.delivery.courier_job.reference,
             kind=one.kind,
             delivery=one.delivery,
         )
@@ -139,7 +142,8 @@ def _find_missing_lines(
 
 def _write_matches(findings: Sequence[LineMatch]) -> None:
     """Write down what is new. A difference is an incident, and what was accepted before it no longer counts. Where
-    everything differs it is the wrong file: the first ones are reported, and how many there are (`_conclude_invoice`)."""
+    everything differs it is the wrong file: the first ones are reported, and how many there are
+    (`_conclude_invoice`)."""
     reported = 0
     for found in findings:
         line, was = found.line, found.line.verdict

@@ -1,7 +1,7 @@
 """What a courier company earns of a delivery (SPEC C3, C6): read here, booked by payouts/reactions.py.
 
 COOCO is paid by its tariff, in USD: what it takes for a delivery depends on the distance and on the pickup that we
-asked for. The other companies are paid what they said (Delivery.courier_fee_minor). A cancelled job costs something
+asked for. The other companies are paid what they said (CourierJob.fee_minor). A cancelled job costs something
 only once a driver was assigned. A failed or returned one costs nothing; should an invoice say otherwise, that is a
 difference for people to look at.
 
@@ -68,7 +68,7 @@ def currency_of(delivery: Delivery) -> str:
     """What the company is paid in."""
     if delivery.courier == COOCO:
         return tariff.CURRENCY
-    return (delivery.courier_fee_currency or delivery.currency).upper()
+    return (delivery.courier_job.fee_currency or delivery.currency).upper()
 
 
 def facts_of(delivery: Delivery, entries: Sequence[LedgerEntry]) -> CourierFacts:
@@ -88,21 +88,21 @@ def _kind_of(delivery: Delivery) -> EntryKind | None:
         return EntryKind.DELIVERY_FEE
     if delivery.status != DeliveryStatus.CANCELLED:
         return None
-    if CourierStage.ASSIGNED not in delivery.courier_facts and not _named_a_fee(delivery):
+    if CourierStage.ASSIGNED not in delivery.courier_job.history and not _named_a_fee(delivery):
         return None
-    if delivery.stop_refused_at is not None and CourierStage.CANCELLED not in delivery.courier_facts:
+    if delivery.courier_job.stop_refused_at is not None and CourierStage.CANCELLED not in delivery.courier_job.history:
         return None  # it would not stop and is over only for us: it will say how it ended
     return EntryKind.CANCELLATION_FEE
 
 
 def _named_a_fee(delivery: Delivery) -> bool:
     """COOCO names one figure only, that of a cancellation: with it a driver was assigned, heard of or not."""
-    return delivery.courier == COOCO and bool(delivery.courier_fee_minor)
+    return delivery.courier == COOCO and bool(delivery.courier_job.fee_minor)
 
 
 def _delivered_minor(delivery: Delivery, fact: str, entries: Sequence[LedgerEntry]) -> int:
     if delivery.courier != COOCO:
-        return delivery.courier_fee_minor or 0
+        return delivery.courier_job.fee_minor or 0
     for entry in entries:
         if (entry.kind, entry.reference) == (EntryKind.DELIVERY_FEE, fact):
             return entry.amount_minor  # the log that it was worked out from is not kept for ever
@@ -111,9 +111,9 @@ def _delivered_minor(delivery: Delivery, fact: str, entries: Sequence[LedgerEntr
 
 
 def _cost_of_stopping(delivery: Delivery) -> int:
-    if delivery.courier_fee_minor is None and delivery.courier == COOCO:
+    if delivery.courier_job.fee_minor is None and delivery.courier == COOCO:
         return tariff.CANCELLATION_FEE_MINOR
-    return delivery.courier_fee_minor or 0
+    return delivery.courier_job.fee_minor or 0
 
 
 def asked_pickup_at(delivery: Delivery) -> datetime:

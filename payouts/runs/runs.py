@@ -1,7 +1,7 @@
 """Payouts: the daily run over the stores, what people decide about one, and what Stripe tells (SPEC M2, M4, A3, P7).
 
-A run only freezes: a row and its entry, one account at a time, each its own transaction. The lane sends what is frozen
-(payouts/runs/transfers.py). A run that died is simply run again: an account is frozen once per period.
+A run only freezes: a row and its entry, one account at a time, each its own transaction. The work queue sends what is
+frozen (payouts/runs/transfers.py). A run that died is simply run again: an account is frozen once per period.
 """
 
 from collections.abc import Iterable

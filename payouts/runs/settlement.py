@@ -3,7 +3,7 @@
 A transfer moved the amount to the payee's Stripe balance (`processing`), and may be taken back in parts or whole
 (`reversed`). Stripe then pays a balance out to the bank when it likes, several of our payouts at once: a payout is
 `paid` once such a bank payout, made after its transfer, has arrived. When the bank sends one back, the money lies on
-the payee's Stripe balance again: `processing`, until the next one arrives. The books move by transfers alone.
+the payee's Stripe balance again: `processing`, until the next one arrives. The ledger move by transfers alone.
 
 Transfers and bank payouts are told apart and in any order; both take the payee's ConnectAccount lock first, so that
 neither misses the other. Locks: ConnectAccount, Payout, LedgerAccount.

@@ -1,7 +1,7 @@
 """Payouts at Stripe: one transfer each, whatever crashes, whatever answer is lost (SPEC M4, P7).
 
 Documented at docs.stripe.com/api/transfers. A transfer happens at once or not at all: there is no transfer.paid and no
-transfer.failed. The lane: commit "submitting" → call → record. What guards against paying twice:
+transfer.failed. The work queue: commit "submitting" → call → record. What guards against paying twice:
 
 * one idempotency key until the answer is known; Stripe forgets keys after a day, so
 * every attempt but the first looks the payout's transfer_group up before it sends, and adopts what it finds;
@@ -108,7 +108,7 @@ def _wait_for_funds(payout: Payout) -> None:
 
 
 def record_outcome(payout: Payout, sent: TransferEvidence | None) -> str | None:
-    """The lane's finishing transaction."""
+    """The queue's finishing transaction."""
     if sent is None:
         return None
     if settlement.settle_payout(payout.pk, sent, SYSTEM) != EventOutcome.REFUSED:
@@ -122,7 +122,7 @@ def record_outcome(payout: Payout, sent: TransferEvidence | None) -> str | None:
 
 
 def given_up(payout: Payout, error: Exception) -> str | None:
-    """Refused for good: the money goes back to `payable`. Out of tries: nobody knows, a person must look."""
+    """WebhookRejected for good: the money goes back to `payable`. Out of tries: nobody knows, a person must look."""
     row = transitions.lock_payout(payout.pk)
     if row.status not in (PayoutStatus.PENDING, PayoutStatus.SUBMITTING):
         return WorkState.DONE

@@ -111,9 +111,7 @@ async def _run_outage(outside: SandboxClient, clock: CityClock, cast: Cast, say:
     placed = sorted(order.placed_min for order in cast.day.orders)
     await clock.sleep_until(placed[len(placed) * 2 // 5])
     await outside.black_out(BLACKED_OUT, over=False)
-    say(
-        f"{clock.time_shown()}  {BLACKED_OUT} does not answer any more: what it was asked waits, new orders go elsewhere"
-    )
+    say(f"{clock.time_shown()}  {BLACKED_OUT} answers no more: what it was asked waits, new orders go elsewhere")
     await asyncio.sleep(OUTAGE_S)
     await outside.black_out(BLACKED_OUT, over=True)
     say(f"{clock.time_shown()}  {BLACKED_OUT} answers again")

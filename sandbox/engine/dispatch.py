@@ -42,7 +42,8 @@ class DueWork:
 
 
 class Dispatcher:
-    """`send_webhook` and `schedule_action` write rows inside the caller's transaction; the threads act on them when due."""
+    """`send_webhook` and `schedule_action` write rows inside the caller's transaction; the threads act on them when
+    due."""
 
     def __init__(self, store: Store, faults: Faults, providers: Mapping[str, Provider]) -> None:
         self._store = store

@@ -37,8 +37,8 @@ class Panel:
 class Provider:
     """Base class; every attribute and method below may be overridden.
 
-    `list_actions` are named things that happen later by themselves (a kitchen accepts, an account is verified); they are
-    rows in the store, so they survive a restart.
+    `list_actions` are named things that happen later by themselves (a kitchen accepts, an account is verified); they
+    are rows in the store, so they survive a restart.
     """
 
     name: ClassVar[str]

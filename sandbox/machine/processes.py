@@ -41,8 +41,8 @@ class RunningProcess:
 class Processes:
     """`with Processes(folder) as processes: processes.start("web", [...])`.
 
-    Start them from the main thread (see children.start_child). With `show`, every new line of every log is handed to it as
-    `web      | text`.
+    Start them from the main thread (see children.start_child). With `show`, every new line of every log is handed to it
+    as `web      | text`.
     """
 
     def __init__(self, logs: Path, *, show: Callable[[str], None] | None = None) -> None:

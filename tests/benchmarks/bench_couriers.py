@@ -1,7 +1,7 @@
 """Courier companies: many jobs on bad lines, the way from the five-minute rule to our own rider, drivers' positions.
 
-Jobs run through the real lanes, with companies in this process that lose answers and drop webhooks: nothing may be
-carried twice, and nothing forgotten. Positions come by Uber's signed webhooks, beside the same reader without its
+Jobs run through the real work queues, with companies in this process that lose answers and drop webhooks: nothing may
+be carried twice, and nothing forgotten. Positions come by Uber's signed webhooks, beside the same reader without its
 shared statement.
 """
 
@@ -228,14 +228,19 @@ class Positions:
         self.flood({name: partial(self.drained, name, extra) for name, extra in variants.items()}, rounds)
 
     def prepare(self) -> None:
-        from deliveries.models import Delivery
+        from deliveries.models import CourierJob, Delivery
+        from foundation import clock
         from tests.races import crowd
 
         made = crowd.deliveries(LIVE_JOBS)
         for number, delivery in enumerate(made):
             delivery.courier, delivery.status, delivery.state = "uber", "in_transit", "done"
-            delivery.external_id, delivery.courier_ref = f"bench-{number}", f"del_{number}"
-        Delivery.objects.bulk_update(made, ["courier", "status", "state", "external_id", "courier_ref"], batch_size=500)
+            delivery.external_id = f"bench-{number}"
+        Delivery.objects.bulk_update(made, ["courier", "status", "state", "external_id"], batch_size=500)
+        CourierJob.objects.bulk_create(
+            CourierJob(delivery=one, reference=f"del_{number}", last_heard_at=clock.now())
+            for number, one in enumerate(made)
+        )
         self.link.execute("VACUUM ANALYZE deliveries_delivery")
 
     def live(self, runs: Mapping[str, Callable[[], dict[str, float]]], rounds: int) -> None:

@@ -1,4 +1,4 @@
-"""Webhook intake: verified, stored, answered; our lane and our plain view, a bare WSGI application, dj-stripe.
+"""Webhook intake: verified, stored, answered; our fast lane and our plain view, a bare WSGI application, dj-stripe.
 
 All on the same server (granian, 2 workers of 8 threads) and PostgreSQL, 16 requests under way, the same bodies. The
 bare application (peers/bare.py) is the limit: the same row by psycopg and nothing else. dj-stripe

@@ -1,8 +1,8 @@
 """Messages: how many a second leave when their provider takes 100 ms to answer.
 
-The lane works off rows as it does in production, over HTTP, against the providers as the sandbox plays them: `threads`
-calls under way can be no more than threads ÷ 0.1 s. Beside it stands a loop that only posts, with as many threads and
-no rows at all: what the sandbox and this machine give.
+The work queue works off rows as it does in production, over HTTP, against the providers as the sandbox plays them:
+`threads` calls under way can be no more than threads ÷ 0.1 s. Beside it stands a loop that only posts, with as many
+threads and no rows at all: what the sandbox and this machine give.
 """
 
 import os
@@ -26,7 +26,7 @@ NOBODY = "http://127.0.0.1:9"
 PROVIDERS = {"push": ("fcm", "/v1"), "whatsapp": ("whatsapp", ""), "sms": ("twilio", ""), "email": ("sendgrid", "")}
 THREADS = (8, 16, 32)
 GOALS = {8: 0.8, 16: 0.7}  # one process has one core for all its threads
-HANDS = 16  # as the lane has them in production
+HANDS = 16  # as the work queue has them in production
 
 
 def run(*, quick: bool) -> Report:
@@ -86,7 +86,7 @@ class Messages:
 
     # ── one round ────────────────────────────────────────────────────────────────────────────────────────────
     def sent(self, channel: str, threads: int, many: int) -> dict[str, float]:
-        """The lane with so many threads works off so many messages, each to somebody else."""
+        """The work queue with so many threads works off so many messages, each to somebody else."""
         from foundation.work import WorkState
         from notifications import tasks
         from notifications.models import Message

@@ -1,4 +1,4 @@
-"""From a webhook's receipt to its effect: our lane and its worker beside one Celery task per event.
+"""From a webhook's receipt to its effect: our work queue and its worker beside one Celery task per event.
 
 The effect is one UPDATE of one of 10,000 orders, a tenth of the events come twice. The clock of "processed" stops when
 nothing is left to do; a variant that loses an event, or does one twice, has no figure. The peer is the usual way:

@@ -1,5 +1,6 @@
 """Two courier companies in this process for the couriers benchmark, which forget to tell: a share of their answers is
-lost, a share of their webhooks is dropped. And Handoff's lanes, each drained by a thread as beat has a worker do it.
+lost, a share of their webhooks is dropped. And Handoff's work queues, each drained by a thread as beat has a worker do
+it.
 """
 
 import threading
@@ -140,7 +141,7 @@ class Forgetful(CourierProvider):
 # ── the house ────────────────────────────────────────────────────────────────────────────────────────────────────
 @contextmanager
 def working(names: Sequence[str]) -> Iterator[None]:
-    """These lanes, each drained by a thread of its own until the end."""
+    """These work queues, each drained by a thread of its own until the end."""
     from django.db import connection
 
     from foundation.work_queues import all_queues, drain_queue

@@ -1,8 +1,9 @@
 """Watchers for the sockets benchmark: a process of its own that holds thousands of WebSockets and publishes hints.
 
 `python -m tests.benchmarks.socket_load PLAN` connects, prints what it saw as a line of JSON, and then plays each scene
-that it reads as a line of JSON from stdin: hints are published as the outbox lane does it, and how long each took to
-each watcher is measured (one clock: it is the same machine). Hand-written frames: a library would be what is measured.
+that it reads as a line of JSON from stdin: hints are published as the outbox work queue does it, and how long each took
+to each watcher is measured (one clock: it is the same machine). Hand-written frames: a library would be what is
+measured.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from typing import Any
 import redis
 import uvloop
 
-EVERY_S = 0.05  # as the lane polls
+EVERY_S = 0.05  # as the work queue polls
 PATIENCE_S = 30.0
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 

@@ -14,6 +14,7 @@ from notifications.incidents import service
 from notifications.models import Severity
 from ops import seeding
 from payouts.reactions import book_delivery
+from tests import builders
 from tests.builders import searching
 
 pytestmark = pytest.mark.django_db
@@ -68,9 +69,8 @@ def test_every_link_of_the_home_leads_somewhere(signed_in):
 def test_the_couriers_page_says_how_each_company_does(signed_in):
     delivery = searching()
     facts = {"assigned": "2026-07-01T12:00:00+00:00", "delivered": "2026-07-01T12:30:00+00:00"}
-    Delivery.objects.filter(pk=delivery.pk).update(
-        courier="uber", status="delivered", courier_facts=facts, courier_fee_minor=799, courier_fee_currency="INR"
-    )
+    Delivery.objects.filter(pk=delivery.pk).update(courier="uber", status="delivered")
+    builders.courier_job(delivery, history=facts, fee_minor=799, fee_currency="INR")
     Delivery.objects.filter(pk=delivery.pk).update(ended_at=Now(), assigned_at=F("created_at") + timedelta(seconds=42))
     book_delivery(delivery.pk)
     circuit_breaker.override_breaker("cooco", "open", "strike")

@@ -1,4 +1,5 @@
-"""Dead letters, lanes that fall behind and rows that fail for long are held open until mended. # spec: W4, W6, A3"""
+"""Dead letters, work queues that fall behind and rows that fail for long are held open until mended. # spec: W4, W6,
+A3"""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Refused webhooks, failing providers, missing webhooks, and whether we are reached. # spec: W6"""
+"""WebhookRejected webhooks, failing providers, missing webhooks, and whether we are reached. # spec: W6"""
 
 from datetime import timedelta
 

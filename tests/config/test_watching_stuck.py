@@ -6,7 +6,7 @@ import pytest
 from django.db.models import F
 
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import Delivery
+from deliveries.models import CourierJob, Delivery
 from foundation import clock
 from notifications.models import Incident
 from ops.monitoring import stuck_work
@@ -66,11 +66,12 @@ def test_an_order_that_is_ready_and_has_no_delivery_is_critical():
 def test_a_courier_that_says_nothing_of_a_live_job_is_reported_until_it_does():
     delivery = builders.searching()
     facts = {"courier": "uber", "status": DeliveryStatus.REQUESTED}
-    Delivery.objects.update(**facts, courier_heard_at=clock.now() - timedelta(minutes=16))
+    Delivery.objects.update(**facts)
+    builders.courier_job(delivery, last_heard_at=clock.now() - timedelta(minutes=16))
     stuck_work.watch_stuck_work()
     assert standing() == {"deliveries_silent:couriers": ("warning", 1)}
     assert delivery.external_id in Incident.objects.get().title
-    Delivery.objects.update(courier_heard_at=clock.now())
+    CourierJob.objects.update(last_heard_at=clock.now())
     stuck_work.watch_stuck_work()
     assert standing() == {}
 

@@ -1,4 +1,4 @@
-"""Fixtures of the road's tests."""
+"""Fixtures of deliveries's tests."""
 
 from tests.deliveries.sockets_process import hearing, sockets
 from tests.outside import sandbox, sandbox_process

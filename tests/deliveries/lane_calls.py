@@ -1,4 +1,4 @@
-"""Calling the position lane, with Django behind it, as a web server does."""
+"""Calling the position work queue, with Django behind it, as a web server does."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.calling import Reply, token_of
 
 
 class Web:
-    """The lane, and Django behind it; `passed_on` counts what reached Django."""
+    """The work queue, and Django behind it; `passed_on` counts what reached Django."""
 
     def __init__(self) -> None:
         self.passed_on = 0

@@ -53,10 +53,11 @@ def state(delivery: Delivery) -> dict[str, Any]:
     """All that must not depend on the order in which the news came."""
     delivery = Delivery.objects.get(pk=delivery.pk)
     order = Order.objects.get(pk=delivery.order_id)
-    columns = ("status", "courier_facts", "assigned_at", "picked_up_at", "in_transit_at", "ended_at", "end_reason")
+    columns = ("status", "assigned_at", "picked_up_at", "in_transit_at", "ended_at", "end_reason")
     axes = ("status", "carriage", "preparation", "assigned_at", "picked_up_at", "delivered_at", "failed_at")
     return {
         **{name: getattr(delivery, name) for name in columns},
+        "history": delivery.courier_job.history,
         **{f"order.{name}": getattr(order, name) for name in axes},
         "driver": delivery.driver_details,
         "refunds": list(Refund.objects.filter(order=order).exclude(state="discarded").values_list("reference")),
@@ -97,7 +98,7 @@ def test_a_whole_job_is_seen_by_the_order_and_the_customer(toy: Toy):
     delivery.refresh_from_db()
     order.refresh_from_db()
     assert (delivery.status, order.status) == (DeliveryStatus.DELIVERED, OrderStatus.DELIVERED)
-    assert delivery.proofs == {"pickup_photo_url": "https://toy.example/1.jpg"}
+    assert delivery.courier_job.proofs == {"pickup_photo_url": "https://toy.example/1.jpg"}
     assert not Track.objects.filter(delivery=delivery).exists()
     told = set(Message.objects.filter(recipient=order.customer.recipient).values_list("event", flat=True))
     assert told >= {"delivery.assigned", "delivery.on_the_way", "delivery.completed", "review.requested"}

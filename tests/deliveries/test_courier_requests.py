@@ -13,7 +13,7 @@ from deliveries.couriers.providers.base import CannotCancel
 from deliveries.couriers.providers.status_update import CourierStage
 from deliveries.fulfilment import ops_actions, transitions
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import CircuitBreaker, CourierCall, CourierQuote, Delivery, DispatchDecision
+from deliveries.models import CircuitBreaker, CourierCall, CourierJob, CourierQuote, Delivery, DispatchDecision
 from foundation import clock
 from foundation.errors import Conflict, Permanent, Transient, Unknown
 from foundation.models import Job
@@ -37,7 +37,8 @@ def pass_time(seconds: float) -> None:
         CourierCall: ["due_at", "first_failed_at", "created_at"],
         Job: ["due_at"],
         CircuitBreaker: ["probe_at", "failing_since", "opened_at", "last_success_at"],
-        Delivery: ["due_at", "search_started_at", "courier_heard_at", "alerted_at"],
+        Delivery: ["due_at", "search_started_at", "alerted_at"],
+        CourierJob: ["last_heard_at"],
         CourierQuote: ["expires_at"],
     }
     for model, names in columns.items():
@@ -74,7 +75,7 @@ def test_a_create_makes_one_job_and_the_order_shows_who_has_it(toy: Toy):
     drain()
     delivery.refresh_from_db()
     order = Order.objects.get(pk=delivery.order_id)
-    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.REQUESTED, "toy-0")
+    assert (delivery.status, delivery.courier_job.reference) == (DeliveryStatus.REQUESTED, "toy-0")
     assert order.external_delivery_provider == "toy"
     assert len(toy.live) == 1
 
@@ -127,7 +128,7 @@ def test_an_outage_of_4_50_changes_nothing_but_the_time(toy: Toy):
     delivery = asked(toy)
     outage(toy, delivery, seconds=290)
     delivery.refresh_from_db()
-    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.REQUESTED, "toy-0")
+    assert (delivery.status, delivery.courier_job.reference) == (DeliveryStatus.REQUESTED, "toy-0")
     assert [one.pk for one in live(delivery.order_id)] == [delivery.pk]
     assert len(toy.live) == 1
 
@@ -160,7 +161,7 @@ def test_a_company_that_flaps_takes_it_once(toy: Toy):
     [job] = toy.jobs.values()
     assert len(job.requests) == 1
     delivery.refresh_from_db()
-    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.REQUESTED, job.reference)
+    assert (delivery.status, delivery.courier_job.reference) == (DeliveryStatus.REQUESTED, job.reference)
     assert [one.pk for one in live(delivery.order_id)] == [delivery.pk]
 
 
@@ -191,7 +192,7 @@ def test_a_lost_answer_is_asked_for_again_and_never_makes_a_second_job(toy: Toy)
         drain()
         pass_time(2.0)
     delivery.refresh_from_db()
-    assert delivery.courier_ref == "toy-0"
+    assert delivery.courier_job.reference == "toy-0"
     [job] = toy.jobs.values()
     assert len(job.requests) == 1
 
@@ -203,7 +204,7 @@ def test_a_webhook_may_be_faster_than_the_answer_to_our_create(toy: Toy):
     drain()
     updates.apply_update(toy.news(delivery.external_id, CourierStage.ASSIGNED, at=1))
     delivery.refresh_from_db()
-    assert (delivery.status, delivery.courier_ref) == (DeliveryStatus.ASSIGNED, "toy-0")
+    assert (delivery.status, delivery.courier_job.reference) == (DeliveryStatus.ASSIGNED, "toy-0")
     pass_time(2.0)
     drain()
     delivery.refresh_from_db()
@@ -241,7 +242,7 @@ def test_a_cancelled_order_is_live_until_the_courier_has_agreed(toy: Toy):
     pass_time(5)
     drain()
     delivery.refresh_from_db()
-    assert (delivery.status, delivery.courier_fee_minor) == (DeliveryStatus.CANCELLED, 500)
+    assert (delivery.status, delivery.courier_job.fee_minor) == (DeliveryStatus.CANCELLED, 500)
     assert not toy.live
     assert not live(delivery.order_id)
 
@@ -271,14 +272,18 @@ def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):
     toy.fails.append(CannotCancel("a driver is on the way"))
     drain()
     delivery.refresh_from_db()
-    assert delivery.stop_refused_at is not None
+    assert delivery.courier_job.stop_refused_at is not None
     assert [one.pk for one in live(delivery.order_id)] == [delivery.pk]
     assert Incident.objects.get(kind="courier_will_not_stop").status == "open"
     lead = user()
     ops_actions.decide_stop(delivery.order_id, "double_cost", lead, by=TEST)
     drain()
     delivery.refresh_from_db()
-    assert (delivery.status, delivery.stop_decision, delivery.stop_decided_by) == ("cancelled", "double_cost", lead)
+    assert (delivery.status, delivery.courier_job.stop_decision, delivery.courier_job.stop_decided_by) == (
+        "cancelled",
+        "double_cost",
+        lead,
+    )
     assert [one.courier for one in live(delivery.order_id)] == ["in_house"]
 
 

@@ -220,7 +220,7 @@ def test_rejecting(body: Any):
     assert call(offer.rider.user, "patch", f"{ORDERS}/{offer.delivery.order.public_id}/accept").status == 409
 
 
-# ── on the road ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── on deliveries ──────────────────────────────────────────────────────────────────────────────────────────────────
 # spec: R4, R6
 def test_a_delivery_from_the_store_to_the_door():
     delivery = assigned()

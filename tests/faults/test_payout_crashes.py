@@ -73,7 +73,7 @@ def day(_: object = None, *, period: date = TODAY) -> None:
 
 
 def recovered(period: date = TODAY) -> None:
-    """What the next processes do: leases run out, the run is started again, the lane goes on."""
+    """What the next processes do: leases run out, the run is started again, the work queue goes on."""
     stripe.drain()
     runs.run_stores(period)
     stripe.drain()
@@ -154,7 +154,7 @@ def test_a_refusal_gives_back_once_wherever_it_dies(city):
 
 
 def test_news_of_a_transfer_is_taken_once_wherever_it_dies(city):
-    """A reversal and a bank payout, taken by a process that dies, and then again as the door's lane would."""
+    """A reversal and a bank payout, taken by a process that dies, and then again as the door's work queue would."""
 
     def reversed_and_paid() -> tuple[Owed, list[Any]]:
         owed = city.store()

@@ -18,7 +18,7 @@ def house(django_db_blocker: Any) -> Iterator[House]:
 
 @pytest.fixture
 def scene(house: House) -> Iterator[Scene]:
-    """A store in a place of its own, and afterwards: no fault left, no process gone, the books of the house proved."""
+    """A store in a place of its own, and afterwards: no fault left, no process gone, the ledger of the house proved."""
     here = Scene(house)
     try:
         yield here

@@ -106,7 +106,7 @@ class RiderPhone(Phone):
 
 
 def dead() -> dict[str, int]:
-    """Dead letters per lane."""
+    """Dead letters per work queue."""
     return {lane.name: lane.count_dead(1_000) for lane in all_queues().values()}
 
 
@@ -120,7 +120,9 @@ class Scene:
     house: House
     number: int = field(default_factory=lambda: next(_numbers))
     dead_before: dict[str, int] = field(default_factory=dead)
-    dies: dict[str, int] = field(default_factory=dict)  # rows per lane whose end as a dead letter is part of the story
+    dies: dict[str, int] = field(
+        default_factory=dict
+    )  # rows per work queue whose end as a dead letter is part of the story
 
     @property
     def outside(self) -> Sandbox:

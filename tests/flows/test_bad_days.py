@@ -1,4 +1,4 @@
-"""The same stories on days when everything goes wrong between two companies: the same ends, and the books proved."""
+"""The same stories on days when everything goes wrong between two companies: the same ends, and the ledger proved."""
 
 import random
 from collections.abc import Iterator

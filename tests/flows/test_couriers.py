@@ -11,7 +11,7 @@ from django.db.models import F
 from deliveries.couriers import calls as couriers_calls
 from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import CircuitBreaker, CourierCall, CourierQuote, Delivery, DispatchDecision
+from deliveries.models import CircuitBreaker, CourierCall, CourierJob, CourierQuote, Delivery, DispatchDecision
 from foundation.events import Cause
 from foundation.models import Job, OutboundCall, Role, User
 from foundation.work import WorkState
@@ -77,7 +77,9 @@ def ordered_from(scene: Scene, store: Store) -> Placed:
 def sent_to(scene: Scene, company: Company, *more: str) -> tuple[Placed, Delivery]:
     """A paid order that this company has taken."""
     placed = ordered_from(scene, store_of(scene, company.name, *more))
-    taken = Delivery.objects.filter(order__public_id=placed.ref, courier=company.name).exclude(courier_ref="")
+    taken = Delivery.objects.filter(order__public_id=placed.ref, courier=company.name).exclude(
+        courier_job__reference=""
+    )
     return placed, scene.eventually(taken.first, lambda: f"{company} to take {story(placed)}")
 
 
@@ -164,7 +166,7 @@ def test_a_cancelled_order_is_cancelled_at_the_company(scene: Scene, company: Co
     ended = is_now(scene, delivery, DeliveryStatus.CANCELLED)
     assert not job(scene, company, delivery)["live"]
     if company is COOCO:
-        assert ended.courier_fee_minor == 500
+        assert ended.courier_job.fee_minor == 500
         scene.settled()
         [entry] = LedgerEntry.objects.filter(order_ref=placed.ref, account__payee_kind="provider")
         assert (entry.kind, entry.amount_minor) == ("cancellation_fee", 500)
@@ -177,7 +179,7 @@ def test_doordash_goes_on_once_a_dasher_is_assigned_and_ops_decides(scene: Scene
     is_now(scene, delivery, DeliveryStatus.ASSIGNED)
     ops_actions.stop_courier(placed.row.pk, "the store is out of rice", by=OPS)
     scene.eventually(
-        lambda: Delivery.objects.get(pk=delivery.pk).stop_refused_at, lambda: f"the refusal: {story(placed)}"
+        lambda: CourierJob.objects.get(pk=delivery.pk).stop_refused_at, lambda: f"the refusal: {story(placed)}"
     )
     assert Incident.objects.filter(kind="courier_will_not_stop", order_ref=placed.ref, status="open").exists()
     assert Delivery.objects.filter(order__public_id=placed.ref, status__in=LIVE).get().pk == delivery.pk
@@ -196,7 +198,9 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene, company: Company):
     placed = ordered_from(scene, store_of(scene, company.name))
     delivery = scene.hurried(
         lambda: (
-            Delivery.objects.filter(order__public_id=placed.ref, courier=company.name).exclude(courier_ref="").first()
+            Delivery.objects.filter(order__public_id=placed.ref, courier=company.name)
+            .exclude(courier_job__reference="")
+            .first()
         ),
         f"{company} to be found again",
     )
@@ -217,7 +221,7 @@ def test_lost_webhooks_leave_nothing_stuck(scene: Scene, company: Company):
     assert placed.status != "delivered"
 
     def healed() -> bool:
-        Delivery.objects.filter(pk=delivery.pk).update(courier_heard_at=F("courier_heard_at") - timedelta(minutes=3))
+        CourierJob.objects.filter(pk=delivery.pk).update(last_heard_at=F("last_heard_at") - timedelta(minutes=3))
         couriers_calls.poll_silent(silent_s=120)
         return placed.status == "delivered"
 

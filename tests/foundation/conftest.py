@@ -1,10 +1,9 @@
-import sys
 from collections.abc import Callable
-from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from foundation import jobs
 from tests.outside import sandbox, sandbox_process
 
 __all__ = ["room", "sandbox", "sandbox_process"]
@@ -16,13 +15,10 @@ settings.load_profile("foundation")
 
 @pytest.fixture
 def room(monkeypatch) -> Callable[..., None]:
-    """Put up a room called `probe` whose reactions are the given functions: `room(look=function)` is "probe.look"."""
-    reactions = ModuleType("probe.reactions")
-    monkeypatch.setitem(sys.modules, "probe", ModuleType("probe"))
-    monkeypatch.setitem(sys.modules, "probe.reactions", reactions)
+    """Register the given functions as job handlers of a room `probe`: `room(look=function)` is "probe.look"."""
 
-    def furnish(**verbs) -> None:
-        for name, verb in verbs.items():
-            setattr(reactions, name, verb)
+    def register(**handlers) -> None:
+        for name, handler in handlers.items():
+            monkeypatch.setitem(jobs.HANDLERS, f"probe.{name}", handler)
 
-    return furnish
+    return register

@@ -1,4 +1,4 @@
-"""Lanes that call providers: outside transactions, side by side, every end recorded."""
+"""Work queues that call providers: outside transactions, side by side, every end recorded."""
 
 import threading
 import time

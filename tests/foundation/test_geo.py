@@ -1,4 +1,4 @@
-"""Positions: metres on the ground, and a plane on which the nearest is the nearest."""
+"""Positions: metres on foundation, and a plane on which the nearest is the nearest."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Lanes: every row ends done, retried or dead, whatever its handler does, and none for another's sake."""
+"""Work queues: every row ends done, retried or dead, whatever its handler does, and none for another's sake."""
 
 import threading
 from datetime import timedelta
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Died(BaseException):
-    """The worker's process ends: nothing of the lane runs after it, open transactions roll back."""
+    """The worker's process ends: nothing of the work queue runs after it, open transactions roll back."""
 
 
 def rows(*subjects: str) -> None:

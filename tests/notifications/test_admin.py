@@ -1,4 +1,4 @@
-"""The console's pages of the post: queues with actions, for those who may, each with a reason and a trace."""
+"""The console's pages of notifications: queues with actions, for those who may, each with a reason and a trace."""
 
 import re
 

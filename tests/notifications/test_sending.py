@@ -1,4 +1,4 @@
-"""The lane of messages: who is told, by which channel, how often, and what is left when nobody could be."""
+"""The work queue of messages: who is told, by which channel, how often, and what is left when nobody could be."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -207,7 +207,7 @@ def test_a_worker_that_dies_over_an_sms_does_not_cause_a_second_one(asha, sandbo
 
     def send_and_die(self, letter, to):
         honest(self, letter, to)
-        raise SystemExit  # as the process would end; nothing of the lane runs after it
+        raise SystemExit  # as the process would end; nothing of the work queue runs after it
 
     monkeypatch.setattr(type(sms), "send_message", send_and_die)
     message = say(asha, channels=["sms", "email"])

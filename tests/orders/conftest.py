@@ -16,7 +16,7 @@ __all__ = ["sandbox", "sandbox_process"]
 
 @pytest.fixture
 def work_off() -> Callable[[WorkQueue], int]:
-    """Drain one lane until nothing in it is due; returns how many rows were claimed."""
+    """Drain one work queue until nothing in it is due; returns how many rows were claimed."""
 
     def run(lane: WorkQueue) -> int:
         claimed = 0

@@ -39,7 +39,7 @@ def passes(order: Order, **span: int) -> None:
 
 
 def run_due(order: Order) -> list[str]:
-    """Run this room's jobs that are due, as the lane would; returns their handlers."""
+    """Run this room's jobs that are due, as the work queue would; returns their handlers."""
     ran = []
     for job in Job.objects.filter(subject=f"order:{order.pk}", handler__in=OURS, state=WorkState.PENDING):
         if job.due_at <= clock.database_now():

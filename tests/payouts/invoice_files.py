@@ -21,7 +21,7 @@ SUNDAY = MONDAY + timedelta(days=6)
 def line(of: Delivery | None = None, total: object = 475, **cells: Any) -> str:
     """One line, as COOCO writes it; `cells` by column name."""
     known = {
-        "delivery_id": of.courier_ref if of else "cooco-delivery-77",
+        "delivery_id": of.courier_job.reference if of else "cooco-delivery-77",
         "external_id": of.external_id if of else "o_nobody-1",
         "kind": "delivery",
         "completed_at": "2026-11-10T12:30:00Z",

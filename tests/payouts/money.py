@@ -100,16 +100,20 @@ def courier_delivery(
     ended_at: datetime | None = None,
     ready_at: datetime | None = None,
     time_zone: str = "America/Chicago",
+    job: dict[str, Any] | None = None,
     **facts: Any,
 ) -> Delivery:
-    """A courier company's job (default: COOCO's, 3.5 km, delivered), ready for pickup at noon UTC unless said."""
+    """A courier company's delivery (default: COOCO's, 3.5 km, delivered), ready for pickup at noon UTC unless said.
+
+    `facts` are columns of the delivery, `job` those of its CourierJob.
+    """
     at = ended_at or clock.now()
     of = builders.order(
         of=builders.store(currency="USD", time_zone=time_zone), ready_at=ready_at or at.replace(hour=12, minute=0)
     )
     told = {"assigned": (at - timedelta(minutes=20)).isoformat(), str(status): at.isoformat()}
-    known = {"courier": "cooco", "courier_facts": told, "courier_ref": f"job-{of.pk}", "distance_m": 3_500}
-    return Delivery.objects.create(
+    job = {"history": told, "reference": f"job-{of.pk}", **(job or {})}
+    made = Delivery.objects.create(
         order=of,
         attempt=1,
         external_id=f"{of.public_id}-1",
@@ -117,8 +121,10 @@ def courier_delivery(
         ended_at=at,
         fee_minor=5_000,
         currency=of.currency,
-        **{**known, **facts},
+        **{"courier": "cooco", "distance_m": 3_500, **facts},
     )
+    builders.courier_job(made, **job)
+    return made
 
 
 def of_courier(courier: str = "cooco", currency: str = "USD") -> tuple[int, int]:

@@ -85,7 +85,7 @@ def make_due() -> None:
 
 
 def drain(rounds: int = 30) -> None:
-    """Work the lane off, attempt after attempt, until nothing is open or `rounds` are over."""
+    """Work the work queue off, attempt after attempt, until nothing is open or `rounds` are over."""
     for _ in range(rounds):
         make_due()
         if LANE.drain_once() == 0:

@@ -1,4 +1,4 @@
-"""Proving the books: what they say when all is well, and that they see every way of tampering (SPEC M1)."""
+"""Proving the ledger: what they say when all is well, and that they see every way of tampering (SPEC M1)."""
 
 import json
 from io import StringIO

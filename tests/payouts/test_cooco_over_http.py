@@ -47,13 +47,13 @@ def asked(pickup_at: datetime) -> Delivery:
         )
     drain()
     delivery.refresh_from_db()
-    assert delivery.courier_ref
+    assert delivery.courier_job.reference
     return delivery
 
 
 def moved(sandbox, delivery: Delivery, to: str) -> Delivery:
     """COOCO's driver got so far, and COOCO was asked about it."""
-    sandbox.control("POST", f"cooco/jobs/{delivery.courier_ref}/move", {"to": to})
+    sandbox.control("POST", f"cooco/jobs/{delivery.courier_job.reference}/move", {"to": to})
     enqueue.enqueue_call(delivery, CourierCall.Purpose.CHECK)
     drain()
     delivery.refresh_from_db()

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 
 from config.reactions import REACTIONS
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import Delivery
+from deliveries.models import CourierJob, Delivery
 from foundation import clock, events, jobs
 from foundation.http import CallRecord, record_call
 from foundation.models import Job
@@ -108,15 +108,15 @@ def test_what_stops_with_a_driver_assigned_costs_its_fee():
 @pytest.mark.parametrize(
     ("facts", "owed"),
     [
-        ({"courier_facts": {"stopped": "2026-11-20T12:00:00+00:00"}}, 0),  # nobody was assigned
-        ({"courier_fee_minor": 0, "courier_fee_currency": "USD"}, 0),  # it said that it costs nothing
-        ({"courier_fee_minor": 250, "courier_fee_currency": "USD"}, 250),  # its own figure
-        ({"courier_fee_minor": 500, "courier_fee_currency": "USD", "courier_facts": {}}, 500),  # we missed the driver
-        ({"courier_facts": {"assigned": "2026-11-20T12:00:00+00:00"}, "stop_refused_at": clock.now()}, 0),
+        ({"history": {"stopped": "2026-11-20T12:00:00+00:00"}}, 0),  # nobody was assigned
+        ({"fee_minor": 0, "fee_currency": "USD"}, 0),  # it said that it costs nothing
+        ({"fee_minor": 250, "fee_currency": "USD"}, 250),  # its own figure
+        ({"fee_minor": 500, "fee_currency": "USD", "history": {}}, 500),  # we missed the driver
+        ({"history": {"assigned": "2026-11-20T12:00:00+00:00"}, "stop_refused_at": clock.now()}, 0),
     ],
 )
 def test_a_cancellation_costs_what_was_said_and_only_once_a_driver_was_assigned(facts, owed):
-    assert booked(money.courier_delivery(CANCELLED, **facts)) == owed
+    assert booked(money.courier_delivery(CANCELLED, job=facts)) == owed
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,9 @@ def test_what_did_not_arrive_costs_nothing_and_needs_no_account(status):
 
 
 def test_other_companies_get_what_they_said():
-    told = {"courier": "uber", "courier_fee_minor": 799, "courier_fee_currency": "USD"}
-    delivery = money.courier_delivery(**told)
+    delivery = money.courier_delivery(courier="uber", job={"fee_minor": 799, "fee_currency": "USD"})
     assert booked(delivery) == 799
-    Delivery.objects.update(courier_fee_minor=899)
+    CourierJob.objects.update(fee_minor=899)
     assert booked(delivery) == 899
     assert statement("uber") == [("payable", "delivery_fee", 799), ("payable", "reversal", 100)]
     assert booked(money.courier_delivery(courier="doordash")) == 0  # it has not said yet

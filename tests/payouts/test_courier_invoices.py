@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from deliveries.lifecycle import DeliveryStatus
-from deliveries.models import Delivery
+from deliveries.models import CourierJob, Delivery
 from foundation import clock, jobs
 from foundation.errors import Conflict, Invalid, NotFound
 from foundation.models import Event, Job
@@ -66,7 +66,7 @@ def test_we_expect_what_was_earned_in_the_period():
     carried(ended_at=at(-1, 23))
     carried(ended_at=at(7, 0))
     carried(DeliveryStatus.FAILED)
-    carried(courier="uber", courier_fee_minor=700, courier_fee_currency="USD")
+    carried(courier="uber", job={"fee_minor": 700, "fee_currency": "USD"})
     for overruled in (carried(), carried(DeliveryStatus.CANCELLED)):
         Delivery.objects.filter(pk=overruled.pk).update(status=DeliveryStatus.FAILED)
         reactions.book_delivery(overruled.pk)
@@ -172,9 +172,9 @@ def test_news_after_the_import_is_followed():
 
 
 def test_what_a_delivery_cost_after_all_is_booked_by_the_nightly_look():
-    delivery = carried(DeliveryStatus.CANCELLED, courier_facts={"stopped": at(1).isoformat()})
+    delivery = carried(DeliveryStatus.CANCELLED, job={"history": {"stopped": at(1).isoformat()}})
     assert of_courier() == (0, 0)
-    Delivery.objects.filter(pk=delivery.pk).update(courier_fee_minor=500, courier_fee_currency="USD")
+    CourierJob.objects.filter(pk=delivery.pk).update(fee_minor=500, fee_currency="USD")
     commands.watch_invoices()
     jobs.run_job(Job.objects.get(handler="payouts.book_delivery", subject=f"delivery:{delivery.pk}"))
     assert of_courier() == (0, 500)

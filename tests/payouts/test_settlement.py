@@ -90,7 +90,7 @@ def test_money_that_the_bank_sent_back_goes_with_the_next_one(sandbox, one):
     for event in told(sandbox, one):
         stripe.take(event)
     assert again(one).status == PayoutStatus.PAID
-    assert again(one).account.balance_minor == 0  # the books move by transfers alone
+    assert again(one).account.balance_minor == 0  # the ledger move by transfers alone
     assert Incident.objects.get(kind="payout_bounced").status == "resolved"
 
 

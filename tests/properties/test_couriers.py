@@ -118,7 +118,7 @@ class Couriers(RuleBasedStateMachine):
     def ops_stops_the_courier(self, which: int) -> None:
         tried(ops_actions.stop_courier, pick(self.orders, which), "too slow", by=TEST)
 
-    @precondition(lambda self: self._deliveries().filter(stop_refused_at__isnull=False).exists())
+    @precondition(lambda self: self._deliveries().filter(courier_job__stop_refused_at__isnull=False).exists())
     @rule(which=number, choice=st.sampled_from(["keep", "double_cost"]))
     def ops_decides(self, which: int, choice: str) -> None:
         tried(ops_actions.decide_stop, pick(self.orders, which), choice, self.lead, by=TEST)
@@ -238,7 +238,7 @@ class Couriers(RuleBasedStateMachine):
         job = self._job(delivery)
         calls = CourierCall.objects.filter(delivery=delivery, state__in=OPEN)
         return bool(
-            delivery.stop_decision == "double_cost"
+            delivery.courier_job.stop_decision == "double_cost"
             or calls.filter(purpose__in=["create", "cancel"]).exists()
             or open_incidents(delivery, *TOLD).exists()
             or (job is not None and job.late and not job.told)
@@ -246,15 +246,15 @@ class Couriers(RuleBasedStateMachine):
 
     @invariant()
     def a_wish_to_stop_is_not_forgotten(self) -> None:
-        for delivery in Delivery.objects.filter(status__in=LIVE, stop_asked_at__isnull=False):
+        for delivery in Delivery.objects.filter(status__in=LIVE, courier_job__stop_requested_at__isnull=False):
             calls = CourierCall.objects.filter(delivery=delivery, state__in=OPEN)
             lapses = Job.objects.filter(
                 handler="deliveries.courier_time_is_up", subject=f"delivery:{delivery.pk}", state__in=OPEN
             )
             assert (
-                delivery.stop_refused_at is not None
+                delivery.courier_job.stop_refused_at is not None
                 or calls.filter(purpose__in=["create", "cancel"]).exists()
-                or (not delivery.courier_ref and lapses.exists())
+                or (not delivery.courier_job.reference and lapses.exists())
             ), f"{delivery} should stop, and nobody sees to it"
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -308,7 +308,9 @@ class Couriers(RuleBasedStateMachine):
             deliveries = list(Delivery.objects.filter(order=order))
             brought = [one for one in deliveries if self._brought(one)]
             told = Incident.objects.filter(order_ref=order.public_id, status__in=["open", "acknowledged"])
-            paid_twice = any(one.stop_decision == "double_cost" for one in deliveries)
+            paid_twice = any(
+                one.courier_job.stop_decision == "double_cost" for one in deliveries if one.courier != IN_HOUSE
+            )
             if len(brought) == 1 and order.status == OrderStatus.DELIVERED:
                 continue
             if not brought and order.status in ENDED_WELL and Refund.objects.filter(order=order).exists():
@@ -353,7 +355,7 @@ def goes_on(delivery: Delivery) -> None:
 
 
 def drain() -> None:
-    """The house's lanes until nothing of them is due, row by row in this thread's transaction."""
+    """The house's work queues until nothing of them is due, row by row in this thread's transaction."""
     lanes = [replace(all_queues()[name], batch=1) for name in LANES]
     for _ in range(300):
         if not sum(lane.drain_once() for lane in lanes):

@@ -1,4 +1,4 @@
-"""Whatever happens to an order or a delivery, whenever one looks: the books come out right (SPEC M1, M7).
+"""Whatever happens to an order or a delivery, whenever one looks: the ledger come out right (SPEC M1, M7).
 
 The bookings are planned by pure functions, so that thousands of histories can be tried: a history is a list of facts
 that only ever grow, and a booking run may see any of them, any number of times, also none in between.

@@ -191,12 +191,11 @@ def test_every_life_comes_to_rest(life: str) -> None:
 @pytest.mark.django_db
 def test_a_reaction_that_counts_is_caught(monkeypatch) -> None:
     """Known bad: one that writes down that it ran."""
-    from deliveries import reactions
 
     def careless(order_id: int) -> None:
         events.record_event("order.followed", Order.objects.get(pk=order_id), by=TEST)
 
-    monkeypatch.setattr(reactions, "follow_order", careless)
+    monkeypatch.setitem(jobs.HANDLERS, "deliveries.follow_order", careless)
     LIVES["ready"]()
     settle(calls())
     found = world()

@@ -1,8 +1,8 @@
 """The rule of one, fought over: dispatch, ops, the customer and two courier companies at the same moment (SPEC C2, O7).
 
-Five hands reach for each order together while three threads work the lanes: dispatch has company A asked, ops sends it
-to B, gives it to a rider, has the courier stopped, and the order is cancelled. The companies themselves watch that no
-order is ever a live job of both.
+Five hands reach for each order together while three threads work the work queues: dispatch has company A asked, ops
+sends it to B, gives it to a rider, has the courier stopped, and the order is cancelled. The companies themselves watch
+that no order is ever a live job of both.
 """
 
 import time
@@ -120,7 +120,8 @@ def fleet(orders: int) -> list[Rider]:
 
 
 def fight(contest: Sequence[Delivery], riders: Sequence[Rider], seed: int) -> Counter[str]:
-    """All hands reach for one order after the other, together; the lanes work meanwhile. What each hand was told."""
+    """All hands reach for one order after the other, together; the work queues work meanwhile. What each hand was
+    told."""
     start, over, told = Barrier(HANDS), Event(), Counter[str]()
 
     def hand(name: str, act: Callable[[Delivery], Any]) -> None:
@@ -180,7 +181,7 @@ def work(name: str, over: Event) -> None:
 
 
 def settle() -> None:
-    """The lanes work until nothing is left to do."""
+    """The work queues work until nothing is left to do."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         busy = sum(all_queues()[name].drain_once() for name in LANES)

@@ -1,4 +1,5 @@
-"""The two ways in (the lane, the plain Django view) behind one fixture: what holds for one must hold for the other."""
+"""The two ways in (the work queue, the plain Django view) behind one fixture: what holds for one must hold for the
+other."""
 
 import io
 import json
@@ -70,7 +71,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
 
 @pytest.fixture(params=["lane", "view"])
 def door(request: pytest.FixtureRequest, transactional_db: None) -> Door:
-    """`door(path, body, headers, method)`: one request by the lane in front of Django, or by Django alone."""
+    """`door(path, body, headers, method)`: one request by the work queue in front of Django, or by Django alone."""
     django = WSGIHandler()
     return wsgi_client(WebhookFastLane(django) if request.param == "lane" else django)
 

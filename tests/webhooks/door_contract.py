@@ -205,7 +205,7 @@ class DoorContract:
         assert self.mapped - set(self.payloads) == set()
 
     def test_notices_refuse_by_saying_so(self):
-        """A door raises Refused, and nothing else, for whatever JSON a provider may sign."""
+        """A door raises WebhookRejected, and nothing else, for whatever JSON a provider may sign."""
         body = b'{"id": null}'
         for odd in ({}, [], 5, None, {"data": []}, {"data": {"object": 1}, "type": 3}):
             with pytest.raises(WebhookRejected):

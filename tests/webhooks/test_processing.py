@@ -31,7 +31,8 @@ def stored(payload: dict[str, Any], *, provider: str = "stripe") -> WebhookEvent
 
 
 def worked_off(*events: WebhookEvent) -> list[str]:
-    """Drain the lane until nothing is due, as if no time had to pass between tries; the states of these events."""
+    """Drain the work queue until nothing is due, as if no time had to pass between tries; the states of these
+    events."""
     for _ in range(30):
         if not processing.LANE.drain_once():
             break

@@ -1,6 +1,7 @@
 """The courier companies that may carry a delivery beside our own riders (SPEC C1).
 
-One more is one module here and one line in `courier_providers`. What it must offer: base.py; how: docs/adding-a-courier.md.
+One more is one module here and one line in `courier_providers`. What it must offer: base.py; how:
+docs/adding-a-courier.md.
 """
 
 from functools import cache

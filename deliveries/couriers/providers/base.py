@@ -1,8 +1,9 @@
 """What every courier company's module must offer (SPEC C1): the calls we make, its status words, its door.
 
-A company is one module here that subclasses `CourierProvider`, and one line in deliveries/couriers/providers/__init__.py. Modules speak
-HTTP and read payloads; they write no row. What follows from an answer or an event is the room's
-(deliveries/couriers/calls.py, deliveries/couriers/updates.py). How one is added: docs/adding-a-courier.md.
+A company is one module here that subclasses `CourierProvider`, and one line in
+deliveries/couriers/providers/__init__.py. Modules speak HTTP and read payloads; they write no row. What follows from an
+answer or an event is the room's (deliveries/couriers/calls.py, deliveries/couriers/updates.py). How one is added:
+docs/adding-a-courier.md.
 """
 
 from abc import ABC, abstractmethod
@@ -124,9 +125,9 @@ class LookupUnsupported(CallFailed):
 class CourierProvider(ABC):
     """One courier company, in both directions.
 
-    `status_words` maps its status words and event names to stages (None: known, moves nothing); polling and the door use the
-    same table. `create_retries` are the quick retries of a create: after them it is tried every 30 s until the
-    contract's five minutes are over (SPEC C2, C4).
+    `status_words` maps its status words and event names to stages (None: known, moves nothing); polling and the webhook
+    endpoint use the same table. `create_retries` are the quick retries of a create: after them it is tried every 30 s
+    until the contract's five minutes are over (SPEC C2, C4).
 
     Every call takes at most TIMEOUT_S and is kept (foundation.http). All raise Permanent (refused, it did not happen),
     Transient (it did not happen, later it may), Unknown (nobody here knows).
@@ -164,12 +165,13 @@ class CourierProvider(ABC):
     # ── its door, /webhooks/{name} ───────────────────────────────────────────────────────────────────────────────
     @abstractmethod
     def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
-        """As Door.verify (foundation/webhook.py): on the raw bytes, in constant time, against every live secret; 503
-        `not_enabled` without one."""
+        """As WebhookProvider.verify (foundation/webhook.py): on the raw bytes, in constant time, against every live
+        secret; 503 `not_enabled` without one."""
 
     @abstractmethod
     def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
-        """As Door.notices: the events in a verified body, each with what makes it the same event when sent again."""
+        """As WebhookProvider.notices: the events in a verified body, each with what makes it the same event when sent
+        again."""
 
     @abstractmethod
     def read_event(self, event_type: str, payload: Any) -> CourierUpdate | None:

@@ -1,7 +1,8 @@
 """Reading what courier companies send: each piece as what it should be, or nothing.
 
 What a company only adds (a photo, an estimate) is left out when it is odd: it must not cost us the fact it came with.
-What makes the fact (`parse_time`, `parse_reference`, `require_object`) raises ValueError or TypeError, as Company.read may.
+What makes the fact (`parse_time`, `parse_reference`, `require_object`) raises ValueError or TypeError, as Company.read
+may.
 """
 
 import hashlib
@@ -112,9 +113,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-# ── at the door ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── at the webhook endpoint
+# ──────────────────────────────────────────────────────────────────────────────────────────────────
 def require_text(payload: Any, name: str, *, longest: int) -> str:
-    """A text that an event cannot be kept without. Raises Refused."""
+    """A text that an event cannot be kept without. Raises WebhookRejected."""
     if not isinstance(payload, Mapping):
         raise WebhookRejected(400, "bad_body", "body must be a JSON object")
     value = payload.get(name)

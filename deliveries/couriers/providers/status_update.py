@@ -33,10 +33,10 @@ ENDS = frozenset({CourierStage.DELIVERED, CourierStage.FAILED, CourierStage.CANC
 class CourierUpdate:
     """`external_id` is ours, `courier_ref` the courier's own; at least one is said. `stage` None moves nothing.
 
-    `occurred_at` is the courier's time. `status_text` is its own status word or event name. `driver`: name, phone, vehicle,
-    as far as said. `attempted_at` is where it tried to hand over; `proofs` maps the courier's own names to photo
-    addresses and signatures (never fetched). `passed`: when earlier stages were reached, where it tells (a timeline).
-    `is_hint`: not signed by anybody, so its ends are confirmed by asking before they count.
+    `occurred_at` is the courier's time. `status_text` is its own status word or event name. `driver`: name, phone,
+    vehicle, as far as said. `attempted_at` is where it tried to hand over; `proofs` maps the courier's own names to
+    photo addresses and signatures (never fetched). `passed`: when earlier stages were reached, where it tells (a
+    timeline). `is_hint`: not signed by anybody, so its ends are confirmed by asking before they count.
     """
 
     courier: str

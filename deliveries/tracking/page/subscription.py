@@ -44,7 +44,7 @@ class LinkSubscription(Subscription):
 
 
 def admit_ticket(ticket: str) -> LinkSubscription:
-    """Raises Problem: 401 for a ticket that is not (any more) good, what links.require_open raises."""
+    """Raises APIError: 401 for a ticket that is not (any more) good, what links.require_open raises."""
     try:
         link = _get_link(int(_signer.unsign(ticket, max_age=TICKET_S)))
     except (signing.BadSignature, ValueError, TrackingLink.DoesNotExist) as error:

@@ -1,4 +1,4 @@
-"""`manage.py books`: prove that the books agree; exit code 1 when they do not."""
+"""`manage.py books`: prove that the ledger agree; exit code 1 when they do not."""
 
 import json
 import sys

@@ -1,7 +1,7 @@
 """Asking DoorDash to carry something: a quote first and then its acceptance, or a delivery at once.
 
-A quote is a delivery with the status `create_quote` that waits five minutes to be accepted, and has its external_delivery_id
-meanwhile. An id exists once: asking again is a 409.
+A quote is a delivery with the status `create_quote` that waits five minutes to be accepted, and has its
+external_delivery_id meanwhile. An id exists once: asking again is a 409.
 """
 
 from __future__ import annotations

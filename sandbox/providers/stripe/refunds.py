@@ -27,7 +27,8 @@ def create_refund(call: Call) -> Refund:
         raise errors.refused_request(f"Charge {charge['id']} has not been captured.", param="charge")
     if amount > left:
         raise errors.refused_request(
-            f"Refund amount ({_format_money(amount)}) is greater than unrefunded amount on charge ({_format_money(left)})",
+            f"Refund amount ({_format_money(amount)}) is greater than unrefunded amount on charge"
+            f" ({_format_money(left)})",
             param="amount",
         )
     refund: Refund = {

@@ -1,4 +1,4 @@
-"""Handoff's worker for the couriers benchmark: the webhook lane with the readers that run in production.
+"""Handoff's worker for the couriers benchmark: the webhook work queue with the readers that run in production.
 
 COURIER_EACH=1: every update by itself, as a reader without `handle_all` does it.
 """

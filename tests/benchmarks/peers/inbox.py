@@ -1,4 +1,4 @@
-"""Handoff's worker for the pipeline benchmark: the webhook lane as it is, with a handler that is one UPDATE.
+"""Handoff's worker for the pipeline benchmark: the webhook work queue as it is, with a handler that is one UPDATE.
 
 `python -m tests.benchmarks.peers.inbox MODE`, one of
   drain    poll without pause until stopped

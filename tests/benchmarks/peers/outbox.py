@@ -1,4 +1,4 @@
-"""Handoff's worker for the positions benchmark: the outbox lane, drained without pause."""
+"""Handoff's worker for the positions benchmark: the outbox work queue, drained without pause."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Handoff's door as a plain Django view, without the lane in front."""
+"""Handoff's door as a plain Django view, without the fast lane in front."""
 
 from django.core.wsgi import get_wsgi_application
 

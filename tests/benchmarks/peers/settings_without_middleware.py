@@ -1,4 +1,4 @@
-"""Handoff's settings, but for the middleware, which the lane leaves out as well."""
+"""Handoff's settings, but for the middleware, which the fast lane leaves out as well."""
 
 from config import settings as ours
 

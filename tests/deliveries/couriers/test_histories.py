@@ -80,10 +80,11 @@ def told(company: str, name: str, delivery: Delivery) -> CourierUpdate:
 def state(delivery: Delivery) -> dict[str, Any]:
     delivery = Delivery.objects.get(pk=delivery.pk)
     order = Order.objects.get(pk=delivery.order_id)
-    columns = ("status", "courier_facts", "assigned_at", "picked_up_at", "in_transit_at", "ended_at")
+    columns = ("status", "assigned_at", "picked_up_at", "in_transit_at", "ended_at")
     axes = ("status", "carriage", "preparation", "assigned_at", "picked_up_at", "delivered_at", "failed_at")
     return {
         **{name: getattr(delivery, name) for name in columns},
+        "history": delivery.courier_job.history,
         **{f"order.{name}": getattr(order, name) for name in axes},
         "refunds": list(Refund.objects.filter(order=order).exclude(state="discarded").values_list("reference")),
     }

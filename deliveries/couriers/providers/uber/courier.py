@@ -171,7 +171,8 @@ class Uber(CourierProvider):
                 raise Transient(str(error), code=error.code, answer=error.answer) from error
             raise
 
-    # ── the door ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the webhook endpoint
+    # ─────────────────────────────────────────────────────────────────────────────────────────────────
     def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         keys = settings.UBER_WEBHOOK_SIGNING_KEYS
         if not keys:
