@@ -5,7 +5,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
@@ -13,27 +12,16 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from deliveries import actions
 from deliveries.couriers import admin as couriers_admin
-from deliveries.couriers import cancellation, providers
 from deliveries.eta import admin as eta_admin
-from deliveries.fraud import flags
-from deliveries.fulfilment import ops_actions
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import Delivery, DispatchDecision, FraudFlag, Offer
 from deliveries.tracking import admin as tracking_admin
 from foundation import money
-from foundation.console import ActionRequest as Decided
-from foundation.console import ReadOnlyAdmin, has_permission, reasoned_action, render_table
-from foundation.errors import Conflict
-from foundation.models import User
-from riders import riders
+from foundation.console import ReadOnlyAdmin, render_table
 
 __all__ = ["eta_admin", "tracking_admin"]  # their pages register themselves
-
-STOP_CHOICES = [
-    (cancellation.KEEP, "Keep it: the courier carries it after all"),
-    (cancellation.DOUBLE_COST, "Pay for two: somebody else is sent as well"),
-]
 
 
 class QueueFilter(SimpleListFilter):
@@ -74,21 +62,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     search_fields = ("external_id",)
     search_help_text = "An order's id (ours), a delivery's external id, ext:<a courier's id>, or rider:<phone>"
-    actions = (
-        "try_again",
-        "send_to_courier",
-        "stop_courier",
-        "decide_stop",
-        "search_again",
-        "refund_customer",
-        "close_delivery",
-        "give_up",
-        "confirm_delivered",
+    verbs = (
+        actions.try_again,
+        actions.send_to_courier,
+        actions.stop_courier,
+        actions.decide_stop,
+        actions.search_again,
+        actions.refund_customer,
+        actions.close_delivery,
+        actions.give_up,
+        actions.confirm_delivered,
     )
     readonly_fields = ("decisions_explained", "offers_made", "quotes_given", "calls_and_events", "fraud_flags")
-    has_reassign_permission = has_permission("deliveries.reassign_delivery")
-    has_refund_permission = has_permission("orders.refund_order")
-    has_decide_permission = has_permission("deliveries.decide_delivery")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
@@ -137,66 +122,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return render_table(("raised", "kind", "status"), ((f.created_at, f.kind, f.status) for f in found))
 
     # ── failed ───────────────────────────────────────────────────────────────────────────────────────────────
-    @reasoned_action("Try again with another rider", permission="reassign")
-    def try_again(self, delivery: Delivery, decided: Decided) -> str:
-        _require_status(delivery, DeliveryStatus.FAILED)
-        return f"attempt {ops_actions.try_again(delivery.order_id, by=decided.by).attempt} looks for a rider"
-
-    @reasoned_action(
-        "Send to a courier company",
-        permission="reassign",
-        fields={
-            "courier": lambda: forms.ChoiceField(choices=[(c.name, c.title) for c in providers.enabled_providers()])
-        },
-    )
-    def send_to_courier(self, delivery: Delivery, decided: Decided) -> str:
-        sent = ops_actions.send_to(delivery.order_id, decided.fields["courier"], decided.reason, by=decided.by)
-        return f"{sent.courier} is asked as attempt {sent.attempt}"
-
-    @reasoned_action("Refund the customer now", permission="refund")
-    def refund_customer(self, delivery: Delivery, decided: Decided) -> str:
-        refund = ops_actions.refund_now(delivery.order_id, decided.reason, by=decided.by)
-        return f"refund of {money.format_money(refund.amount_minor, refund.currency)} requested"
-
-    @reasoned_action("Close: nothing more to do", permission="reassign")
-    def close_delivery(self, delivery: Delivery, decided: Decided) -> str:
-        ops_actions.close_delivery(delivery.order_id, decided.reason, by=decided.by)
-        return "closed"
 
     # ── under way ────────────────────────────────────────────────────────────────────────────────────────────
-    @reasoned_action("Take away from the rider and look again", permission="reassign")
-    def search_again(self, delivery: Delivery, decided: Decided) -> str:
-        ops_actions.take_away(delivery.order_id, decided.reason, by=decided.by)
-        return "looks for another rider"
-
-    @reasoned_action("Have the courier company stop, and look again", permission="reassign")
-    def stop_courier(self, delivery: Delivery, decided: Decided) -> str:
-        return f"{ops_actions.stop_courier(delivery.order_id, decided.reason, by=decided.by).courier} is asked to stop"
-
-    @reasoned_action(
-        "The courier will not stop: decide",
-        permission="decide",
-        fields={"choice": lambda: forms.ChoiceField(choices=STOP_CHOICES, widget=forms.RadioSelect)},
-    )
-    def decide_stop(self, delivery: Delivery, decided: Decided) -> str:
-        user = User.objects.get(pk=int(decided.by.actor.partition(":")[2]))
-        ops_actions.decide_stop(delivery.order_id, decided.fields["choice"], user, by=decided.by)
-        return dict(STOP_CHOICES)[decided.fields["choice"]]
-
-    @reasoned_action("Give up: delivery failed", permission="decide")
-    def give_up(self, delivery: Delivery, decided: Decided) -> str:
-        ops_actions.fail_delivery(delivery.order_id, decided.reason, by=decided.by)
-        return "failed"
-
-    @reasoned_action("Confirm: it was delivered", permission="decide")
-    def confirm_delivered(self, delivery: Delivery, decided: Decided) -> str:
-        ops_actions.confirm_delivery(delivery.order_id, decided.reason, by=decided.by)
-        return "delivered"
-
-
-def _require_status(delivery: Delivery, status: DeliveryStatus) -> None:
-    if delivery.status != status:
-        raise Conflict(f"it is {delivery.status}, not {status}")
 
 
 @admin.register(FraudFlag)
@@ -214,11 +141,14 @@ class FraudFlagAdmin(ReadOnlyAdmin):
     list_filter = ("status", "kind")
     list_select_related = ("rider", "delivery__order", "decided_by")
     ordering = ("-created_at",)
-    actions = ("uphold_flag", "dismiss_flag", "suspend_rider", "reinstate_rider")
+    verbs = (
+        actions.uphold_flag,
+        actions.dismiss_flag,
+        actions.suspend_rider,
+        actions.reinstate_rider,
+    )
     readonly_fields = ("evidence_shown",)
     exclude = ("evidence",)
-    has_decide_permission = has_permission("deliveries.decide_fraudflag")
-    has_stand_permission = has_permission("riders.stand_rider")
 
     @admin.display(description="order")
     def shown_order(self, flag: FraudFlag) -> str:
@@ -233,26 +163,6 @@ class FraudFlagAdmin(ReadOnlyAdmin):
         sightings = flag.evidence.get("sightings", [])
         heads = tuple(dict.fromkeys(name for sighting in sightings for name in sighting))
         return render_table(heads, (tuple(str(sighting.get(name, "")) for name in heads) for sighting in sightings))
-
-    @reasoned_action("Uphold: it was fraud, the earning stays held", permission="decide")
-    def uphold_flag(self, flag: FraudFlag, decided: Decided) -> str:
-        flags.uphold_flag(flag, by=decided.by, note=decided.reason)
-        return "upheld"
-
-    @reasoned_action("Dismiss: the earning is free", permission="decide")
-    def dismiss_flag(self, flag: FraudFlag, decided: Decided) -> str:
-        flags.dismiss_flag(flag, by=decided.by, note=decided.reason)
-        return "dismissed"
-
-    @reasoned_action("Suspend the rider", permission="stand")
-    def suspend_rider(self, flag: FraudFlag, decided: Decided) -> str:
-        riders.suspend_rider(flag.rider_id, decided.reason, by=decided.by)
-        return f"{flag.rider.name} is suspended"
-
-    @reasoned_action("Reinstate the rider", permission="stand")
-    def reinstate_rider(self, flag: FraudFlag, decided: Decided) -> str:
-        riders.reinstate_rider(flag.rider_id, by=decided.by, note=decided.reason)
-        return f"{flag.rider.name} is reinstated"
 
 
 @admin.register(Offer)

@@ -4,15 +4,11 @@ A5).
 Rows are read in the console and changed by verbs; nothing is added, edited or deleted by hand.
 """
 
-import functools
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlencode
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.paginator import Paginator
@@ -24,7 +20,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from foundation.errors import APIError
+from foundation.actions import Action, ReasonForm
 from foundation.events import Cause
 
 MOST_COUNTED = 10_000
@@ -44,7 +40,10 @@ class CappedPaginator(Paginator):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """A page to look at. Give it an `ordering` and filters on indexed columns only."""
+    """A page to look at. Give it an `ordering` and filters on indexed columns only; `verbs` are what can be done
+    there."""
+
+    verbs: Sequence[Action] = ()
 
     paginator = CappedPaginator
     show_full_result_count = False
@@ -60,6 +59,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The page's `verbs` that this person may use."""
+        permitted = (verb for verb in self.verbs if verb.is_permitted(request.user))  # type: ignore[arg-type]
+        return {verb.name: (admin_action(verb), verb.name, verb.label) for verb in permitted}
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any) -> HttpResponse | None:
         """With a capped count nobody sees how many rows "all" are, so only what was ticked is acted on."""
@@ -103,59 +107,8 @@ def _of_kind(site: admin.AdminSite, kind: str) -> type[Model] | None:
     return next((model for model in site._registry if model._meta.model_name == kind), None)
 
 
-@dataclass(frozen=True)
-class ActionRequest:
-    """What a person decided on the confirm page. `nonce` is the page's own: the same page sent twice has the same."""
-
-    by: Cause
-    reason: str
-    nonce: str
-    fields: Mapping[str, Any]
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=300, strip=True, widget=forms.Textarea({"rows": 2}))
-    nonce = forms.UUIDField(widget=forms.HiddenInput, required=True)
-
-
-Verb = Callable[[Any, Any, ActionRequest], str]
-
-
-def reasoned_action(
-    description: str,
-    *,
-    permission: str,
-    fields: Mapping[str, Callable[[], forms.Field]] | None = None,
-    preview: Callable[[Any], str] | None = None,
-) -> Callable[[Verb], Callable[..., HttpResponse | None]]:
-    """An admin action with a confirm page that asks for a reason and for `fields` (name -> form field factory).
-
-    Decorates `verb(self, row, decision) -> str`, which opens its own transactions and says what it did. It is run row
-    by row: a APIError is shown with its row and stops no other; what worked is in Django's log and, by the verb, in the
-    history. `permission` is "cancel" for a page that defines `has_cancel_permission` (see `has_permission`).
-    `preview(row)` says on the confirm page, for each of the first rows, what the action would do.
-    """
-
-    def decorate(verb: Verb) -> Callable[..., HttpResponse | None]:
-        @admin.action(description=description, permissions=[permission])
-        @functools.wraps(verb)
-        def action(self: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-            form = _build_form(request, fields or {})
-            rows = list(queryset.order_by("pk"))
-            if not form.is_bound or not form.is_valid():
-                return _confirm_page(self, request, description, rows, form, preview)
-            decision = _build_request(request, form)
-            for row in rows:
-                _run_on_row(self, request, row, verb, decision)
-            return None
-
-        return action
-
-    return decorate
-
-
 def has_permission(permission: str) -> Callable[[Any, HttpRequest], bool]:
-    """`has_cancel_permission = may("orders.cancel_order")`: what an action's `permission` asks."""
+    """`has_write_permission = has_permission("app.codename")` on a page that asks by itself."""
 
     def is_allowed(self: Any, request: HttpRequest) -> bool:
         return request.user.has_perm(permission)
@@ -163,45 +116,36 @@ def has_permission(permission: str) -> Callable[[Any, HttpRequest], bool]:
     return is_allowed
 
 
-def _build_form(request: HttpRequest, fields: Mapping[str, Callable[[], forms.Field]]) -> ReasonForm:
-    kind = type("DecisionForm", (ReasonForm,), {name: make() for name, make in fields.items()})
-    made: ReasonForm = kind(request.POST) if CONFIRMED in request.POST else kind(initial={"nonce": uuid.uuid4()})
-    return made
+def admin_action(action: Action) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
+    """The action as Django admin calls one: a confirm page that asks for a reason and the action's fields, then row by
+    row.
 
+    What worked is in Django's log and, by the verb, in the history; what did not is shown with its row.
+    """
 
-def _build_request(request: HttpRequest, form: ReasonForm) -> ActionRequest:
-    data = dict(form.cleaned_data)
-    return ActionRequest(
-        by=Cause(f"user:{request.user.pk}", "admin"),
-        reason=data.pop("reason"),
-        nonce=str(data.pop("nonce")),
-        fields=data,
-    )
+    def run_in_admin(page: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        form = action.build_form(request.POST if CONFIRMED in request.POST else None)
+        rows = list(queryset.order_by("pk"))
+        if not form.is_bound or not form.is_valid():
+            return _confirm_page(page, request, action, rows, form)
+        for result in action.run_on_rows(rows, form.to_request(Cause(f"user:{request.user.pk}", "admin"))):
+            if result.error:
+                page.message_user(request, f"{result.row}: {result.error}", messages.ERROR)
+            else:
+                page.log_change(request, result.row, f"{result.done}: {form.cleaned_data['reason']}")
+                page.message_user(request, f"{result.row}: {result.done}", messages.SUCCESS)
+        return None
 
-
-def _run_on_row(page: admin.ModelAdmin, request: HttpRequest, row: Model, verb: Verb, decision: ActionRequest) -> None:
-    try:
-        done = verb(page, row, decision)
-    except APIError as problem:
-        field = f"{problem.field}: " if problem.field else ""
-        page.message_user(request, f"{row}: {field}{problem.message}", messages.ERROR)
-        return
-    page.log_change(request, row, f"{done}: {decision.reason}")
-    page.message_user(request, f"{row}: {done}", messages.SUCCESS)
+    return run_in_admin
 
 
 def _confirm_page(
-    page: admin.ModelAdmin,
-    request: HttpRequest,
-    description: str,
-    rows: list[Any],
-    form: ReasonForm,
-    preview: Callable[[Any], str] | None,
+    page: admin.ModelAdmin, request: HttpRequest, action: Action, rows: list[Any], form: ReasonForm
 ) -> HttpResponse:
-    previews = [preview(row) for row in rows[:MOST_PREVIEWED]] if preview else []
+    previews = [action.preview(row) for row in rows[:MOST_PREVIEWED]] if action.preview else []
     context = {
         **page.admin_site.each_context(request),
-        "title": f"{description}?",
+        "title": f"{action.label}?",
         "rows": list(zip_longest(rows, previews)),
         "form": form,
         "opts": page.model._meta,
@@ -210,4 +154,4 @@ def _confirm_page(
         "confirmed": CONFIRMED,
         "media": page.media,
     }
-    return TemplateResponse(request, "foundation/reasoned_action.html", context)
+    return TemplateResponse(request, "foundation/confirm_action.html", context)

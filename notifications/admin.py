@@ -3,16 +3,14 @@
 Lists are ordered by primary key and filtered by indexed columns only; search boxes take exact ids.
 """
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action, render_table
-from foundation.errors import IllegalMove
-from notifications.contacts import recipients, suppressions
+from foundation.console import ReadOnlyAdmin, render_table
+from notifications import actions
 from notifications.content.admin.pages import TextOverrideAdmin
 from notifications.incidents.admin import IncidentAdmin
 from notifications.models import (
@@ -52,8 +50,10 @@ class MessageAdmin(ReadOnlyAdmin):
     search_help_text = "An exact order id, or recipient:12"
     readonly_fields = ("channels_tried",)
     exclude = ("skipped", "why", "lease_token")
-    actions = ("send_again", "put_aside")
-    has_resend_permission = has_permission("notifications.resend_message")
+    verbs = (
+        actions.send_again,
+        actions.put_aside,
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Message], search_term: str
@@ -71,18 +71,6 @@ class MessageAdmin(ReadOnlyAdmin):
             steps.append((message.channel, f"chosen: the first that does, of {message.why}"))
         return render_table(("channel", "what became of it"), steps)
 
-    @reasoned_action("Send again", permission="resend")
-    def send_again(self, message: Message, decision: ActionRequest) -> str:
-        if not Message.replay_rows([message.pk]):
-            raise IllegalMove("only what is dead, or was left unsent, is sent again")
-        return "is due again"
-
-    @reasoned_action("Put aside", permission="resend")
-    def put_aside(self, message: Message, decision: ActionRequest) -> str:
-        if not Message.discard_rows([message.pk], reason=decision.reason):
-            raise IllegalMove("only a dead message is put aside")
-        return "put aside"
-
 
 @admin.register(Recipient)
 class RecipientAdmin(ReadOnlyAdmin):
@@ -93,57 +81,19 @@ class RecipientAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("id",)  # shows the box; get_search_results says what it finds
     search_help_text = "The number of a recipient"
-    actions = ("opt_out", "opt_in", "whatsapp_opt_out", "whatsapp_opt_in", "change_addresses", "erase_recipient")
-    has_change_addresses_permission = has_permission("notifications.change_recipient")
+    verbs = (
+        actions.opt_out,
+        actions.opt_in,
+        actions.whatsapp_opt_out,
+        actions.whatsapp_opt_in,
+        actions.change_addresses,
+        actions.erase_recipient,
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Recipient], search_term: str
     ) -> tuple[QuerySet[Recipient], bool]:
         return (queryset.filter(pk=_parse_row_number(search_term)) if search_term.strip() else queryset), False
-
-    @reasoned_action("Opt out", permission="change_addresses")
-    def opt_out(self, recipient: Recipient, decision: ActionRequest) -> str:
-        if not recipients.opt_out(recipient):
-            raise IllegalMove("has opted out already")
-        return "hears only what is about money and orders under way"
-
-    @reasoned_action("Opt in again", permission="change_addresses")
-    def opt_in(self, recipient: Recipient, decision: ActionRequest) -> str:
-        if not recipients.opt_in(recipient):
-            raise IllegalMove("had not opted out")
-        return "hears everything again"
-
-    @reasoned_action("Opt out of WhatsApp", permission="change_addresses")
-    def whatsapp_opt_out(self, recipient: Recipient, decision: ActionRequest) -> str:
-        if not recipients.opt_out_of_whatsapp(recipient, "opted out, told to ops"):
-            raise IllegalMove("had not opted in to WhatsApp")
-        return "is not written to by WhatsApp any more"
-
-    @reasoned_action("Opt in to WhatsApp: they asked for it", permission="change_addresses")
-    def whatsapp_opt_in(self, recipient: Recipient, decision: ActionRequest) -> str:
-        if not recipients.opt_in_to_whatsapp(recipient, decision.by.actor):
-            raise IllegalMove("has opted in to WhatsApp already")
-        return "may be written to by WhatsApp"
-
-    @reasoned_action(
-        "Change addresses",
-        permission="change_addresses",
-        fields={
-            "email": lambda: forms.EmailField(required=False, help_text="Empty: stays as it is."),
-            "phone": lambda: forms.CharField(
-                required=False, max_length=30, help_text="With country code. Empty: stays as it is."
-            ),
-        },
-    )
-    def change_addresses(self, recipient: Recipient, decision: ActionRequest) -> str:
-        changed = recipients.change_addresses(recipient, **decision.fields)
-        return f"changed: {', '.join(changed) or 'nothing'}"
-
-    @reasoned_action("Forget their addresses, and tell them nothing any more", permission="change_addresses")
-    def erase_recipient(self, recipient: Recipient, decision: ActionRequest) -> str:
-        if not recipients.erase_recipient(recipient):
-            raise IllegalMove("is forgotten already")
-        return "is forgotten, and told nothing any more"
 
 
 @admin.register(PushToken)
@@ -155,8 +105,10 @@ class PushTokenAdmin(ReadOnlyAdmin):
     search_help_text = "The number of a recipient"
     exclude = ("token",)  # whoever holds it can be taken for the device
     readonly_fields = ("device_shown",)
-    actions = ("retire_token", "bring_back")
-    has_retire_permission = has_permission("notifications.change_pushtoken")
+    verbs = (
+        actions.retire_token,
+        actions.bring_back,
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PushToken], search_term: str
@@ -167,18 +119,6 @@ class PushTokenAdmin(ReadOnlyAdmin):
     def device_shown(self, token: PushToken) -> str:
         return f"{token.token[:TOKEN_SHOWN]}…"
 
-    @reasoned_action("Push to it no more", permission="retire")
-    def retire_token(self, token: PushToken, decision: ActionRequest) -> str:
-        if not recipients.retire_token(token.token, "by ops"):
-            raise IllegalMove("is retired already")
-        return "retired"
-
-    @reasoned_action("Push to it again", permission="retire")
-    def bring_back(self, token: PushToken, decision: ActionRequest) -> str:
-        if not recipients.reinstate_token(token.token):
-            raise IllegalMove("is not retired")
-        return "is pushed to again"
-
 
 @admin.register(SuppressedAddress)
 class SuppressedAddressAdmin(ReadOnlyAdmin):
@@ -188,14 +128,7 @@ class SuppressedAddressAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("address__exact",)
     search_help_text = "An exact address, in lower case"
-    actions = ("reinstate_address",)
-    has_reinstate_permission = has_permission("notifications.change_suppressedaddress")
-
-    @reasoned_action("Write to it again", permission="reinstate")
-    def reinstate_address(self, retired: SuppressedAddress, decision: ActionRequest) -> str:
-        if not suppressions.reinstate_address(retired.channel, retired.address, decision.by.actor):
-            raise IllegalMove("is in use again already")
-        return "is written to again"
+    verbs = (actions.reinstate_address,)
 
 
 @admin.register(PhoneCall)

@@ -5,34 +5,24 @@ The list of orders is filtered and ordered by indexed columns only, and its sear
 
 from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from foundation import clock, money
-from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action
-from foundation.errors import IllegalMove, Invalid
-from foundation.work import WorkItem, WorkState
+from foundation.console import ReadOnlyAdmin
 from orders import (
-    cancellation,
+    actions,
     line_items,
-    locks,
     promised_times,
-    refunds,
     selectors,
-    substitution_decisions,
-    substitutions,
-    transitions,
 )
-from orders.lifecycle import LIVE, OrderStatus, SubstitutionPreference
+from orders.lifecycle import LIVE
 from orders.models import (
     Customer,
     IntentCancellation,
@@ -45,19 +35,9 @@ from orders.models import (
     StoreStaff,
     Substitution,
 )
-from orders.stores import stores
-from orders.substitutions import SubstitutionDecision as Answer
 
 PROGRESS = "progress"
 AGES = {"1h": ("Last hour", 1), "24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 24 * 7)}
-BY_HAND = (
-    OrderStatus.STORE_NOTIFIED,
-    OrderStatus.CONFIRMED,
-    OrderStatus.PICKING_IN_PROGRESS,
-    OrderStatus.READY_FOR_PICKUP,
-    OrderStatus.CANCELLED,
-    OrderStatus.FAILED,
-)
 
 
 NOTES = {line_items.LineState.REPLACED: " (replaced)", line_items.LineState.LEFT_OUT: " (left out)"}
@@ -127,11 +107,13 @@ class OrderAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     search_fields = ("public_id",)  # shows the box; get_search_results says what it finds
     search_help_text = "An exact id: ours, the storefront's, or the PaymentIntent's"
-    actions = ("cancel_order", "refund_order", "force_status", "answer_for_customer")
+    verbs = (
+        actions.cancel_order,
+        actions.refund_order,
+        actions.force_status,
+        actions.answer_for_customer,
+    )
     readonly_fields = ("items_shown", "substitutions_shown", "timeline_shown")
-    has_cancel_permission = has_permission("orders.cancel_order")
-    has_refund_permission = has_permission("orders.refund_order")
-    has_force_permission = has_permission("orders.force_order")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
@@ -205,74 +187,9 @@ class OrderAdmin(ReadOnlyAdmin):
         )
         return format_html("<table>{}</table>", told)
 
-    @reasoned_action(
-        "Cancel and refund",
-        permission="cancel",
-        fields={"waive_fee": lambda: forms.BooleanField(required=False, label="Without the cancellation fee")},
-    )
-    def cancel_order(self, order: Order, decision: ActionRequest) -> str:
-        waive = decision.fields["waive_fee"]
-        cancellation.by_person(order.pk, by=decision.by, reason=decision.reason, waive_fee=waive)
-        return "cancelled"
-
-    @reasoned_action(
-        "Refund",
-        permission="refund",
-        fields={
-            "amount": lambda: forms.DecimalField(
-                required=False, min_value=Decimal("0.001"), help_text="In major units; empty: all that is left."
-            )
-        },
-    )
-    def refund_order(self, order: Order, decision: ActionRequest) -> str:
-        amount = decision.fields["amount"]
-        amount_minor = None if amount is None else _amount_minor_of(amount, order.currency)
-        refund = refunds.by_person(
-            order.pk, amount_minor, by=decision.by, reason=decision.reason, reference=f"ops:{decision.nonce}"
-        )
-        return f"refund of {money.format_money(refund.amount_minor, refund.currency)} requested"
-
-    @reasoned_action(
-        "Set status",
-        permission="force",
-        fields={"to": lambda: forms.ChoiceField(choices=[(s.value, s.label) for s in BY_HAND], label="Status")},
-    )
-    def force_status(self, order: Order, decision: ActionRequest) -> str:
-        to = OrderStatus(decision.fields["to"])
-        if to in (OrderStatus.CANCELLED, OrderStatus.FAILED):
-            refuse = to == OrderStatus.FAILED
-            cancellation.by_person(order.pk, by=decision.by, reason=decision.reason, refuse_store=refuse)
-        else:
-            with transaction.atomic():
-                transitions.take_strict_step(locks.lock_order(order.pk), to, by=decision.by, why=decision.reason)
-        return f"set to {to}"
-
-    @reasoned_action(
-        "Answer the store's suggestions for the customer",
-        permission="cancel",
-        fields={"answer": lambda: forms.ChoiceField(choices=SubstitutionPreference.choices)},
-    )
-    def answer_for_customer(self, order: Order, decision: ActionRequest) -> str:
-        waiting, accepted = (
-            substitution_decisions.list_undecided(order),
-            decision.fields["answer"] == SubstitutionPreference.ACCEPT,
-        )
-        if not waiting:
-            raise IllegalMove("nothing waits for an answer")
-        answers = [Answer(substitution_id=one.public_id, accepted=accepted) for one in waiting]
-        substitutions.decide_substitutions(order.pk, answers, how=Substitution.How.OPS, by=decision.by)
-        return f"{len(answers)} answered"
-
 
 def _describe_facts(data: dict[str, Any]) -> str:
     return ", ".join(f"{name}: {value}" for name, value in data.items())
-
-
-def _amount_minor_of(amount: Decimal, currency: str) -> int:
-    minor = amount.scaleb(money.currency_exponent(currency))
-    if minor != minor.to_integral_value():
-        raise Invalid(f"{currency} has no such small unit", field="amount")
-    return int(minor)
 
 
 @admin.register(Store)
@@ -282,33 +199,11 @@ class StoreAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("slug__exact", "name__startswith")
     exclude = ("pos_callback_token",)  # a credential
-    actions = ("open_store", "close_store", "judge_positions")
-    has_availability_permission = has_permission("orders.change_store")
-
-    @reasoned_action("Take orders again", permission="availability")
-    def open_store(self, store: Store, decision: ActionRequest) -> str:
-        return _set_available(store, True, decision)
-
-    @reasoned_action("Take no more orders", permission="availability")
-    def close_store(self, store: Store, decision: ActionRequest) -> str:
-        return _set_available(store, False, decision)
-
-    @reasoned_action(
-        "Say how positions at pickup and drop-off are judged",
-        permission="availability",
-        fields={"policy": lambda: forms.ChoiceField(choices=Store.Positions.choices, widget=forms.RadioSelect)},
+    verbs = (
+        actions.open_store,
+        actions.close_store,
+        actions.judge_positions,
     )
-    def judge_positions(self, store: Store, decision: ActionRequest) -> str:
-        policy = Store.Positions(decision.fields["policy"])
-        if not stores.set_position_policy(store, policy, decision.by, why=decision.reason):
-            raise IllegalMove("nothing to change")
-        return f"judges positions: {policy}"
-
-
-def _set_available(store: Store, available: bool, decision: ActionRequest) -> str:
-    if not stores.set_available(store, available, decision.by, why=decision.reason):
-        raise IllegalMove("nothing to change")
-    return "takes orders" if available else "takes no orders"
 
 
 @admin.register(StoreStaff)
@@ -340,25 +235,14 @@ class WorkAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     list_select_related = ("order",)
     ordering = ("-id",)
-    actions = ("send_again", "put_aside")
-    has_resend_permission = has_permission("orders.cancel_order")
-
-    @reasoned_action("Send again", permission="resend")
-    def send_again(self, item: WorkItem, decision: ActionRequest) -> str:
-        if not (item.state == WorkState.DEAD and type(item).replay_rows([item.pk])):
-            raise IllegalMove("only a dead row is sent again")
-        return "is due again"
-
-    @reasoned_action("Put aside", permission="resend")
-    def put_aside(self, item: WorkItem, decision: ActionRequest) -> str:
-        if not type(item).discard_rows([item.pk], reason=decision.reason):
-            raise IllegalMove("only a dead row is put aside")
-        return "put aside"
+    verbs = (
+        actions.send_again,
+        actions.put_aside,
+    )
 
 
 @admin.register(Refund)
 class RefundAdmin(WorkAdmin):
-    has_resend_permission = has_permission("orders.refund_order")
     list_display = ("order", "amount_minor", "currency", "reference", "state", "due_at", "stripe_refund", "reason")
 
 

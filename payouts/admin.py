@@ -11,9 +11,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from foundation import clock, money
-from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action, render_table
+from foundation.console import ReadOnlyAdmin, render_table
 from foundation.events import subject_of
 from foundation.models import Event
+from payouts import actions
 from payouts.invoices import admin as invoices_admin
 from payouts.models import AccountKind, BankPayout, ConnectAccount, LedgerAccount, LedgerEntry, Payout
 from payouts.runs import runs, stripe_events
@@ -30,11 +31,12 @@ class PayoutAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("stripe_transfer__exact",)
     search_help_text = "An exact id: ours, the transfer's, or the destination account's"
-    actions = ("approve_payout", "retry_payout", "cancel_payout")
+    verbs = (
+        actions.approve_payout,
+        actions.retry_payout,
+        actions.cancel_payout,
+    )
     readonly_fields = ("history_shown",)
-    has_approve_permission = has_permission("payouts.approve_payout")
-    has_retry_permission = has_permission("payouts.retry_payout")
-    has_cancel_permission = has_permission("payouts.cancel_payout")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payout], search_term: str
@@ -60,21 +62,6 @@ class PayoutAdmin(ReadOnlyAdmin):
             for e in events
         )
         return render_table(("when", "what", "to", "why", "who"), rows)
-
-    @reasoned_action("Approve: send it (again)", permission="approve", preview=lambda payout: payout.failure)
-    def approve_payout(self, payout: Payout, decision: ActionRequest) -> str:
-        runs.approve_payout(payout, decision.by, decision.reason)
-        return "approved; it is looked up at Stripe first"
-
-    @reasoned_action("Retry now", permission="retry", preview=lambda payout: payout.error_message)
-    def retry_payout(self, payout: Payout, decision: ActionRequest) -> str:
-        runs.retry_payout(payout, decision.by, decision.reason)
-        return "is due now"
-
-    @reasoned_action("Cancel: back to the balance", permission="cancel")
-    def cancel_payout(self, payout: Payout, decision: ActionRequest) -> str:
-        runs.cancel_payout(payout, decision.by, decision.reason)
-        return f"cancelled, {money.format_money(payout.amount_minor, payout.currency)} is payable again"
 
 
 @admin.register(LedgerAccount)

@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from foundation import clock
-from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action
+from foundation.console import ReadOnlyAdmin
 from foundation.work import WorkState
-from webhooks import registry, replay, selectors
+from webhooks import actions, registry, replay, selectors
 from webhooks.intake import UNKNOWN
 from webhooks.models import WebhookAttempt, WebhookEvent
 
@@ -63,11 +63,12 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     search_fields = ("event_id",)  # shows the box; get_search_results says what it finds
     search_help_text = "An exact id: the provider's event id, or ours"
-    actions = ("replay_event", "discard_event")
+    verbs = (
+        actions.replay_event,
+        actions.discard_event,
+    )
     exclude = ("payload", "body", "signature", "lease_token")
     readonly_fields = ("shown_payload", "processed", "would_do")
-    has_replay_permission = has_permission("webhooks.replay_webhookevent")
-    has_discard_permission = has_permission("webhooks.discard_webhookevent")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         return super().get_queryset(request).defer("body")
@@ -90,16 +91,6 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def would_do(self, event: WebhookEvent) -> SafeString | str:
         replayable = event.state in (WorkState.DEAD, WorkState.IGNORED)
         return format_html("<pre>{}</pre>", replay.dry_run(event)) if replayable else "–"
-
-    @reasoned_action("Replay", permission="replay", preview=lambda event: str(replay.dry_run(event)))
-    def replay_event(self, event: WebhookEvent, decision: ActionRequest) -> str:
-        replay.replay_event(event.pk, by=decision.by, reason=decision.reason)
-        return "will be handled again"
-
-    @reasoned_action("Discard", permission="discard")
-    def discard_event(self, event: WebhookEvent, decision: ActionRequest) -> str:
-        replay.discard_event(event.pk, by=decision.by, reason=decision.reason)
-        return "discarded"
 
 
 @admin.register(WebhookAttempt)

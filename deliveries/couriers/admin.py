@@ -5,17 +5,16 @@ What companies said and what we called, side by side, is on the delivery's page 
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from deliveries import actions
 from deliveries.couriers import circuit_breaker
 from deliveries.models import CircuitBreaker, CourierCall, CourierQuote, Delivery
 from foundation import clock, money
-from foundation.console import ActionRequest as Decided
-from foundation.console import ReadOnlyAdmin, has_permission, reasoned_action, render_table
+from foundation.console import ReadOnlyAdmin, render_table
 from foundation.events import subject_of
 from foundation.models import Event, OutboundCall
 
@@ -24,22 +23,12 @@ from foundation.models import Event, OutboundCall
 class BreakerAdmin(ReadOnlyAdmin):
     list_display = ("courier", "state", "failures", "failing_since", "last_success_at", "override", "override_reason")
     ordering = ("courier",)
-    actions = ("override_circuitbreaker",)
-    has_overrule_permission = has_permission("deliveries.overrule_circuitbreaker")
+    verbs = (actions.override_breaker,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CircuitBreaker]:
         """Also of companies that were never asked, so that they can be overruled."""
         circuit_breaker.make_missing()
         return super().get_queryset(request)
-
-    @reasoned_action(
-        "Overrule the breaker",
-        permission="overrule",
-        fields={"override": lambda: forms.ChoiceField(choices=CircuitBreaker.Override.choices, required=False)},
-    )
-    def override_breaker(self, breaker: CircuitBreaker, decided: Decided) -> str:
-        made = circuit_breaker.override_breaker(breaker.courier, decided.fields["override"], decided.reason)
-        return made.get_override_display()
 
 
 @admin.register(CourierQuote)
@@ -62,12 +51,7 @@ class CourierCallAdmin(ReadOnlyAdmin):
     list_select_related = ("delivery",)
     ordering = ("-id",)
     search_fields = ("delivery__external_id__exact",)
-    actions = ("replay_call",)
-    has_replay_permission = has_permission("deliveries.reassign_delivery")
-
-    @reasoned_action("Try again", permission="replay")
-    def replay_call(self, call: CourierCall, decided: Decided) -> str:
-        return "due now" if CourierCall.replay_rows([call.pk]) else f"nothing to do: it is {call.state}"
+    verbs = (actions.replay_call,)
 
 
 def list_calls_and_events(delivery: Delivery) -> SafeString:

@@ -80,7 +80,7 @@ _LEARN = f"""
     ), levels AS MATERIALIZED (
         SELECT store_id, slot,
             {_repeat_per_measure("percentile_cont(0.5) WITHIN GROUP (ORDER BY {name}) AS {name}")},
-            {_repeat_per_measure(f"CASE WHEN count({{name}}) >= {FEWEST} THEN count({{name}}) ELSE 0 END AS {{name}}_n")}
+         {_repeat_per_measure(f"CASE WHEN count({{name}}) >= {FEWEST} THEN count({{name}}) ELSE 0 END AS {{name}}_n")}
         FROM plausible GROUP BY GROUPING SETS ((store_id, slot), (store_id), (slot), ())
     ), all_stores AS (
         SELECT l.store_id, l.slot, {_steadied_level("l", "{begin}")}

@@ -2,10 +2,9 @@
 
 from django.contrib import admin
 
+from deliveries import actions
 from deliveries.models import Rating, TrackingLink
-from deliveries.tracking import links
-from foundation.console import ActionRequest as Decided
-from foundation.console import ReadOnlyAdmin, has_permission, reasoned_action
+from foundation.console import ReadOnlyAdmin
 
 
 @admin.register(TrackingLink)
@@ -15,13 +14,7 @@ class TrackingLinkAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("order__public_id__exact",)
     search_help_text = "An order's id (ours)"
-    actions = ("revoke_link",)
-    has_revoke_permission = has_permission("deliveries.revoke_trackinglink")
-
-    @reasoned_action("Revoke: the link opens nothing any more", permission="revoke")
-    def revoke_link(self, link: TrackingLink, decided: Decided) -> str:
-        links.revoke_link(link.pk, decided.reason, by=decided.by)
-        return "revoked"
+    verbs = (actions.revoke_link,)
 
 
 @admin.register(Rating)

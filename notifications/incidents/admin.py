@@ -3,7 +3,6 @@ what became of it, and whether it was there before."""
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
@@ -16,20 +15,18 @@ from django.utils.timesince import timesince
 
 from foundation import events
 from foundation.console import (
-    ActionRequest,
     ReadOnlyAdmin,
-    has_permission,
     link_search,
     link_subject,
-    reasoned_action,
     render_table,
 )
 from foundation.models import Event, User
-from notifications.incidents import emails, service
+from notifications import actions
+from notifications.incidents import emails
 from notifications.models import STANDING, STORM, Incident, IncidentStatus
 
 UNRESOLVED, EACH = "unresolved", "each"
-SHOWN, PREVIEWED = 50, 10
+SHOWN = 50
 NOTHING = "–"
 
 
@@ -78,25 +75,6 @@ class UnderFilter(SimpleListFilter):
         return queryset.filter(folded_into=int(under)) if is_number else queryset.none()
 
 
-def _members_field() -> forms.Field:
-    return forms.BooleanField(
-        required=False,
-        initial=True,
-        label="Also what is folded into it",
-        help_text="Storms only; else it does nothing.",
-    )
-
-
-def _preview_action(incident: Incident) -> str:
-    """What an action on a storm would reach beside it."""
-    if incident.kind != STORM:
-        return ""
-    members = service.members_of(incident).order_by("rank", "-last_at")
-    lines = [f"{member.severity}: {member.title}" for member in members[:PREVIEWED]]
-    more = members.count() - len(lines)
-    return "\n".join([*lines, *([f"… and {more} more"] if more > 0 else [])])
-
-
 class IncidentAdmin(ReadOnlyAdmin):
     list_display = ("shown_severity", "shown_title", "subject_shown", "shown_status", "times_shown", "age_shown")
     list_display_links = ("shown_title",)
@@ -104,7 +82,10 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_select_related = ("decided_by",)
     search_fields = ("order_ref__exact", "subject__exact", "dedupe_key__exact")
     search_help_text = "An exact order id, subject (order:42) or key"
-    actions = ("acknowledge_incident", "resolve_incident")
+    verbs = (
+        actions.acknowledge_incident,
+        actions.resolve_incident,
+    )
     readonly_fields = (
         *(
             "shown_severity",
@@ -117,7 +98,6 @@ class IncidentAdmin(ReadOnlyAdmin):
         ),
         *("facts_shown", "history_shown", "earlier_incidents"),
     )
-    has_decide_permission = has_permission("notifications.decide_incident")
 
     class Media:
         css = {"all": ["notifications/incidents.css"]}
@@ -229,19 +209,6 @@ class IncidentAdmin(ReadOnlyAdmin):
         return render_table(("when (UTC)", "incident", "how it ended"), lines) if lines else NOTHING
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────
-    @reasoned_action("Acknowledge", permission="decide", fields={"members": _members_field}, preview=_preview_action)
-    def acknowledge_incident(self, incident: Incident, decision: ActionRequest) -> str:
-        done = service.acknowledge_incident(incident, decision.by, members=decision.fields["members"])
-        return "acknowledged" + _and_more(done)
-
-    @reasoned_action("Resolve", permission="decide", fields={"members": _members_field}, preview=_preview_action)
-    def resolve_incident(self, incident: Incident, decision: ActionRequest) -> str:
-        done = service.resolve_incident(incident, decision.by, decision.reason, members=decision.fields["members"])
-        return "resolved" + _and_more(done)
-
-
-def _and_more(done: int) -> str:
-    return f", with {done - 1} under it" if done > 1 else ""
 
 
 def _incident_link(incident: Incident) -> SafeString:

@@ -5,13 +5,11 @@ Finance imports and decides; everybody else on the staff looks. Nothing here is 
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -20,13 +18,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from foundation import clock
-from foundation.console import ActionRequest, ReadOnlyAdmin, has_permission, reasoned_action, render_table
-from foundation.errors import APIError, Invalid
+from foundation.console import ReadOnlyAdmin, has_permission, render_table
+from foundation.errors import APIError
 from foundation.events import Cause
-from foundation.money import currency_exponent, format_money
+from foundation.money import format_money
+from payouts import actions
 from payouts.invoices import alerts, commands, cooco_csv, expected_charges, matching
 from payouts.invoices.commands import InvoiceHeading
 from payouts.invoices.expected_charges import ExpectedCharge
+from payouts.invoices.fields import day_field, describe_in_words
 from payouts.lifecycle import LineResult
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, CourierPayee
 
@@ -34,17 +34,12 @@ SHOWN_LINES = 500
 COMPANIES = [(name, name) for name in sorted(commands.READERS)]
 
 
-def _day_field(**options: Any) -> forms.DateField:
-    sane = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))]
-    return forms.DateField(widget=forms.DateInput({"type": "date"}), validators=sane, **options)
-
-
 class ImportForm(forms.Form):
     courier = forms.ChoiceField(choices=COMPANIES)
     number = forms.RegexField(r"^[\w./-]{1,60}\Z", help_text="As printed on the invoice.")
-    issued_on = _day_field()
-    period_from = _day_field()
-    period_to = _day_field(help_text="The last day that is in it (UTC).")
+    issued_on = day_field()
+    period_from = day_field()
+    period_to = day_field(help_text="The last day that is in it (UTC).")
     replaces = forms.CharField(max_length=60, required=False, help_text="Number of the invoice that this one corrects.")
     file = forms.FileField(help_text="CSV, at most 2 MB")
 
@@ -57,8 +52,8 @@ class ImportForm(forms.Form):
 
 class PeriodForm(forms.Form):
     courier = forms.ChoiceField(choices=COMPANIES)
-    period_from = _day_field()
-    period_to = _day_field()
+    period_from = day_field()
+    period_to = day_field()
 
     def clean_period_to(self) -> date:
         first, last = self.cleaned_data.get("period_from"), self.cleaned_data["period_to"]
@@ -73,11 +68,6 @@ def last_week(today: date) -> tuple[date, date]:
     return monday, monday + timedelta(days=6)
 
 
-def _in_words(invoice: CourierInvoice) -> str:
-    words = [alerts.describe_difference(line) for line in matching.open_differences(invoice)[:20]]
-    return "\n".join(words) or "nothing differs"
-
-
 @admin.register(CourierInvoice)
 class CourierInvoiceAdmin(ReadOnlyAdmin):
     list_display = ("number", "courier", "period_from", "period_to", "shown_total", "status", "due_at", "imported_by")
@@ -86,10 +76,13 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("number__exact",)
     search_help_text = "An exact number of an invoice"
-    actions = ("record_debit", "accept_all", "match_again")
+    verbs = (
+        actions.record_debit,
+        actions.accept_all,
+        actions.match_again,
+    )
     readonly_fields = ("comparison_shown", "lines_shown", "debits_shown", "incidents_shown")
-    has_debit_permission = has_permission("payouts.debit_courierinvoice")
-    has_accept_permission = has_permission("payouts.accept_courierinvoice")
+
     has_import_permission = has_permission("payouts.import_courierinvoice")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -131,7 +124,7 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         )
         if is_new:
             self.log_addition(request, invoice, f"imported, {invoice.status}")
-            done = f"{invoice} imported: {invoice.get_status_display()}, {_in_words(invoice)}"
+            done = f"{invoice} imported: {invoice.get_status_display()}, {describe_in_words(invoice)}"
             self.message_user(request, done, messages.SUCCESS)
         else:
             self.message_user(request, f"This file was imported before, as {invoice}", messages.WARNING)
@@ -190,37 +183,6 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         return incident_links([*alerts.keys_of(invoice), *keys])
 
     # ── what people decide ───────────────────────────────────────────────────────────────────────────────────
-    @reasoned_action(
-        "Record a debit: the company took it from our Stripe balance",
-        permission="debit",
-        fields={
-            "amount": lambda: forms.DecimalField(max_digits=12, help_text="As Stripe shows it; negative: given back."),
-            "debited_on": _day_field,
-            "reference": lambda: forms.RegexField(r"^[\w.-]{1,80}\Z", help_text="Of Stripe's balance transaction."),
-        },
-        preview=lambda invoice: f"asks {format_money(invoice.total_minor, invoice.currency)}",
-    )
-    def record_debit(self, invoice: CourierInvoice, decision: ActionRequest) -> str:
-        amount_minor = in_minor(decision.fields["amount"], invoice.currency)
-        is_new = commands.record_debit(
-            invoice,
-            amount_minor=amount_minor,
-            debited_on=decision.fields["debited_on"],
-            reference=decision.fields["reference"],
-            by=decision.by,
-            reason=decision.reason,
-        )
-        invoice.refresh_from_db()
-        shown = format_money(amount_minor, invoice.currency)
-        return f"debit of {shown} recorded, {invoice.status}" if is_new else "this debit was recorded before"
-
-    @reasoned_action("Accept every difference: pay as asked", permission="accept", preview=_in_words)
-    def accept_all(self, invoice: CourierInvoice, decision: ActionRequest) -> str:
-        return f"{commands.accept_all(invoice, decision.by, decision.reason)} differences accepted"
-
-    @reasoned_action("Match again", permission="accept", preview=_in_words)
-    def match_again(self, invoice: CourierInvoice, decision: ActionRequest) -> str:
-        return f"matched again: {commands.match_again(invoice)}"
 
 
 @admin.register(CourierInvoiceLine)
@@ -240,9 +202,8 @@ class CourierInvoiceLineAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("external_id__exact", "invoice__number__exact")
     search_help_text = "An exact delivery id (ours), or an invoice's number"
-    actions = ("accept_line",)
+    verbs = (actions.accept_line,)
     readonly_fields = ("incidents_shown",)
-    has_accept_permission = has_permission("payouts.accept_courierinvoice")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CourierInvoiceLine]:
         return super().get_queryset(request).select_related("invoice")
@@ -262,15 +223,6 @@ class CourierInvoiceLineAdmin(ReadOnlyAdmin):
     @admin.display(description="open incidents")
     def incidents_shown(self, line: CourierInvoiceLine) -> SafeString:
         return incident_links([alerts.incident_key(alerts.LINE, line.pk)])
-
-    @reasoned_action(
-        "Accept: pay as asked",
-        permission="accept",
-        preview=lambda line: "" if line.verdict == LineResult.SAME else alerts.describe_difference(line),
-    )
-    def accept_line(self, line: CourierInvoiceLine, decision: ActionRequest) -> str:
-        commands.accept_line(line, decision.by, decision.reason)
-        return "accepted, the books follow"
 
 
 @admin.register(CourierDebit)
@@ -313,14 +265,6 @@ def incident_links(keys: list[str]) -> SafeString:
     found = alerts.open_incidents(keys)
     links = ((reverse("admin:notifications_incident_change", args=[one.pk]), one.title) for one in found)
     return format_html_join("", '<p><a href="{}">{}</a></p>', links)
-
-
-def in_minor(amount: Decimal, currency: str) -> int:
-    """Whole units, as people type them, in minor units. Raises Invalid for parts of a cent."""
-    minor = amount.scaleb(currency_exponent(currency))
-    if minor != minor.to_integral_value():
-        raise Invalid(f"{currency} has no such small parts", field="amount")
-    return int(minor)
 
 
 def _format_amount(amount_minor: int | None, currency: str) -> str:

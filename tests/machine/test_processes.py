@@ -86,7 +86,8 @@ def test_children_die_with_a_killed_parent(tmp_path: Path):
         "import sys, time\n"
         "from pathlib import Path\n"
         "from sandbox.machine.processes import Processes\n"
-        "child = Processes(Path(sys.argv[1])).start('web', [sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "child = Processes(Path(sys.argv[1])).start_process('web', sleep)\n"
         "print(child.process.pid, flush=True)\n"
         "time.sleep(600)\n"
     )
