@@ -38,7 +38,7 @@ def test_own_riders_first_then_the_companies(toy: Toy):
         drain()
     delivery.refresh_from_db()
     assert (delivery.status, delivery.courier) == (DeliveryStatus.REQUESTED, "toy")
-    assert delivery.quote.fee_minor == 7_000
+    assert delivery.courier_job.quote.fee_minor == 7_000
     outcomes = list(DispatchDecision.objects.filter(delivery=delivery).order_by("pk").values_list("outcome", flat=True))
     assert outcomes[-2:] == ["asked", "requested"]
     chosen = DispatchDecision.objects.filter(delivery=delivery).latest("pk").couriers

@@ -119,17 +119,6 @@ def test_a_mistake_inside_a_handlers_module_is_not_taken_for_an_unknown_handler(
     assert "a typo" in job.error_message
 
 
-def test_a_room_that_cannot_be_imported_is_a_mistake_not_a_newer_release(tmp_path, monkeypatch):
-    (tmp_path / "probe_broken").mkdir()
-    (tmp_path / "probe_broken" / "reactions.py").write_text("import a_library_that_nobody_installed\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    jobs.enqueue_job("probe_broken.look", "order:1")
-    work()
-    job = Job.objects.get()
-    assert job.retry_count == 1
-    assert "a_library_that_nobody_installed" in job.error_message
-
-
 @pytest.mark.parametrize("error", [Transient("later"), Permanent("never")])
 def test_a_failed_job_gives_way_to_a_newer_one_of_its_pair(room, error):
     def look(pk: int) -> None:
