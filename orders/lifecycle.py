@@ -131,7 +131,7 @@ def derive_status(
 
 
 class SubstitutionStatus(models.TextChoices):
-    """WebhookRejected: the item is left out. Withdrawn: nothing came of it, the item is as it was."""
+    """Refused: the item is left out. Withdrawn: nothing came of it, the item is as it was."""
 
     PROPOSED = "proposed"
     ACCEPTED = "accepted"

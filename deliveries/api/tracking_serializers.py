@@ -75,7 +75,7 @@ class ReplacedItem(Replacement):
 
 
 class ItemSubstitution(Serializer):
-    """What the store proposes for an item, and what came of it. WebhookRejected: the item is left out."""
+    """What the store proposes for an item, and what came of it. Refused: the item is left out."""
 
     substitution_id = serializers.CharField(source="row.public_id")
     item = ReplacedItem(help_text="As it was before.")

@@ -117,7 +117,7 @@ def _append_version(where: TextPlace, based_on: int, why: str, by: Cause, **colu
         with transaction.atomic():
             row.save(force_insert=True)
             data = {**where.key, "version": row.version, "why": note, "title": row.title, "body": row.body}
-            events.record_event("wording.withdrawn" if row.withdrawn else "wording.changed", row, by=by, data=data)
+            events.record_event("wording.taken_back" if row.withdrawn else "wording.changed", row, by=by, data=data)
     except IntegrityError as error:
         last = newest_version(where)
         if last is None or last.version <= based_on:

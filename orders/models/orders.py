@@ -183,7 +183,7 @@ class Substitution(models.Model):
         DEADLINE = "deadline", "The customer was silent"
         READY = "ready", "Preparation ended first"
         NO_CHOICE = "no_choice", "Nothing to choose"
-        TAKEN_BACK = "withdrawn", "Taken back by the store"
+        TAKEN_BACK = "taken_back", "Taken back by the store"
         CALLED_OFF = "called_off", "The order was called off"
 
     public_id = models.CharField(max_length=40, unique=True, default=new_substitution_id, editable=False)

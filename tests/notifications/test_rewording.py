@@ -113,7 +113,7 @@ def test_what_is_taken_back_or_brought_back_is_a_new_version(meera):
         (3, False, "Soon", "it was not"),
     ]
     names = Event.objects.filter(subject__startswith="textoverride:").order_by("pk").values_list("name", flat=True)
-    assert list(names) == ["wording.changed", "wording.withdrawn", "wording.changed"]
+    assert list(names) == ["wording.changed", "wording.taken_back", "wording.changed"]
 
 
 def test_a_version_that_would_not_do_any_more_is_not_brought_back(meera, monkeypatch):
