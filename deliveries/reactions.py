@@ -2,8 +2,8 @@
 
 from django.db import transaction
 
-from deliveries import search_queue
 from deliveries.couriers import calls
+from deliveries.dispatch import search
 from deliveries.fulfilment import transitions
 from deliveries.tracking import link_message, substitution_message
 from foundation.events import Cause
@@ -21,7 +21,7 @@ def follow_order(order_id: int) -> None:
 @job_handler("deliveries.follow_rider")
 def follow_rider(rider_id: int) -> None:
     """A rider came online or has a place free: whoever waits for one looks again."""
-    search_queue.wake_searches_near(rider_id)
+    search.wake_searches_near(rider_id)
 
 
 @job_handler("deliveries.invite_customer")

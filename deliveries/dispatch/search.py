@@ -6,8 +6,11 @@ with the order's end: there is no other way out.
 """
 
 from datetime import datetime, timedelta
+from math import cos, degrees, radians
+from typing import Any
 
 import structlog
+from django.db import connection
 
 from deliveries import locks as deliveries_locks
 from deliveries import search_queue
@@ -19,7 +22,7 @@ from deliveries.dispatch.policy import DispatchPolicy
 from deliveries.fulfilment import offers, transitions
 from deliveries.lifecycle import DeliveryStatus, OfferStatus
 from deliveries.models import CourierCall, CourierQuote, Delivery, DispatchDecision, Offer
-from foundation import clock, events
+from foundation import clock, events, geo
 from foundation.events import Cause
 from foundation.work import LostLease, WorkState
 from notifications.incidents import service
@@ -28,11 +31,13 @@ from orders import cancellation, serviceability
 from orders import locks as orders_locks
 from orders.models import Order
 from riders import capacity, nearest
+from riders.models import RiderSpot
 
 log = structlog.get_logger(__name__)
 
 BY = Cause("system", "job:dispatch")
 OFFER_GRACE = timedelta(seconds=2)  # after the deadline of an open offer: its own work queue has closed it by then
+WOKEN_AT_ONCE = 6  # a rider has places for a few; the others look again by themselves
 CONTENDED_WAIT_S = 0.1
 ABOUT_NEW_ORDERS = frozenset({"store_unavailable"})  # a store that pauses still hands over what it has acknowledged
 ANSWERS = {
@@ -198,3 +203,43 @@ def _alert_ops(order: Order, delivery: Delivery, plan: DispatchPlan, now: dateti
         order_ref=order.public_id,
         detail={"reason": plan.reason, "passed_over": plan.exclusion_counts, "waited_s": round(waited_s)},
     )
+
+
+# ── waking ───────────────────────────────────────────────────────────────────────────────────────────────────────
+_WAKE = """
+    WITH waiting AS MATERIALIZED (
+        SELECT d.id FROM deliveries_delivery d
+        JOIN orders_order o ON o.id = d.order_id JOIN orders_store s ON s.id = o.store_id
+        WHERE d.state IN ('pending', 'leased') AND d.status = 'searching' AND d.search_started_at IS NOT NULL
+          AND s.latitude BETWEEN %(south)s AND %(north)s AND s.longitude BETWEEN %(west)s AND %(east)s
+          AND NOT EXISTS (SELECT FROM deliveries_offer f WHERE f.delivery_id = d.id AND f.status <> 'withdrawn'
+                          AND (f.status = 'pending' OR f.rider_id = %(rider)s))
+        ORDER BY d.search_started_at LIMIT %(limit)s
+    ), locked AS MATERIALIZED (
+        SELECT d.id, d.state FROM deliveries_delivery d JOIN waiting USING (id) ORDER BY d.id FOR NO KEY UPDATE OF d
+    )
+    UPDATE deliveries_delivery d SET due_at = clock_timestamp() FROM locked
+    WHERE d.id = locked.id AND locked.state = 'pending' AND d.status = 'searching' AND d.due_at > clock_timestamp()
+"""
+
+
+def wake_searches_near(rider_id: int) -> int:
+    """A free rider is there: deliveries that wait within reach are looked at now, the longest waiting first.
+
+    Deliveries whose time to search has not come are left alone. Returns how many were woken.
+    """
+    spot = RiderSpot.objects.filter(pk=rider_id, free=True).first()
+    if spot is None:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WAKE, {"rider": rider_id, "limit": WOKEN_AT_ONCE, **_bounding_box(spot.latitude, spot.longitude)}
+        )
+        return int(cursor.rowcount)
+
+
+def _bounding_box(latitude: float, longitude: float) -> dict[str, Any]:
+    """The degrees around a point within which a store may search for somebody there."""
+    up = degrees(policy.current_policy().max_radius_m / geo.EARTH_RADIUS_M)
+    out = up / max(0.01, cos(radians(latitude)))
+    return {"south": latitude - up, "north": latitude + up, "west": longitude - out, "east": longitude + out}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from deliveries import reactions, search_queue
+from deliveries import reactions
 from deliveries.dispatch import search
 from deliveries.fulfilment import offer_responses, transitions
 from deliveries.models import Delivery, DispatchDecision, Offer
@@ -140,13 +140,13 @@ def test_only_deliveries_that_the_rider_can_have_are_woken():
     availability.set_online(refuser.pk, False, None, by=TEST)
     dispatch()
     availability.set_online(refuser.pk, True, CENTRE, by=TEST)
-    assert search_queue.wake_searches_near(refuser.pk) == 1
+    assert search.wake_searches_near(refuser.pk) == 1
     assert Delivery.objects.get(due_at__lte=clock.database_now()) == waiting
     dispatch()
     offer_responses.reject_offer(Offer.objects.get().pk, refuser, by=TEST)
     dispatch()
-    assert search_queue.wake_searches_near(refuser.pk) == 0
-    assert search_queue.wake_searches_near(rider(online=False).pk) == 0
+    assert search.wake_searches_near(refuser.pk) == 0
+    assert search.wake_searches_near(rider(online=False).pk) == 0
 
 
 # spec: D2, D4
