@@ -20,9 +20,9 @@ from foundation.work import WorkState
 from orders.evidence import PosStatus
 from orders.models import Order
 from orders.pos import callbacks, petpooja
+from orders.pos.stored_callbacks import PROVIDER
 from webhooks import intake, rejections
 from webhooks.models import WebhookEvent
-from webhooks.pos_reader import PROVIDER
 from webhooks.rejections import Rejection
 
 log = structlog.get_logger(__name__)

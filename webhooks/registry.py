@@ -8,7 +8,7 @@ from functools import cache
 from deliveries.couriers import webhooks
 from foundation.webhook import EventReader, WebhookProvider
 from notifications import webhooks as message_doors
-from webhooks.pos_reader import PetPoojaReader
+from orders.pos.stored_callbacks import PetPoojaReader
 from webhooks.stripe import StripeWebhooks
 
 
@@ -23,5 +23,5 @@ def webhook_providers() -> dict[str, WebhookProvider]:
 
 @cache
 def event_readers() -> dict[str, EventReader]:
-    """By the provider of a stored event: all webhook endpoints, and PetPooja, whose door is /pp_callback/{slug}/."""
+    """By the provider of a stored event: all webhook endpoints, and PetPooja, whose address is /pp_callback/{slug}/."""
     return {**webhook_providers(), PetPoojaReader.provider: PetPoojaReader()}

@@ -1,4 +1,4 @@
-"""PetPooja's stored callbacks, read again (their door: pos_callback.py; their contract: orders/pos/petpooja.py)."""
+"""PetPooja's stored callbacks, read again: they came in at webhooks/pos_callback.py and are read by petpooja.py."""
 
 from typing import Any
 
