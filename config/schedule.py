@@ -44,10 +44,10 @@ class Periodic:
 
 PERIODIC: list[Periodic] = [
     *(
-        Periodic(f"drain {lane.name}", "foundation.drain_queue", every_s=1, kwargs={"lane": lane.name}, expires_s=1)
-        for lane in WORK_QUEUES
+        Periodic(f"drain {queue.name}", "foundation.drain_queue", every_s=1, kwargs={"queue": queue.name}, expires_s=1)
+        for queue in WORK_QUEUES
     ),
-    Periodic("watch the lanes", "ops.watch_queues", every_s=30, expires_s=30),
+    Periodic("watch the work queues", "ops.watch_queues", every_s=30, expires_s=30),
     Periodic("watch the providers", "ops.watch_providers", every_s=60, expires_s=60),
     Periodic("watch for stuck work", "ops.watch_stuck_work", every_s=60, expires_s=60),
     Periodic("watch from outside", "ops.watch_from_outside", every_s=60, expires_s=60),
@@ -57,8 +57,8 @@ PERIODIC: list[Periodic] = [
     Periodic("ask about silent courier jobs", "ops.poll_couriers", every_s=30, expires_s=30),
     Periodic("pay the stores", "ops.pay_stores", cron="0 2 * * *"),
     Periodic("watch the courier invoices", "ops.watch_courier_invoices", cron="30 2 * * *"),
-    Periodic("learn how long kitchens take", "ops.learn_kitchens", cron="15 3 * * *"),
-    Periodic("learn how fast we get on", "ops.learn_paces", cron="30 3 * * *"),
-    Periodic("prove the books", "ops.prove_books", cron="0 3 * * *"),
+    Periodic("learn preparation times", "ops.learn_kitchens", cron="15 3 * * *"),
+    Periodic("learn travel speeds", "ops.learn_paces", cron="30 3 * * *"),
+    Periodic("audit the ledger", "ops.prove_books", cron="0 3 * * *"),
     Periodic("forget old rows", "ops.forget_old_rows", cron="0 4 * * *"),
 ]

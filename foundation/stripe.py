@@ -4,10 +4,13 @@ Documented at docs.stripe.com/api. Authentication: secret key. Event id: `event.
 Units: minor units, lower-case currency. Quirks: the SDK invents an idempotency key where none is given, which protects
 nothing across restarts, so ours are mandatory; a key is forgotten after a day; a 500 is replayed under its key.
 
-Every call has time-outs, is kept as an OutboundCall, and fails as Permanent, Transient or Unknown.
+Every call has time-outs, is kept as an OutboundCall, and fails as Permanent, Transient or Unknown. Answers are types of
+our own: no room sees the SDK's objects or Stripe's field names.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,42 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 20
 LOOKUP_PAGE = 100
+
+
+@dataclass(frozen=True)
+class PaymentIntent:
+    """`amount_minor` is what shall be paid, `received_minor` what was; `charge_id` is "" until something was."""
+
+    id: str
+    status: str
+    amount_minor: int
+    received_minor: int
+    currency: str
+    client_secret: str
+    charge_id: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Refund:
+    id: str
+    amount_minor: int
+    status: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """`destination` is the id of the connected account; `reversed_minor` of `amount_minor` came back."""
+
+    id: str
+    amount_minor: int
+    reversed_minor: int
+    currency: str
+    destination: str
+    transfer_group: str
+    made_at: datetime
+    metadata: Mapping[str, str]
 
 
 def is_enabled() -> bool:
@@ -81,10 +120,50 @@ def _conclude_error(error: "stripe.StripeError") -> Permanent | Transient | Unkn
     return Permanent(message, code=code, answer=error.json_body)
 
 
+# ── reading (pure; raises KeyError, TypeError or ValueError for what is not shaped as documented) ────────────────────
+def read_intent(intent: Mapping[str, Any]) -> PaymentIntent:
+    return PaymentIntent(
+        id=intent["id"],
+        status=intent["status"],
+        amount_minor=int(intent["amount"]),
+        received_minor=int(intent.get("amount_received") or 0),
+        currency=intent["currency"].upper(),
+        client_secret=intent.get("client_secret") or "",
+        charge_id=object_id(intent.get("latest_charge")),
+        metadata=intent.get("metadata") or {},
+    )
+
+
+def read_refund(refund: Mapping[str, Any]) -> Refund:
+    return Refund(refund["id"], int(refund["amount"]), refund.get("status") or "", refund.get("metadata") or {})
+
+
+def read_transfer(transfer: Mapping[str, Any]) -> Transfer:
+    return Transfer(
+        id=transfer["id"],
+        amount_minor=int(transfer["amount"]),
+        reversed_minor=int(transfer["amount_reversed"]),
+        currency=transfer["currency"].upper(),
+        destination=object_id(transfer["destination"]),
+        transfer_group=transfer.get("transfer_group") or "",
+        made_at=parse_time(transfer["created"]),
+        metadata=transfer.get("metadata") or {},
+    )
+
+
+def object_id(reference: Any) -> str:
+    """The id of another object, which Stripe may have expanded; "" for none."""
+    return str((reference["id"] if isinstance(reference, Mapping) else reference) or "")
+
+
+def parse_time(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
 # ── payments ─────────────────────────────────────────────────────────────────────────────────────────────────────
 def create_payment_intent(
     *, amount_minor: int, currency: str, metadata: dict[str, str], reference: str, idempotency_key: str
-) -> dict[str, Any]:
+) -> PaymentIntent:
     params: Any = {
         "amount": amount_minor,
         "currency": currency.lower(),
@@ -92,46 +171,58 @@ def create_payment_intent(
         "transfer_group": metadata["order"],
         "automatic_payment_methods": {"enabled": True},
     }
-    return _call(
-        "payment_intent.create",
-        reference,
-        params,
-        lambda c: c.v1.payment_intents.create(params=params, options={"idempotency_key": idempotency_key}),
+    return read_intent(
+        _call(
+            "payment_intent.create",
+            reference,
+            params,
+            lambda c: c.v1.payment_intents.create(params=params, options={"idempotency_key": idempotency_key}),
+        )
     )
 
 
-def retrieve_payment_intent(intent_id: str, *, reference: str = "") -> dict[str, Any]:
-    return _call("payment_intent.retrieve", reference, None, lambda c: c.v1.payment_intents.retrieve(intent_id))
+def retrieve_payment_intent(intent_id: str, *, reference: str = "") -> PaymentIntent:
+    return read_intent(
+        _call("payment_intent.retrieve", reference, None, lambda c: c.v1.payment_intents.retrieve(intent_id))
+    )
 
 
-def cancel_payment_intent(intent_id: str, *, reference: str, idempotency_key: str) -> dict[str, Any]:
-    return _call(
-        "payment_intent.cancel",
-        reference,
-        None,
-        lambda c: c.v1.payment_intents.cancel(intent_id, options={"idempotency_key": idempotency_key}),
+def cancel_payment_intent(intent_id: str, *, reference: str, idempotency_key: str) -> PaymentIntent:
+    return read_intent(
+        _call(
+            "payment_intent.cancel",
+            reference,
+            None,
+            lambda c: c.v1.payment_intents.cancel(intent_id, options={"idempotency_key": idempotency_key}),
+        )
     )
 
 
 def create_refund(
     *, intent_id: str, amount_minor: int, metadata: dict[str, str], reference: str, idempotency_key: str
-) -> dict[str, Any]:
+) -> Refund:
     params: Any = {"payment_intent": intent_id, "amount": amount_minor, "metadata": metadata}
-    return _call(
-        "refund.create",
-        reference,
-        params,
-        lambda c: c.v1.refunds.create(params=params, options={"idempotency_key": idempotency_key}),
+    return read_refund(
+        _call(
+            "refund.create",
+            reference,
+            params,
+            lambda c: c.v1.refunds.create(params=params, options={"idempotency_key": idempotency_key}),
+        )
     )
 
 
-def list_refunds(intent_id: str, *, reference: str) -> list[dict[str, Any]]:
+def list_refunds(intent_id: str, *, reference: str) -> list[Refund]:
     params: Any = {"payment_intent": intent_id, "limit": LOOKUP_PAGE}
-    return list(_call("refund.list", reference, params, lambda c: c.v1.refunds.list(params=params))["data"])
+    return [
+        read_refund(one)
+        for one in _call("refund.list", reference, params, lambda c: c.v1.refunds.list(params=params))["data"]
+    ]
 
 
 # ── connected accounts and transfers ─────────────────────────────────────────────────────────────────────────────
-def create_account(*, email: str, country: str, metadata: dict[str, str], idempotency_key: str) -> dict[str, Any]:
+def create_account(*, email: str, country: str, metadata: dict[str, str], idempotency_key: str) -> str:
+    """Returns the id of the new account."""
     params: Any = {
         "type": "express",
         "country": country,
@@ -140,11 +231,13 @@ def create_account(*, email: str, country: str, metadata: dict[str, str], idempo
         "metadata": metadata,
     }
     params = {key: value for key, value in params.items() if value is not None}
-    return _call(
-        "account.create",
-        metadata.get("payee", ""),
-        params,
-        lambda c: c.v1.accounts.create(params=params, options={"idempotency_key": idempotency_key}),
+    return str(
+        _call(
+            "account.create",
+            metadata.get("payee", ""),
+            params,
+            lambda c: c.v1.accounts.create(params=params, options={"idempotency_key": idempotency_key}),
+        )["id"]
     )
 
 
@@ -157,7 +250,7 @@ def create_transfer(
     metadata: dict[str, str],
     reference: str,
     idempotency_key: str,
-) -> dict[str, Any]:
+) -> Transfer:
     params: Any = {
         "amount": amount_minor,
         "currency": currency.lower(),
@@ -165,17 +258,22 @@ def create_transfer(
         "transfer_group": transfer_group,
         "metadata": metadata,
     }
-    return _call(
-        "transfer.create",
-        reference,
-        params,
-        lambda c: c.v1.transfers.create(params=params, options={"idempotency_key": idempotency_key}),
+    return read_transfer(
+        _call(
+            "transfer.create",
+            reference,
+            params,
+            lambda c: c.v1.transfers.create(params=params, options={"idempotency_key": idempotency_key}),
+        )
     )
 
 
-def list_transfers(transfer_group: str, *, reference: str) -> list[dict[str, Any]]:
+def list_transfers(transfer_group: str, *, reference: str) -> list[Transfer]:
     params: Any = {"transfer_group": transfer_group, "limit": LOOKUP_PAGE}
-    return list(_call("transfer.list", reference, params, lambda c: c.v1.transfers.list(params=params))["data"])
+    return [
+        read_transfer(one)
+        for one in _call("transfer.list", reference, params, lambda c: c.v1.transfers.list(params=params))["data"]
+    ]
 
 
 # ── the door ─────────────────────────────────────────────────────────────────────────────────────────────────────

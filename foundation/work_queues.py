@@ -99,7 +99,7 @@ class WorkQueue:
             with transaction.atomic():
                 self.model.finish_rows(list(zip(items, self._final_states(items), strict=True)))
         except Exception as error:  # noqa: BLE001 - whichever row it was will say so when it is done alone
-            log.debug("chunk_rolled_back", lane=self.name, rows=len(items), error=repr(error))
+            log.debug("chunk_rolled_back", queue=self.name, rows=len(items), error=repr(error))
             return False
         return True
 
@@ -117,7 +117,7 @@ class WorkQueue:
 
     def record_failure(self, item: WorkItem, error: Exception) -> None:
         """Write down what a failure means for the row: release, retry, or dead."""
-        facts = {"lane": self.name, "item": str(item.pk), "attempt": item.retry_count, "error": repr(error)}
+        facts = {"queue": self.name, "item": str(item.pk), "attempt": item.retry_count, "error": repr(error)}
         if isinstance(error, LostLease):
             log.warning("lease_lost", **facts)
             return
@@ -167,7 +167,7 @@ class CallQueue(WorkQueue):
             while item := _pop_next(queue):
                 self._process_alone(item)
         except OperationalError:  # the connection is broken: the leases of these rows will run out
-            log.exception("thread_lost_database", lane=self.name)
+            log.exception("thread_lost_database", queue=self.name)
         finally:
             connection.close()
 
@@ -194,7 +194,7 @@ class CallQueue(WorkQueue):
         except LostLease as lost:
             self.record_failure(item, lost)
         except Exception as mistake:  # giving up has consequences (a refund, a message): not dead without them
-            log.exception("giving_up_failed", lane=self.name, item=str(item.pk))
+            log.exception("giving_up_failed", queue=self.name, item=str(item.pk))
             item.retry_in(GIVE_UP_AGAIN_S, f"{mistake!r} while giving up after {error!r}")
 
 
@@ -207,7 +207,7 @@ def _pop_next(queue: deque[WorkItem]) -> WorkItem | None:
 
 @cache
 def _get_pool(name: str, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=f"lane-{name}")
+    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=f"queue-{name}")
 
 
 def all_queues() -> dict[str, WorkQueue]:
@@ -226,7 +226,7 @@ def drain_queue(queue: WorkQueue, *, seconds: float) -> int:
         try:
             count = queue.drain_once()
         except DatabaseError:
-            log.exception("drain_lost_database", lane=queue.name)
+            log.exception("drain_lost_database", queue=queue.name)
             connection.close()
             return claimed
         claimed += count

@@ -33,7 +33,7 @@ def _cancel_at_stripe(item: IntentCancellation) -> str:
         # It succeeded meanwhile, was cancelled before, or is gone. None of these is mended by trying again.
         log.info("intent_not_cancelled", order=order.public_id, reason=str(refusal))
         return WorkState.IGNORED
-    return WorkState.DONE if answer["status"] == "canceled" else WorkState.IGNORED
+    return WorkState.DONE if answer.status == "canceled" else WorkState.IGNORED
 
 
 def _record_cancelled(item: IntentCancellation, state: str) -> str:

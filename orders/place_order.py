@@ -210,12 +210,12 @@ def _commit_order(
     storefront: User,
     store: Store,
     data: OrderRequest,
-    intent: Mapping[str, Any] | None,
+    intent: stripe.PaymentIntent | None,
     idempotency_key: str,
     fingerprint: str,
 ) -> tuple[Order, bool]:
     """The order and its key in one transaction; of racing requests one creates it, the others find it."""
-    intent_id = intent["id"] if intent else ""
+    intent_id = intent.id if intent else ""
     with transaction.atomic():
         if intent_id and Order.objects.filter(stripe_payment_intent=intent_id).exists():
             raise Conflict("Another order is paid with it", code="INTENT_IN_USE", field="payment_intent_id")
@@ -293,7 +293,7 @@ def _order_columns(store: Store, customer: Customer, data: OrderRequest) -> dict
 
 
 # ── steps 2 and 3 ────────────────────────────────────────────────────────────────────────────────────────────────
-def _adopt_intent(data: OrderRequest) -> Mapping[str, Any] | None:
+def _adopt_intent(data: OrderRequest) -> stripe.PaymentIntent | None:
     """The storefront's own PaymentIntent, if it names one. Raises Invalid when it does not fit the order."""
     if not data.payment_intent_id:
         return None
@@ -304,14 +304,14 @@ def _adopt_intent(data: OrderRequest) -> Mapping[str, Any] | None:
         intent = stripe.retrieve_payment_intent(data.payment_intent_id)
     except Permanent as error:
         raise Invalid(f"Stripe does not know it ({error.code})", field=field_name) from error
-    if (intent["amount"], intent["currency"].upper()) != (data.whole_minor, data.currency.upper()):
+    if (intent.amount_minor, intent.currency) != (data.whole_minor, data.currency.upper()):
         raise Invalid("is about another amount or currency", field=field_name)
-    if intent["status"] == "canceled":
+    if intent.status == "canceled":
         raise Invalid("was cancelled", field=field_name)
     return intent
 
 
-def _create_intent(order: Order) -> Mapping[str, Any]:
+def _create_intent(order: Order) -> stripe.PaymentIntent:
     """By a key of the order's own, so that a lost answer is fetched instead of made again. A 500 is kept under its key
     and replayed for a day; then a fresh key is safe: nobody was shown that intent, so nobody can pay it."""
     try:
@@ -323,7 +323,7 @@ def _create_intent(order: Order) -> Mapping[str, Any]:
         return _call_for_intent(order, f"pi-{order.public_id}-{secrets.token_hex(6)}")
 
 
-def _call_for_intent(order: Order, key: str) -> Mapping[str, Any]:
+def _call_for_intent(order: Order, key: str) -> stripe.PaymentIntent:
     return stripe.create_payment_intent(
         amount_minor=order.authorised_minor,
         currency=order.currency,
@@ -333,23 +333,23 @@ def _call_for_intent(order: Order, key: str) -> Mapping[str, Any]:
     )
 
 
-def _commit_intent(order: Order, intent: Mapping[str, Any]) -> Order:
+def _commit_intent(order: Order, intent: stripe.PaymentIntent) -> Order:
     with transaction.atomic():
         order = locks.lock_order(order.pk)
         if not order.client_secret:
-            order.stripe_payment_intent = order.stripe_payment_intent or intent["id"]
-            order.client_secret = intent["client_secret"]
+            order.stripe_payment_intent = order.stripe_payment_intent or intent.id
+            order.client_secret = intent.client_secret
             order.save(update_fields=["stripe_payment_intent", "client_secret"])
         if order.preparation in transitions.CALLED_OFF:  # it was cancelled before it had an intent that could be
             payment_intents.request_cancellation(order)
-    if intent["status"] == "succeeded":  # an adopted one, paid before we knew the order: its webhook found nobody
+    if intent.status == "succeeded":  # an adopted one, paid before we knew the order: its webhook found nobody
         payments.apply_payment_event(
             PaymentSucceeded(
-                intent_id=intent["id"],
+                intent_id=intent.id,
                 order_ref=order.public_id,
-                amount_minor=intent["amount_received"],
-                currency=intent["currency"],
-                charge_id=intent.get("latest_charge") or "",
+                amount_minor=intent.received_minor,
+                currency=intent.currency,
+                charge_id=intent.charge_id,
                 occurred_at=clock.now(),
             )
         )

@@ -6,7 +6,6 @@ sends. What a refund changes (amounts, status, books) follows from Stripe's evid
 """
 
 from datetime import datetime
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -133,12 +132,12 @@ def is_under_way(order: Order, reference: str) -> bool:
 
 # ── the work queue
 # ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def _send_refund(refund: Refund) -> dict[str, Any] | None:
+def _send_refund(refund: Refund) -> stripe.Refund | None:
     """Stripe's refund, made now or by an earlier attempt; None when the charge was refunded in full by other hands."""
     reference = f"refund:{refund.pk}"
     if refund.retry_count > 1:
         for known in stripe.list_refunds(refund.stripe_payment_intent, reference=reference):
-            if known.get("metadata", {}).get("refund") == refund.public_id:
+            if known.metadata.get("refund") == refund.public_id:
                 return known
     order = Order.objects.only("public_id").get(pk=refund.order_id)
     try:
@@ -161,12 +160,12 @@ def _send_refund(refund: Refund) -> dict[str, Any] | None:
         raise
 
 
-def _record_sent(refund: Refund, answer: dict[str, Any] | None) -> str:
+def _record_sent(refund: Refund, answer: stripe.Refund | None) -> str:
     order = locks.lock_order(refund.order_id)
     if answer is None:
         log.warning("refund_not_needed", order=order.public_id, reference=refund.reference)
         return WorkState.IGNORED
-    Refund.objects.filter(pk=refund.pk).update(stripe_refund=answer["id"])
+    Refund.objects.filter(pk=refund.pk).update(stripe_refund=answer.id)
     notices.ops_no_more(order, FAILED, "Stripe took the refund")
     return WorkState.DONE
 

@@ -8,7 +8,7 @@ that endpoint is sent test events as well, hence the look at `livemode`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -20,8 +20,17 @@ from foundation.evidence import EventOutcome
 from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookProvider, WebhookRejected, WebhookRequest
 from orders import payments
 from orders.evidence import ChargeRefunded, PaymentCanceled, PaymentEvidence, PaymentFailed, PaymentSucceeded
+from payouts.models import BankPayout
 from payouts.runs import connected_accounts, runs
-from payouts.runs.stripe_events import AccountDeauthorized, AccountUpdated, PayoutEvidence, read_payout_event
+from payouts.runs.stripe_events import (
+    PAYEE,
+    AccountDeauthorized,
+    AccountUpdated,
+    BankPayoutEvidence,
+    FundsAvailable,
+    PayoutEvidence,
+    transfer_evidence,
+)
 
 log = structlog.get_logger(__name__)
 Object = Mapping[str, Any]
@@ -95,7 +104,7 @@ def read_event(event: Object) -> PaymentEvidence | PayoutEvidence | None:
     """
     if reader := _PAYMENTS.get(event["type"]):
         return None if event.get("account") else reader(event, event["data"]["object"])
-    return read_payout_event(event)
+    return _read_payout_event(event)
 
 
 def _read_succeeded(event: Object, intent: Object) -> PaymentSucceeded:
@@ -103,7 +112,7 @@ def _read_succeeded(event: Object, intent: Object) -> PaymentSucceeded:
         intent_id=intent["id"],
         amount_minor=int(intent["amount_received"]),
         currency=intent["currency"].upper(),
-        charge_id=_object_id(intent.get("latest_charge")),
+        charge_id=stripe.object_id(intent.get("latest_charge")),
         **_common_fields(event, intent),
     )
 
@@ -124,12 +133,12 @@ def _read_refunded(event: Object, charge: Object) -> ChargeRefunded | None:
     if not charge.get("payment_intent"):  # a charge made by hand, not by an order
         return None
     return ChargeRefunded(
-        intent_id=_object_id(charge["payment_intent"]),
+        intent_id=stripe.object_id(charge["payment_intent"]),
         charge_id=charge["id"],
         amount_minor=int(charge.get("amount_captured", charge["amount"])),
         refunded_minor=int(charge["amount_refunded"]),
         currency=charge["currency"].upper(),
-        paid_at=_parse_time(charge["created"]),
+        paid_at=stripe.parse_time(charge["created"]),
         **_common_fields(event, charge),
     )
 
@@ -137,18 +146,53 @@ def _read_refunded(event: Object, charge: Object) -> ChargeRefunded | None:
 def _common_fields(event: Object, carrier: Object) -> dict[str, Any]:
     return {
         "order_ref": str((carrier.get("metadata") or {}).get(ORDER) or ""),
-        "occurred_at": _parse_time(event["created"]),
+        "occurred_at": stripe.parse_time(event["created"]),
         "event_id": event["id"],
     }
 
 
-def _parse_time(seconds: Any) -> datetime:
-    return datetime.fromtimestamp(int(seconds), UTC)
+_BANK = {"paid": BankPayout.Status.PAID, "failed": BankPayout.Status.FAILED, "canceled": BankPayout.Status.FAILED}
 
 
-def _object_id(reference: Any) -> str:
-    """The id of another object, which Stripe may have expanded; "" for none."""
-    return str((reference["id"] if isinstance(reference, Mapping) else reference) or "")
+def _read_payout_event(event: Object) -> PayoutEvidence | None:
+    kind, obj = event["type"], event["data"]["object"]
+    if kind == "account.updated":
+        return _read_account(obj, occurred_at=stripe.parse_time(event["created"]), event_id=event["id"])
+    if kind == "account.application.deauthorized":
+        return AccountDeauthorized(event["account"], stripe.parse_time(event["created"]), event["id"])
+    if kind in ("transfer.created", "transfer.updated", "transfer.reversed"):
+        return transfer_evidence(stripe.read_transfer(obj), event["id"])
+    if kind.startswith("payout.") and event.get("account"):
+        return _read_bank_payout(obj, account_id=event["account"], event_id=event["id"])
+    if kind == "balance.available" and not event.get("account"):
+        funds = {fund["currency"].upper(): int(fund["amount"]) for fund in obj["available"]}
+        return FundsAvailable(event["id"], funds)
+    return None
+
+
+def _read_account(account: Object, *, occurred_at: datetime, event_id: str) -> AccountUpdated:
+    return AccountUpdated(
+        account_id=account["id"],
+        charges_enabled=bool(account["charges_enabled"]),
+        payouts_enabled=bool(account["payouts_enabled"]),
+        requirements=account.get("requirements") or {},
+        payee=(account.get("metadata") or {}).get(PAYEE, ""),
+        occurred_at=occurred_at,
+        event_id=event_id,
+    )
+
+
+def _read_bank_payout(payout: Object, *, account_id: str, event_id: str = "") -> BankPayoutEvidence:
+    return BankPayoutEvidence(
+        account_id=account_id,
+        payout_id=payout["id"],
+        amount_minor=int(payout["amount"]),
+        currency=payout["currency"].upper(),
+        status=_BANK.get(payout["status"], BankPayout.Status.UNDER_WAY),
+        made_at=stripe.parse_time(payout["created"]),
+        failure=payout.get("failure_message") or payout.get("failure_code") or "",
+        event_id=event_id,
+    )
 
 
 _PAYMENTS: dict[str, Callable[[Object, Object], PaymentEvidence | None]] = {

@@ -15,17 +15,19 @@ COUNTED_TO = 1000
 
 def watch_queues() -> None:
     buried, late, failing = list[Problem](), list[Problem](), list[Problem]()
-    for lane in all_queues().values():
-        if many := count_dead(lane):
-            title = f"{_format_count(many)} dead in lane {lane.name}: replay or discard them"
-            buried.append(Problem(f"dead_letters:{lane.name}", title, count=many, detail={"lane": lane.name}))
-        if many := _count_late(lane):
+    for queue in all_queues().values():
+        if many := count_dead(queue):
+            title = f"{_format_count(many)} dead in queue {queue.name}: replay or discard them"
+            buried.append(Problem(f"dead_letters:{queue.name}", title, count=many, detail={"lane": queue.name}))
+        if many := _count_late(queue):
             minutes = BEHIND_AFTER.seconds // 60
-            title = f"Lane {lane.name} is more than {minutes} minutes behind: are worker and beat running?"
-            late.append(Problem(f"lane_behind:{lane.name}", title, Severity.CRITICAL, many, detail={"lane": lane.name}))
-        elif many := lane.count_failing(OFTEN, COUNTED_TO):  # one that is behind has too many to look at
-            title = f"{_format_count(many)} in lane {lane.name} failed {OFTEN} times or more, and will be tried again"
-            failing.append(Problem(f"work_failing:{lane.name}", title, count=many, detail={"lane": lane.name}))
+            title = f"Lane {queue.name} is more than {minutes} minutes behind: are worker and beat running?"
+            late.append(
+                Problem(f"lane_behind:{queue.name}", title, Severity.CRITICAL, many, detail={"lane": queue.name})
+            )
+        elif many := queue.count_failing(OFTEN, COUNTED_TO):  # one that is behind has too many to look at
+            title = f"{_format_count(many)} in queue {queue.name} failed {OFTEN} times or more, and will be tried again"
+            failing.append(Problem(f"work_failing:{queue.name}", title, count=many, detail={"lane": queue.name}))
     service.sync_incidents("dead_letters", buried)
     service.sync_incidents("lane_behind", late)
     service.sync_incidents("work_failing", failing)
@@ -33,16 +35,16 @@ def watch_queues() -> None:
 
 def count_backlog() -> dict[str, int]:
     """Rows due now per work queue, counted up to 1,000."""
-    return {lane.name: lane.count_due(clock.now(), COUNTED_TO) for lane in all_queues().values()}
+    return {queue.name: queue.count_due(clock.now(), COUNTED_TO) for queue in all_queues().values()}
 
 
-def count_dead(lane: WorkQueue) -> int:
-    return lane.count_dead(COUNTED_TO)
+def count_dead(queue: WorkQueue) -> int:
+    return queue.count_dead(COUNTED_TO)
 
 
-def _count_late(lane: WorkQueue) -> int:
+def _count_late(queue: WorkQueue) -> int:
     before: datetime = clock.now() - BEHIND_AFTER
-    return lane.count_due(before, COUNTED_TO)
+    return queue.count_due(before, COUNTED_TO)
 
 
 def _format_count(count: int) -> str:

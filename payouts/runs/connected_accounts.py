@@ -36,7 +36,7 @@ def open_account(payee_kind: PayeeKind, payee_id: int, *, email: str, country: s
     row, _ = ConnectAccount.objects.get_or_create(payee_kind=payee_kind, payee_id=payee_id)
     if row.stripe_account:
         return row
-    answer = stripe.create_account(
+    account_id = stripe.create_account(
         email=email,
         country=country,
         metadata={stripe_events.PAYEE: row.payee},
@@ -45,7 +45,7 @@ def open_account(payee_kind: PayeeKind, payee_id: int, *, email: str, country: s
     with transaction.atomic():
         row = ConnectAccount.objects.select_for_update(no_key=True, of=("self",)).get(pk=row.pk)
         if not row.stripe_account:  # otherwise its first event was faster
-            _attach_account(row, answer["id"])
+            _attach_account(row, account_id)
     return row
 
 

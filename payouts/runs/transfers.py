@@ -27,7 +27,7 @@ from payouts.runs import alerts, settlement, stripe_events, transitions
 from payouts.runs.stripe_events import TransferEvidence
 
 INSUFFICIENT = "balance_insufficient"
-FUNDS_WAIT_S = 900.0  # balance.available_amounts usually comes first
+FUNDS_WAIT_S = 900.0  # balance.available usually comes first
 DISABLED_WAIT_S = 60.0
 STUCK_AFTER = 6  # attempts (some five minutes) after which ops is told that nobody knows yet
 SYSTEM = Cause("system", "lane:payouts")
@@ -77,7 +77,7 @@ def _look_up(payout: Payout) -> TransferEvidence | None:
         raise Unknown(f"look-up refused: {error}", code=error.code) from error
     if len(found) > 1:
         alerts.report_payout(payout, alerts.TWICE, f"{payout} has {len(found)} transfers at Stripe", Severity.CRITICAL)
-    return stripe_events.read_transfer(found[0]) if found else None
+    return stripe_events.transfer_evidence(found[0]) if found else None
 
 
 def _create_transfer(payout: Payout) -> TransferEvidence:
@@ -91,7 +91,7 @@ def _create_transfer(payout: Payout) -> TransferEvidence:
         reference=subject_of(payout),
         idempotency_key=payout.idempotency_key,
     )
-    return stripe_events.read_transfer(answer)
+    return stripe_events.transfer_evidence(answer)
 
 
 def _wait_for_funds(payout: Payout) -> None:

@@ -1,5 +1,6 @@
 """# spec: S8, M2"""
 
+import inspect
 import json
 
 import pytest
@@ -24,12 +25,21 @@ def test_installing_twice_adds_nothing():
     assert "0 added, 0 removed" in install()
 
 
-def test_every_lane_is_drained_once_a_second_by_a_message_that_expires():
+def test_every_queue_is_drained_once_a_second_by_a_message_that_expires():
     install()
-    for lane in WORK_QUEUES:
-        task = PeriodicTask.objects.get(name=f"drain {lane.name}")
-        assert (task.task, json.loads(task.kwargs)) == ("foundation.drain_queue", {"lane": lane.name})
+    for queue in WORK_QUEUES:
+        task = PeriodicTask.objects.get(name=f"drain {queue.name}")
+        assert (task.task, json.loads(task.kwargs)) == ("foundation.drain_queue", {"queue": queue.name})
         assert (task.interval.every, task.interval.period, task.expire_seconds) == (1, "seconds", 1)
+
+
+def test_every_message_fits_the_signature_of_its_task():
+    from config.celery import app
+
+    app.loader.import_default_modules()
+    for line in PERIODIC:
+        signature = inspect.signature(app.tasks[line.task].run)
+        signature.bind(**line.kwargs)
 
 
 def test_stores_are_paid_at_two_utc():
@@ -41,7 +51,7 @@ def test_stores_are_paid_at_two_utc():
 def test_what_ops_edited_is_kept_and_what_left_the_page_is_removed():
     install()
     PeriodicTask.objects.filter(name="pay the stores").update(enabled=False, task="config.old_name")
-    PeriodicTask.objects.filter(name="prove the books").update(name="a line of yesterday")
+    PeriodicTask.objects.filter(name="audit the ledger").update(name="a line of yesterday")
     PeriodicTask.objects.create(
         name="made by ops", task="ops.pay_stores", interval=PeriodicTask.objects.exclude(interval=None)[0].interval
     )
@@ -51,11 +61,11 @@ def test_what_ops_edited_is_kept_and_what_left_the_page_is_removed():
     assert PeriodicTask.objects.filter(name="made by ops").exists()
 
 
-def test_every_lane_has_a_name_and_a_table_or_a_part_of_one_of_its_own():
-    parts = {(lane.model, tuple(lane.only.items())) for lane in WORK_QUEUES}
-    assert len({lane.name for lane in WORK_QUEUES}) == len(WORK_QUEUES) == len(parts)
-    shared = [lane for lane in WORK_QUEUES if lane.only]
-    assert [(lane.name, lane.only) for lane in shared] == [
+def test_every_queue_has_a_name_and_a_table_or_a_part_of_one_of_its_own():
+    parts = {(queue.model, tuple(queue.only.items())) for queue in WORK_QUEUES}
+    assert len({queue.name for queue in WORK_QUEUES}) == len(WORK_QUEUES) == len(parts)
+    shared = [queue for queue in WORK_QUEUES if queue.only]
+    assert [(queue.name, queue.only) for queue in shared] == [
         ("urgent messages", {"urgent": True}),
         ("messages", {"urgent": False}),
     ]

@@ -46,7 +46,7 @@ def pool_processes(worker_pid: int) -> list[int]:
 
 def sent_more(sandbox: Sandbox, before: int) -> bool:
     """Send what beat sends each second; whether Stripe has executed more transfers than before."""
-    drain_queue.apply_async(kwargs={"lane": "payouts", "seconds": 0.5}, expires=2)
+    drain_queue.apply_async(kwargs={"queue": "payouts", "seconds": 0.5}, expires=2)
     time.sleep(0.1)
     return len(sandbox.control("GET", "stripe/summary")["transfers"]) > before
 

@@ -104,8 +104,8 @@ def drained() -> int:
     """Send what beat sends each second; how many events are unfinished."""
     from foundation.tasks import drain_queue
 
-    for lane in ("webhooks", "jobs"):
-        drain_queue.apply_async(kwargs={"lane": lane, "seconds": 0.5}, expires=2)
+    for queue in ("webhooks", "jobs"):
+        drain_queue.apply_async(kwargs={"queue": queue, "seconds": 0.5}, expires=2)
     time.sleep(0.2)
     return unfinished()
 

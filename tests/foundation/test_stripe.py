@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 ORDER = {"order": "o-1"}
 
 
-def pay(key: str = "pi-o-1", amount_minor: int = 45_000) -> dict:
+def pay(key: str = "pi-o-1", amount_minor: int = 45_000) -> stripe.PaymentIntent:
     return stripe.create_payment_intent(
         amount_minor=amount_minor, currency="INR", metadata=ORDER, reference="order:1", idempotency_key=key
     )
@@ -24,16 +24,16 @@ def kept() -> OutboundCall:
 # spec: C8 O4
 def test_a_call_is_made_once_per_key_and_kept_without_secrets(sandbox: Sandbox):
     first, again = pay(), pay()
-    assert first["id"] == again["id"]
-    assert (first["amount"], first["currency"], first["metadata"]) == (45_000, "inr", ORDER)
-    assert first["client_secret"]
+    assert first.id == again.id
+    assert (first.amount_minor, first.currency, first.metadata) == (45_000, "INR", ORDER)
+    assert first.client_secret
 
     rows = OutboundCall.objects.order_by("pk")
     assert [(row.purpose, row.reference, row.outcome, row.status_code) for row in rows] == [
         ("payment_intent.create", "order:1", "ok", 200)
     ] * 2
     written = str([(row.request, row.answer) for row in rows])
-    assert first["client_secret"] not in written
+    assert first.client_secret not in written
     assert sandbox.env["STRIPE_SECRET_KEY"] not in written
 
 
@@ -72,7 +72,7 @@ def test_after_a_lost_answer_the_same_key_finds_what_was_made(sandbox):
     with pytest.raises(Unknown):
         pay()
     made = pay()
-    assert stripe.retrieve_payment_intent(made["id"], reference="order:1")["id"] == made["id"]
+    assert stripe.retrieve_payment_intent(made.id, reference="order:1").id == made.id
 
 
 def test_silence_is_unknown_after_the_time_out(sandbox, monkeypatch):

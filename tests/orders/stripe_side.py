@@ -9,7 +9,7 @@ from foundation import stripe
 from orders.models import Order
 
 
-def intent_for(order: Order) -> dict[str, Any]:
+def intent_for(order: Order) -> stripe.PaymentIntent:
     return stripe.create_payment_intent(
         amount_minor=order.total_minor,
         currency=order.currency,
@@ -39,9 +39,9 @@ def pay(intent_id: str, *, card: str = "pm_card_visa") -> requests.Response:
 def charge(order: Order) -> str:
     """A paid PaymentIntent for the order; returns its id."""
     intent = intent_for(order)
-    pay(intent["id"]).raise_for_status()
-    return str(intent["id"])
+    pay(intent.id).raise_for_status()
+    return intent.id
 
 
-def charged_refunds(order: Order) -> list[dict[str, Any]]:
+def charged_refunds(order: Order) -> list[stripe.Refund]:
     return stripe.list_refunds(order.stripe_payment_intent, reference="")

@@ -35,14 +35,14 @@ def refund_of(order: Order) -> Refund:
 # spec: O7
 def test_an_unpaid_order_is_cancelled_with_its_intent(sandbox, work_off) -> None:
     order = builders.order()
-    order.stripe_payment_intent = intent_for(order)["id"]
+    order.stripe_payment_intent = intent_for(order).id
     order.save()
     cancel(order)
     assert (order.status, order.cancel_reason) == (OrderStatus.CANCELLED, "changed their mind")
     assert not Refund.objects.exists()
     work_off(payment_intents.LANE)
     assert IntentCancellation.objects.get(order=order).state == WorkState.DONE
-    assert stripe.retrieve_payment_intent(order.stripe_payment_intent)["status"] == "canceled"
+    assert stripe.retrieve_payment_intent(order.stripe_payment_intent).status == "canceled"
     assert pay(order.stripe_payment_intent).status_code == 400
 
 
@@ -50,7 +50,7 @@ def test_an_unpaid_order_is_cancelled_with_its_intent(sandbox, work_off) -> None
 def test_a_payment_that_was_faster_than_the_cancellation_is_given_back(sandbox, work_off) -> None:
     """Stripe refuses to cancel what has succeeded; the money's own evidence brings the refund."""
     order = builders.order()
-    order.stripe_payment_intent = intent_for(order)["id"]
+    order.stripe_payment_intent = intent_for(order).id
     order.save()
     cancel(order)
     pay(order.stripe_payment_intent).raise_for_status()
@@ -65,7 +65,7 @@ def test_a_payment_that_was_faster_than_the_cancellation_is_given_back(sandbox, 
 
 def test_a_stripe_that_is_down_is_asked_again(sandbox, work_off) -> None:
     order = builders.order()
-    order.stripe_payment_intent = intent_for(order)["id"]
+    order.stripe_payment_intent = intent_for(order).id
     order.save()
     sandbox.fault("stripe", "answer", "error_500", path="/v1/payment_intents", times=1)
     cancel(order)
@@ -73,7 +73,7 @@ def test_a_stripe_that_is_down_is_asked_again(sandbox, work_off) -> None:
     assert IntentCancellation.objects.get().state == WorkState.PENDING
     IntentCancellation.objects.update(due_at=Now())
     work_off(payment_intents.LANE)
-    assert stripe.retrieve_payment_intent(order.stripe_payment_intent)["status"] == "canceled"
+    assert stripe.retrieve_payment_intent(order.stripe_payment_intent).status == "canceled"
 
 
 # spec: O7

@@ -38,8 +38,8 @@ def test_a_placed_order_has_its_rows_its_money_and_a_client_secret(sandbox, stor
     assert [str(item) for item in OrderItem.objects.filter(order=order)] == ["2 × Thali", "1 × Lassi"]
     assert Event.objects.get(order_ref=order.public_id).name == "order.placed"
     intent = stripe.retrieve_payment_intent(order.stripe_payment_intent)
-    assert (intent["amount"], intent["currency"], intent["metadata"]) == (48_333, "inr", {"order": order.public_id})
-    assert placed.client_secret == order.client_secret == intent["client_secret"]
+    assert (intent.amount_minor, intent.currency, intent.metadata) == (48_333, "INR", {"order": order.public_id})
+    assert placed.client_secret == order.client_secret == intent.client_secret
 
 
 # spec: O4
@@ -161,7 +161,7 @@ def test_a_crash_between_two_steps_is_taken_up_by_the_same_request(
     assert placed.order.pk == crashed.pk
     assert placed.client_secret
     summary = stripe.retrieve_payment_intent(placed.order.stripe_payment_intent)
-    assert summary["client_secret"] == placed.client_secret
+    assert summary.client_secret == placed.client_secret
     assert IdempotencyKey.objects.get().status == 201
 
 
@@ -174,7 +174,7 @@ def test_a_webhook_between_steps_2_and_3_is_not_lost(sandbox, storefront, wish, 
         intent = real(**facts)
         order = Order.objects.get()
         payments.apply_payment_event(
-            builders.payment_of(order, intent_id=intent["id"], order_ref=facts["metadata"]["order"])
+            builders.payment_of(order, intent_id=intent.id, order_ref=facts["metadata"]["order"])
         )
         return intent
 
@@ -237,7 +237,7 @@ def test_an_order_cancelled_before_it_had_an_intent_gets_it_cancelled(
     order = place_order.place_order(storefront, wish).order
     assert IntentCancellation.objects.filter(order=order).exists()
     work_off(payment_intents.LANE)
-    assert stripe.retrieve_payment_intent(order.stripe_payment_intent)["status"] == "canceled"
+    assert stripe.retrieve_payment_intent(order.stripe_payment_intent).status == "canceled"
 
 
 # ── what is refused ──────────────────────────────────────────────────────────────────────────────────────────────

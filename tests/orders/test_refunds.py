@@ -110,8 +110,8 @@ def test_a_request_becomes_a_refund_at_stripe(sandbox, work_off) -> None:
     refund.refresh_from_db()
     assert refund.state == WorkState.DONE
     (there,) = charged_refunds(order)
-    assert (there["id"], there["amount"]) == (refund.stripe_refund, 12_345)
-    assert there["metadata"] == {"refund": refund.public_id, "order": order.public_id, "reference": "test"}
+    assert (there.id, there.amount_minor) == (refund.stripe_refund, 12_345)
+    assert there.metadata == {"refund": refund.public_id, "order": order.public_id, "reference": "test"}
     call = OutboundCall.objects.filter(purpose="refund.create").get()
     assert call.reference == f"refund:{refund.pk}"
 
@@ -143,7 +143,7 @@ def test_an_unknown_outcome_is_looked_up_and_never_doubled(sandbox, work_off, ki
         work_off(refunds.LANE)
     refund.refresh_from_db()
     assert refund.state == WorkState.DONE
-    assert [there["id"] for there in charged_refunds(order)] == [refund.stripe_refund]
+    assert [there.id for there in charged_refunds(order)] == [refund.stripe_refund]
 
 
 def test_a_charge_that_others_refunded_needs_no_refund(sandbox, work_off) -> None:

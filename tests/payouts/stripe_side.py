@@ -9,10 +9,11 @@ from django.db.models.functions import Now
 
 from foundation.work import OPEN
 from payouts.models import ConnectAccount, LedgerAccount, PayeeKind, Payout
-from payouts.runs import connected_accounts, runs, stripe_events, transfers
+from payouts.runs import connected_accounts, runs, transfers
 from payouts.runs.stripe_events import AccountDeauthorized, AccountUpdated
 from tests.payouts import money
 from tests.sandbox.process import Sandbox
+from webhooks.stripe import read_event
 
 LANE = replace(transfers.LANE, threads=1)  # in this thread, on this test's connection
 ABLE = {"charges_enabled": True, "payouts_enabled": True, "capabilities": {"transfers": "active"}}
@@ -71,7 +72,7 @@ def events(sandbox: Sandbox, *, account: str = "", types: str = "") -> list[dict
 
 def take(event: dict[str, Any]) -> Any:
     """Hand one of Stripe's events to the room that owns it, as the door does."""
-    seen = stripe_events.read_payout_event(event)
+    seen = read_event(event)
     if seen is None:
         return None
     if isinstance(seen, AccountUpdated | AccountDeauthorized):

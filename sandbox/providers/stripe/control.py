@@ -66,7 +66,7 @@ def _transfer_shown(tx: Transaction, transfer: dict[str, Any]) -> dict[str, Any]
 
 @control_view
 def top_up_balance(request: HttpRequest) -> dict[str, Any]:
-    """{"amount", "currency"}: money from the platform's bank; emits balance.available_amounts."""
+    """{"amount", "currency"}: money from the platform's bank; emits balance.available."""
     body = body_of(request)
     amount, currency = int(parse_number(body, "amount", 0)), str(body.get("currency", "usd")).lower()
     if amount < 1:
