@@ -2,7 +2,7 @@
 
 A line per event of the catalogue. Its function answers the params that may have changed since the message was written,
 or that it does not matter any more (NoMore, with the reason that ops reads). What is true for ever stands in
-ALWAYS_TRUE; tests/config/test_message_facts.py holds that every event is in one of the two.
+ALWAYS_TRUE; tests/ops/test_message_freshness.py holds that every event is in one of the two.
 
 A message about something that is not there (any more) is told as it was written.
 """

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from foundation.models import User
 from tests.api.conftest import Party
 from tests.api.endpoints import ENDPOINTS, path_of
-from tests.calling import Reply, call
+from tests.phone_calls import Reply, call
 
 Key = tuple[str, str]
 # Probes, doors of providers and the schema's pages have no family.

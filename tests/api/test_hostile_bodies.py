@@ -10,8 +10,8 @@ from django.db import transaction
 from foundation.models import Role, User
 from tests.api.conftest import Party
 from tests.api.endpoints import ENDPOINTS, path_of
-from tests.calling import Reply, call
 from tests.hostile import BODIES, VALUES
+from tests.phone_calls import Reply, call
 
 FAMILIES = {
     "rider": {"success", "message", "errorCode"},

@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from foundation.models import Role
 from tests.api.conftest import Party
 from tests.api.endpoints import ENDPOINTS, path_of, served
-from tests.calling import call
+from tests.phone_calls import call
 
 Schema = dict[str, Any]
 OF_THE_DOCS = {("GET", "api/schema"), ("GET", "api/docs")}

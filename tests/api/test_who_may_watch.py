@@ -15,8 +15,8 @@ from orders.models import Order
 from tests.api.conftest import Party
 from tests.api.endpoints import AT_STORES, SEEN_BY, Answers
 from tests.builders import TEST
-from tests.calling import call, token_of
-from tests.deliveries.sockets_process import Sockets, hearing, read, sockets
+from tests.deliveries.realtime.sockets_process import Sockets, hearing, read, sockets
+from tests.phone_calls import call, token_of
 
 __all__ = ["hearing", "sockets"]
 pytestmark = pytest.mark.django_db(transaction=True)

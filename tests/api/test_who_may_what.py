@@ -6,7 +6,7 @@ from django.db import transaction
 from foundation.models import Role
 from tests.api.conftest import Party
 from tests.api.endpoints import ENDPOINTS, Endpoint, path_of, served
-from tests.calling import Reply, call
+from tests.phone_calls import Reply, call
 
 GUARDED = {key: endpoint for key, endpoint in ENDPOINTS.items() if endpoint.open_to_all is None}
 OPEN = {key: endpoint for key, endpoint in ENDPOINTS.items() if endpoint.open_to_all is not None}

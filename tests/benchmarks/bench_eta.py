@@ -1,8 +1,8 @@
 """Expected arrivals: how far off they are with learned speeds and with fixed ones, by how many deliveries there were to
 learn from; and how long a night's learning takes.
 
-The city is slower than the settings think, every store and every hour has its own speed (tests/history.py). What was
-learned is tried on deliveries that nobody learned from, at the moment of their pickup.
+The city is slower than the settings think, every store and every hour has its own speed (tests/delivery_history.py).
+What was learned is tried on deliveries that nobody learned from, at the moment of their pickup.
 """
 
 import time

@@ -27,7 +27,7 @@ from orders.models import Order, OrderItem
 from riders.positions import PositionFix
 from tests.browser.stage import DESK, PHONE, SOCKET_FAILED, Stage, Visit, visit
 from tests.builders import TEST, acknowledged, assigned, moved, near, paid_order, ready, rider, searching, store
-from tests.calling import token_of
+from tests.phone_calls import token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NUMBERS = count(1)

@@ -1,6 +1,6 @@
 """Fixtures of deliveries's tests."""
 
-from tests.deliveries.sockets_process import hearing, sockets
-from tests.outside import sandbox, sandbox_process
+from tests.deliveries.realtime.sockets_process import hearing, sockets
+from tests.sandbox_fixtures import sandbox, sandbox_process
 
 __all__ = ["hearing", "sandbox", "sandbox_process", "sockets"]

@@ -22,7 +22,7 @@ from orders.models import Order
 from payouts.models import ConnectAccount, PayeeKind
 from payouts.runs import connected_accounts
 from payouts.runs.stripe_events import AccountUpdated
-from tests import copies
+from tests import database_copies as copies
 from tests.builders import assigned, moved, order, paid, refund_of
 from tests.test_house import FLOORS, ROOT, sources
 

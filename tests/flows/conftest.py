@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.flows import house as houses
-from tests.flows.house import House
+from tests.flows import running_handoff as houses
 from tests.flows.people import Scene
+from tests.flows.running_handoff import House
 
 
 @pytest.fixture(scope="package")

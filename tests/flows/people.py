@@ -25,7 +25,7 @@ from payouts.models import ConnectAccount, LedgerAccount, PayeeKind
 from payouts.runs import connected_accounts
 from riders.models import Rider
 from tests.builders import near
-from tests.flows.house import House
+from tests.flows.running_handoff import House
 from tests.sandbox.process import Sandbox
 
 PATIENCE_S = 40.0

@@ -12,7 +12,7 @@ from foundation.work import WorkState
 from notifications.contacts import recipients, suppressions
 from notifications.models import Message, PushToken, Recipient, SuppressedAddress
 from notifications.outbox import enqueue
-from tests.flows.house import House
+from tests.flows.running_handoff import House
 from tests.sandbox.process import until
 from webhooks.models import WebhookEvent
 

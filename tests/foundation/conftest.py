@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from foundation import jobs
-from tests.outside import sandbox, sandbox_process
+from tests.sandbox_fixtures import sandbox, sandbox_process
 
 __all__ = ["room", "sandbox", "sandbox_process"]
 

@@ -14,8 +14,8 @@ from foundation.errors import APIError, TooManyRequests
 from foundation.limits import RateLimitRule
 from foundation.models import RateLimit, Role, User
 from ops import retention
-from tests.calling import Reply, call
-from tests.races import crowd
+from tests.phone_calls import Reply, call
+from tests.races import riders_and_orders as crowd
 
 THREE = RateLimitRule("three", "THREE", per_s=600)
 SIGN_IN = "/api/v1/auth/token"

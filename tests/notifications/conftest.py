@@ -1,3 +1,3 @@
-from tests.outside import sandbox, sandbox_process
+from tests.sandbox_fixtures import sandbox, sandbox_process
 
 __all__ = ["sandbox", "sandbox_process"]

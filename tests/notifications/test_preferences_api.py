@@ -11,7 +11,7 @@ from notifications.models import Message, PushToken, Recipient
 from notifications.outbox import enqueue
 from orders.models import Customer
 from tests import builders
-from tests.calling import Reply, call
+from tests.phone_calls import Reply, call
 
 PHONE, MAIL = "+918012345678", "asha@customers.example"
 PREFERENCES = "/notifications/preferences"

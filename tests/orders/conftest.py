@@ -9,7 +9,7 @@ from foundation.work_queues import WorkQueue
 from orders.models import Store
 from orders.place_order import OrderCustomer, OrderRequest, RequestedItem
 from tests import builders
-from tests.outside import sandbox, sandbox_process
+from tests.sandbox_fixtures import sandbox, sandbox_process
 
 __all__ = ["sandbox", "sandbox_process"]
 

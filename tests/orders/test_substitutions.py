@@ -13,7 +13,7 @@ from orders.place_order import MOST_MINOR, RequestedItem
 from orders.substitutions import ProposedSubstitution
 from tests import builders
 from tests.builders import TEST, suggested
-from tests.orders.dinners import BIRYANI, CURD, How, amounts, decide, dinner, given_back, messages, overdue
+from tests.orders.substitution_orders import BIRYANI, CURD, How, amounts, decide, dinner, given_back, messages, overdue
 
 pytestmark = pytest.mark.django_db
 

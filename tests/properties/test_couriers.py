@@ -43,8 +43,8 @@ from orders.lifecycle import OrderStatus
 from orders.models import Order, Refund, Store
 from tests import builders
 from tests.builders import TEST
-from tests.deliveries.test_courier_requests import pass_time
-from tests.deliveries.troubled_courier import Fault, Lived, Troubled
+from tests.deliveries.couriers.test_calls import pass_time
+from tests.deliveries.couriers.troubled_courier import Fault, Lived, Troubled
 
 T = TypeVar("T")
 LANES = ("couriers", "jobs", "dispatch", "offers")

@@ -26,7 +26,7 @@ from riders import positions
 from riders.models import Rider, RiderSpot
 from riders.positions import FixVerdict, PositionFix
 from tests.builders import CENTRE, assigned, moved, near, rider, searching
-from tests.deliveries.lane_calls import Web, serving
+from tests.deliveries.api.location_calls import Web, serving
 from tests.hostile import VALUES
 
 MANY = 10_000

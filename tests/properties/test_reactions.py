@@ -1,6 +1,6 @@
 """Every reaction run twice, and in any order, finds the world unchanged (ARCHITECTURE "Call down now, react upward").
 
-Worlds in many states, in which no reaction has run yet (tests/properties/lives.py). All handlers then run on all
+Worlds in many states, in which no reaction has run yet (tests/properties/order_lives.py). All handlers then run on all
 subjects, in an order of Hypothesis's choice; each runs again at once, and finds all tables as it left them, except that
 a row may be looked at earlier and that jobs come and go. Another order comes to the same end.
 """
@@ -27,7 +27,7 @@ from orders.models import Order, Refund
 from payouts.models import LedgerEntry
 from riders.models import Referral, Rider
 from tests.builders import TEST
-from tests.properties.lives import LIVES
+from tests.properties.order_lives import LIVES
 
 ROOMS = ("foundation", "notifications", "orders", "riders", "deliveries", "payouts", "webhooks")
 # When a row is looked at next, and how often ops was told: a reaction may say "now", and may say it again.

@@ -19,8 +19,8 @@ from payouts.ledger import entries
 from payouts.models import AccountKind, EntryKind, LedgerAccount, PayeeKind
 from payouts.runs import runs
 from tests import builders
-from tests.config.watched import called, knocked
-from tests.races.crowd import together
+from tests.ops.monitoring.open_incidents import called, knocked
+from tests.races.riders_and_orders import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 32

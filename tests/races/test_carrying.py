@@ -21,7 +21,7 @@ from orders.models import Order
 from riders.models import Rider, RiderSpot
 from riders.positions import PositionFix
 from tests.builders import CENTRE, TEST, assigned, moved, near, paid_order, ready, rider, says_at, searching
-from tests.races.crowd import together
+from tests.races.riders_and_orders import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DOOR = near(north_m=2000)

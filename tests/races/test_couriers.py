@@ -35,8 +35,8 @@ from orders import cancellation as orders_cancellation
 from orders.models import Order, Store
 from riders.models import Rider
 from tests.builders import TEST, rider
-from tests.deliveries.toy_courier import Toy
-from tests.races import crowd
+from tests.deliveries.couriers.toy_courier import Toy
+from tests.races import riders_and_orders as crowd
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from notifications.models import Message
 from orders import locks, promised_times
 from orders.models import Order
 from tests.builders import assigned
-from tests.races.crowd import together
+from tests.races.riders_and_orders import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,7 +18,7 @@ from foundation.work_queues import all_queues
 from orders.models import Order
 from riders.models import Rider
 from tests.builders import TEST, rider
-from tests.races import crowd
+from tests.races import riders_and_orders as crowd
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,8 +16,8 @@ from orders.lifecycle import OrderStatus
 from orders.models import Customer, Order, OrderItem, Payment, Refund
 from orders.pos import callbacks
 from tests import builders
-from tests.outside import sandbox, sandbox_process
-from tests.races.crowd import together
+from tests.races.riders_and_orders import together
+from tests.sandbox_fixtures import sandbox, sandbox_process
 
 __all__ = ["sandbox", "sandbox_process"]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -21,8 +21,8 @@ from riders import capacity
 from riders.models import Rider, RiderSpot
 from riders.positions import spot_of
 from tests.builders import TEST, assigned, moved, near, rider, searching
-from tests.deliveries.lane_calls import through
-from tests.races.crowd import together
+from tests.deliveries.api.location_calls import through
+from tests.races.riders_and_orders import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS, RIDERS, TURNS = 16, 50, 24

@@ -17,7 +17,7 @@ from orders.models import Order, Refund, Substitution
 from orders.place_order import RequestedItem
 from orders.substitutions import ProposedSubstitution, SubstitutionDecision
 from tests import builders
-from tests.races.crowd import together
+from tests.races.riders_and_orders import together
 from tests.races.test_orders import whole
 
 pytestmark = pytest.mark.django_db(transaction=True)

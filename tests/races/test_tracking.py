@@ -7,7 +7,7 @@ from deliveries.tracking import links, ratings
 from foundation.errors import Conflict
 from orders.models import Order
 from tests.builders import TEST, assigned, moved, paid_order, rider, searching
-from tests.races.crowd import together
+from tests.races.riders_and_orders import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RACERS = 8

@@ -14,9 +14,9 @@ from deliveries.couriers.providers.base import CancellationResult, CannotCancel,
 from deliveries.couriers.providers.status_update import CourierStage
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.models import OutboundCall
-from tests.deliveries.couriers.door_cases import PAYLOADS, mutations, sane
-from tests.deliveries.couriers.parcel import EXTERNAL_ID, PEOPLE, handle, one_try, parcel
-from tests.deliveries.couriers.provider import SILENCE_S, Asked, Provider, Reply, closed_url
+from tests.deliveries.couriers.recording_server import SILENCE_S, Asked, Provider, Reply, closed_url
+from tests.deliveries.couriers.shipments import EXTERNAL_ID, PEOPLE, handle, one_try, parcel
+from tests.deliveries.couriers.webhook_cases import PAYLOADS, mutations, sane
 
 
 class CallCases:

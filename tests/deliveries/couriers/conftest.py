@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deliveries.couriers import provider as providers
-from tests.deliveries.couriers.provider import Provider
+from tests.deliveries.couriers import recording_server as providers
+from tests.deliveries.couriers.recording_server import Provider
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What every courier company must do: `class TestCooco(CourierContract)` inherits all of it."""
 
 from tests.deliveries.couriers.call_cases import CallCases
-from tests.deliveries.couriers.door_cases import DoorCases
+from tests.deliveries.couriers.webhook_cases import DoorCases
 
 
 class CourierContract(DoorCases, CallCases):

@@ -14,7 +14,7 @@ from deliveries.couriers.providers.base import CancellationResult, CannotCancel,
 from deliveries.couriers.providers.status_update import CourierStage, CourierUpdate
 from foundation.errors import Permanent, Transient, Unknown
 from foundation.webhook import WebhookRequest
-from tests.deliveries.couriers.parcel import EXTERNAL_ID, one_try, parcel
+from tests.deliveries.couriers.shipments import EXTERNAL_ID, one_try, parcel
 from tests.sandbox import courier_words, process
 from tests.sandbox.process import Receiver, Sandbox, until
 

@@ -11,7 +11,7 @@ import pytest
 
 from foundation.webhook import WebhookRejected, WebhookRequest
 from foundation.work import WorkState
-from tests.deliveries.couriers.door_cases import PAYLOADS
+from tests.deliveries.couriers.webhook_cases import PAYLOADS
 from webhooks import intake, processing, registry, storage
 from webhooks.models import WebhookEvent
 
