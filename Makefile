@@ -23,9 +23,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # What a production server has to set; the secret lives for one command.
 production = DEBUG=false HANDOFF_PROCESS=command PUBLIC_URL=https://handoff.example ALLOWED_HOSTS=handoff.example \
 	SECRET_KEY="$$(head -c 48 /dev/urandom | base64 | tr -d '\n')"
+rooms = foundation,notifications,orders,riders,deliveries,payouts,webhooks,ops,config
 manage = $(PY) -m sandbox.machine run -- $(PY) manage.py
 
-.PHONY: help demo demo-reset install test lint checks pytest bench openapi format lock clean
+.PHONY: help demo demo-reset install test lint checks pytest coverage house hooks bench openapi format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/'
@@ -41,7 +42,7 @@ demo-reset: install ## forget the demo's data
 	@rm -rf .demo
 	@echo "The demo will begin afresh."
 
-test: install lint checks pytest ## everything that must hold: style, types, floors, migrations, schema, tests
+test: install lint checks coverage ## everything that must hold: style, types, floors, migrations, schema, tests
 
 lint: install ## style, types and the floors
 	$(call announced,style: ruff check,$(PY) -m ruff check .)
@@ -58,6 +59,17 @@ checks: install ## Django's own checks, migrations, the API's schema
 pytest: install ## the tests alone; ARGS="tests/orders -k refund" chooses
 	@$(PY) tests/browser/install.py
 	$(call announced,tests,$(PY) -m pytest -n 2 $(ARGS))
+
+coverage: install ## the whole suite, and how much of each room it runs
+	@$(PY) tests/browser/install.py
+	$(call announced,tests,$(PY) -m slipcover --source $(rooms) --json --out .venv/coverage.json -m pytest -n 2 $(ARGS))
+	$(call announced,coverage,$(PY) -m tests.coverage_figures .venv/coverage.json)
+
+house: install ## the figures of the structure that docs/house.md reports
+	@$(PY) -m tests.structure
+
+hooks: install ## run the quick checks before every commit (git hook by pre-commit)
+	@$(PY) -m pre_commit install
 
 bench: install ## the figures of docs/benchmarks.md (not part of the tests)
 	@exec $(PY) -m tests.benchmarks

@@ -134,7 +134,7 @@ def test_what_the_person_has_seen_meanwhile_is_not_told_by_the_next_channel(asha
 
 
 def test_the_page_for_ops_explains_every_reason():
-    page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
     whole = (
         eligibility.ERASED,
         eligibility.READ,

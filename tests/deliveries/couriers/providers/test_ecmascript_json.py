@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deliveries.couriers.providers.cooco.ecmascript_json import stringify_body
 from tests import hostile
 
-VECTORS = json.loads((Path(__file__).parent / "stringify_vectors.json").read_text())
+VECTORS = json.loads((Path(__file__).parents[1] / "stringify_vectors.json").read_text())
 
 
 # spec: W1
