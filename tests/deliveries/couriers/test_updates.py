@@ -13,9 +13,11 @@ from deliveries.couriers.providers.status_update import CourierStage, CourierUpd
 from deliveries.fulfilment import transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import CourierCall, Delivery, Track
+from deliveries.reactions import follow_order
 from foundation.evidence import EventOutcome
 from foundation.geo import Point
 from foundation.models import Event
+from foundation.work import WorkState
 from notifications.models import Incident, Message
 from orders import cancellation
 from orders import locks as orders_locks
@@ -209,3 +211,21 @@ def test_positions_share_a_statement_and_never_touch_the_order(toy: Toy, django_
     assert set(verdicts) == {EventOutcome.APPLIED}
     assert Track.objects.count() == 12
     assert list(Order.objects.order_by("pk").values_list("version", flat=True)) == versions
+
+
+# spec: C4, O7
+def test_nobody_else_is_sent_before_the_end_of_a_job_is_proven(toy: Toy):
+    """The rule of one: an end that only a webhook told is looked up first; it might be overtaken by a pickup."""
+    delivery = requested(toy)
+    tell(toy, delivery, CourierStage.CANCELLED, 5, reason="no courier free")
+    check = CourierCall.objects.get(delivery=delivery, purpose=CourierCall.Purpose.CHECK)
+    follow_order(delivery.order_id)
+    assert Delivery.objects.filter(order=delivery.order_id).count() == 1
+    CourierCall.objects.filter(pk=check.pk).update(state=WorkState.DONE)  # it was looked up
+    follow_order(delivery.order_id)
+    assert list(
+        Delivery.objects.filter(order=delivery.order_id).order_by("attempt").values_list("attempt", "status")
+    ) == [
+        (1, DeliveryStatus.CANCELLED),
+        (2, DeliveryStatus.SEARCHING),
+    ]

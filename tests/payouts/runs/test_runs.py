@@ -5,15 +5,16 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 
 from foundation.errors import IllegalMove
 from foundation.models import Event, OutboundCall
-from foundation.work import WorkState
+from foundation.work import LostLease, WorkState
 from notifications.models import Incident, IncidentStatus
 from payouts import audit
 from payouts.lifecycle import PayoutStatus
 from payouts.models import ConnectAccount, LedgerAccount, LedgerEntry, Payout
-from payouts.runs import runs
+from payouts.runs import runs, transfers
 from payouts.runs.runs import SkipReason
 from tests.payouts import money
 from tests.payouts import stripe_side as stripe
@@ -320,3 +321,18 @@ def test_entries_of_a_payout_stand_between_it_and_the_one_before(sandbox, one):
     sequences = [LedgerEntry.objects.get(reference=f"payout:{p.pk}").sequence for p in (one, second)]
     covered = LedgerEntry.objects.filter(account=one.account, sequence__gt=sequences[0], sequence__lt=sequences[1])
     assert sum(covered.values_list("amount_minor", flat=True)) == second.amount_minor == 1_200
+
+
+# spec: M4
+def test_a_worker_whose_lease_was_taken_over_sends_nothing(sandbox, one):
+    """It slept with the payout in hand; another worker holds the row by now and may be calling Stripe."""
+    (slow,) = Payout.claim_batch(limit=1, lease_s=60)
+    Payout.objects.filter(pk=one.pk).update(due_at=Now())
+    (other,) = Payout.claim_batch(limit=1, lease_s=60)
+    assert other.pk == slow.pk
+    with pytest.raises(LostLease):
+        transfers.send_payout(slow)
+    assert stripe.transfers_of(sandbox, one) == []
+    assert again(one).status == PayoutStatus.PENDING
+    transfers.send_payout(other)
+    assert len(stripe.transfers_of(sandbox, one)) == 1
