@@ -70,7 +70,7 @@ def stop_courier(delivery: Delivery, request: ActionRequest) -> str:
     fields={"choice": lambda: forms.ChoiceField(choices=STOP_CHOICES, widget=forms.RadioSelect)},
 )
 def decide_stop(delivery: Delivery, request: ActionRequest) -> str:
-    user = User.objects.get(pk=int(request.by.actor.partition(":")[2]))
+    user = User.objects.get(pk=request.by.user_id or 0)
     ops_actions.decide_stop(delivery.order_id, request.fields["choice"], user, by=request.by)
     return dict(STOP_CHOICES)[request.fields["choice"]]
 

@@ -26,6 +26,12 @@ class Cause:
     actor: str
     cause: str = ""
 
+    @property
+    def user_id(self) -> int | None:
+        """The id of the user behind it; None where it is not somebody who signs in."""
+        kind, _, number = self.actor.partition(":")
+        return int(number) if kind == "user" and number.isdecimal() else None
+
 
 def subject_key(kind: str, pk: int) -> str:
     return f"{kind}:{pk}"

@@ -5,6 +5,14 @@ from typing import Any
 from django.db import models
 
 
+def max_length(model: type[models.Model], field: str) -> int:
+    """How many characters a text column takes. Raises FieldDoesNotExist, and TypeError for one without a limit."""
+    longest = getattr(model._meta.get_field(field), "max_length", None)
+    if longest is None:
+        raise TypeError(f"{model._meta.label}.{field} has no limit")
+    return int(longest)
+
+
 class PlanePoint(models.Field):
     """PostgreSQL's native `point`, as an (x, y) tuple: nearest neighbours by GiST and `<->`, without any extension."""
 

@@ -9,7 +9,7 @@ our own: no room sees the SDK's objects or Stripe's field names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ class PaymentIntent:
     amount_minor: int
     received_minor: int
     currency: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     charge_id: str
     metadata: Mapping[str, str]
 

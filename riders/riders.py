@@ -5,6 +5,7 @@ from django.db import transaction
 from foundation import events
 from foundation.errors import Conflict, Invalid
 from foundation.events import Cause
+from foundation.fields import max_length
 from foundation.models import Role, User
 from notifications.contacts import recipients
 from notifications.outbox import enqueue
@@ -12,7 +13,7 @@ from riders import availability, capacity, locks, referrals
 from riders.lifecycle import STANDING, RiderStatus
 from riders.models import Rider
 
-MAX_REASON = Rider._meta.get_field("suspended_reason").max_length or 0
+MAX_REASON = max_length(Rider, "suspended_reason")
 MAX_CONCURRENT = 10
 
 

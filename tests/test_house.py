@@ -8,6 +8,8 @@ from pathlib import Path
 from django.apps import apps
 from django.db import models
 
+from tests import structure
+
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {  # who may point at whom: at a lower number only
     "foundation": 0,
@@ -24,15 +26,10 @@ FILE_LINES, FUNCTION_LINES = 400, 50
 SOURCE_SUFFIXES = {".py", ".html", ".css", ".js"}
 ROOM_SAYS_NOTHING = {"utils.py", "util.py", "helpers.py", "managers.py", "misc.py", "common.py", "signals.py"}
 
-# The rows that the main road promises; each is named by a test (`# spec: R4`).
-PROMISED = {
-    *("O1", "O2", "O3", "O4", "O5", "O6", "O7", "O8"),
-    *("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8"),
-    *("W1", "W2", "W3", "W4", "W5", "W7", "D1", "D2", "D3", "D4", "D7"),
-    *("R1", "R2", "R3", "R4", "R5", "R6", "R7", "R9", "N1", "N2", "N3", "N4", "N5"),
-    *("T1", "T2", "T3", "T4"),
-    *("M1", "M2", "M4", "A3", "S1", "S5", "S6", "S7", "S8"),
-}
+ROW = re.compile(r"\b[A-Z]\d+\b")
+SQL_TABLE = re.compile(
+    r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+\"?(foundation|notifications|orders|riders|deliveries|payouts|webhooks)_(\w+)"
+)
 
 
 def sources(*folders: str) -> Iterator[Path]:
@@ -95,16 +92,81 @@ def test_foreign_keys_point_down_and_protect():
         assert field.remote_field.related_name == "+", f"{field} gives {other} a name from above"
 
 
-def test_every_promised_row_is_named_by_a_test():
-    assert sorted(PROMISED - named_rows()) == []
+def test_raw_sql_names_tables_of_its_own_room_or_of_floors_below():
+    """What import-linter sees of Python holds for statements too."""
+    wrong, seen = [], 0
+    for path in sources(*FLOORS):
+        if path.suffix == ".py":
+            own = path.relative_to(ROOT).parts[0]
+            for match in SQL_TABLE.finditer(path.read_text(encoding="utf-8")):
+                seen += 1
+                if match[1] != own and FLOORS[match[1]] >= FLOORS[own]:
+                    wrong.append(f"{relative(path)} reads {match[1]}_{match[2]}")
+    assert seen > 40  # the pattern finds statements
+    assert wrong == []
 
 
-def named_rows() -> set[str]:
-    """Rows named in comments such as `# spec: R4, W5`."""
-    said = (
-        line
-        for path in sources("tests")
-        if path.suffix == ".py" and path.name != Path(__file__).name
-        for line in re.findall(r"#\s*spec:(.*)", path.read_text(encoding="utf-8"))
-    )
-    return {row for line in said for row in re.findall(r"\b[A-Z]\d+\b", line)}
+def test_no_two_modules_import_each_other():
+    modules = structure.read_modules(ROOT)
+    assert len(modules) > 400
+    assert structure.find_circles(structure.import_graph(modules)) == []
+
+
+def test_functions_say_what_they_do():
+    """At most a quarter of a room's functions have names of one word (dunders and protocol methods left out)."""
+    modules = structure.read_modules(ROOT).values()
+    shares = {
+        room: structure.one_word_share(module for module in modules if module.room == room)[0]
+        for room in structure.ROOMS
+    }
+    assert {room: round(share) for room, share in shares.items() if share > 25} == {}
+
+
+# ── rows of docs/specification.md ────────────────────────────────────────────────────────────────────────────────────
+def stated_rows() -> dict[str, bool]:
+    """Every row of the specification; False: it says that it is planned."""
+    text = (ROOT / "docs" / "specification.md").read_text(encoding="utf-8")
+    items = re.split(r"^- (?=\*\*[A-Z]\d+\*\*)", text, flags=re.MULTILINE)[1:]
+    return {ROW.search(item)[0]: "*(planned)*" not in re.split(r"^#", item, flags=re.MULTILINE)[0] for item in items}
+
+
+def named_rows() -> dict[str, list[str]]:
+    """Rows named in comments such as `# spec: R4, W5`, with the files that hold a test below the comment."""
+    found: dict[str, list[str]] = {}
+    for path in sources("tests"):
+        if path.suffix == ".py" and path.name != Path(__file__).name:
+            text = path.read_text(encoding="utf-8")
+            for line in re.findall(r"#\s*spec:(.*)", text):
+                for row in ROW.findall(line):
+                    found.setdefault(row, [])
+                    if (
+                        re.search(r"^\s*(?:async )?def test_|^\s+def test_", text, re.MULTILINE)
+                        or "_cases" in path.name
+                    ):
+                        found[row].append(relative(path))
+    return found
+
+
+def test_every_row_that_a_test_names_is_stated():
+    assert sorted(named_rows().keys() - stated_rows().keys()) == []
+
+
+def test_every_row_that_is_not_planned_is_named_by_a_file_of_tests():
+    built = {row for row, is_built in stated_rows().items() if is_built}
+    assert len(built) > 60
+    named = {row for row, files in named_rows().items() if files}
+    assert sorted(built - named) == []
+
+
+def test_a_row_that_tests_name_is_not_called_planned():
+    planned = {row for row, is_built in stated_rows().items() if not is_built}
+    assert sorted(planned & named_rows().keys()) == []
+
+
+def test_every_row_that_code_or_docs_name_is_stated():
+    """`SPEC R4` in a docstring or a document leads somewhere."""
+    known, unknown = stated_rows(), set()
+    for path in (*sources(*FLOORS), *(ROOT / "docs").rglob("*.md")):
+        for said in re.findall(r"SPEC ((?:[A-Z]\d+(?:, |–|-)?)+)", path.read_text(encoding="utf-8")):
+            unknown |= {f"{relative(path)}: {row}" for row in ROW.findall(said) if row not in known}
+    assert sorted(unknown) == []

@@ -16,6 +16,7 @@ from deliveries.models import IN_HOUSE, CourierCall, CourierJob, Delivery
 from foundation import clock, events
 from foundation.errors import Conflict
 from foundation.events import Cause
+from foundation.fields import max_length
 from foundation.models import User
 from foundation.work import WorkState
 from notifications.incidents import service
@@ -25,7 +26,7 @@ from orders.models import Order
 log = structlog.get_logger(__name__)
 
 Purpose = CourierCall.Purpose
-REASON_LENGTH = CourierJob._meta.get_field("stop_reason").max_length or 0
+REASON_LENGTH = max_length(CourierJob, "stop_reason")
 KEEP, DOUBLE_COST = "keep", "double_cost"
 
 

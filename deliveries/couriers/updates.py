@@ -25,6 +25,7 @@ from foundation import clock, events
 from foundation.errors import Permanent
 from foundation.events import Cause
 from foundation.evidence import EventOutcome
+from foundation.fields import max_length
 from foundation.webhook import IncomingEvent
 from notifications.incidents import service
 from notifications.models import Severity
@@ -36,8 +37,8 @@ from orders.models import Order
 log = structlog.get_logger(__name__)
 
 SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-REASON_LENGTH = Delivery._meta.get_field("end_reason").max_length or 0
-WHAT_IT_COSTS = {"history", "fee_minor", "fee_currency"}  # the ledger follow an ended one as well
+REASON_LENGTH = max_length(Delivery, "end_reason")
+WHAT_IT_COSTS = {"history", "fee_minor", "fee_currency"}  # the ledger follows an ended one as well
 NAMES = {
     DeliveryStatus.ASSIGNED: "delivery.assigned",
     DeliveryStatus.PICKED_UP: "delivery.picked_up",

@@ -19,6 +19,7 @@ from deliveries.positions.geofence import CONFIRMATIONS, GeofenceResult, place_o
 from foundation import clock, events
 from foundation.errors import Invalid
 from foundation.events import Cause
+from foundation.fields import max_length
 from foundation.models import User
 from notifications.incidents import service
 from notifications.models import Severity
@@ -32,7 +33,7 @@ from riders.positions import FixResult, PositionFix
 log = structlog.get_logger(__name__)
 KEPT_SIGHTINGS = 20
 REPEATED_WITHIN = timedelta(seconds=10)
-NOTE_LENGTH = FraudFlag._meta.get_field("decision_note").max_length or 0
+NOTE_LENGTH = max_length(FraudFlag, "decision_note")
 TITLES: dict[str, str] = {
     FraudKind.FAKE_PICKUP: "Fake pickup attempt",
     FraudKind.FAKE_DELIVERY: "Fake delivery attempt",
@@ -189,8 +190,7 @@ def _decide_flag(flag: FraudFlag, status: FlagStatus, by: Cause, note: str) -> F
 
 
 def _find_user(by: Cause) -> User | None:
-    kind, _, pk = by.actor.partition(":")
-    return User.objects.filter(pk=pk).first() if kind == "user" else None
+    return User.objects.filter(pk=by.user_id).first() if by.user_id else None
 
 
 def _record_change(flag: FraudFlag, delivery: Delivery | None, order: Order | None, *, by: Cause) -> None:

@@ -19,6 +19,7 @@ from deliveries.lifecycle import OfferStatus
 from deliveries.models import Delivery, DispatchDecision, Offer
 from foundation import clock, events, money
 from foundation.events import Cause
+from foundation.fields import max_length
 from foundation.work import WorkState
 from notifications.outbox import enqueue
 from orders import locks as orders_locks
@@ -28,7 +29,7 @@ from riders import locks as riders_rows
 from riders.models import Rider
 
 TIMED_OUT = "Auto-timeout (no response)"
-MAX_REASON = Offer._meta.get_field("reason").max_length or 0
+MAX_REASON = max_length(Offer, "reason")
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 
 

@@ -21,6 +21,7 @@ from deliveries.positions import tracks
 from foundation import clock, events
 from foundation.errors import Conflict
 from foundation.events import Cause
+from foundation.fields import max_length
 from foundation.work import WorkState
 from notifications.outbox import enqueue as outbox_enqueue
 from orders import deadlines, delivery_progress, transitions
@@ -31,7 +32,7 @@ from riders.models import Rider
 
 CARRIABLE = frozenset({PreparationState.ACKNOWLEDGED, PreparationState.PICKING, PreparationState.READY})
 PAID = frozenset({PaymentState.PAID, PaymentState.PARTLY_REFUNDED})
-REASON_LENGTH = Delivery._meta.get_field("end_reason").max_length or 0
+REASON_LENGTH = max_length(Delivery, "end_reason")
 
 
 # ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────────

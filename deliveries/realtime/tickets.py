@@ -12,7 +12,7 @@ from django.core import signing
 from foundation.errors import APIError
 
 TICKET_S = 60
-_SALT = "deliveries.realtime.tickets"
+_SALT = "deliveries.live_tickets"
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def is_over(order: Order, now: datetime) -> bool:
 
 # ── the token ────────────────────────────────────────────────────────────────────────────────────────────────────
 def token_of(order: Order, number: int) -> str:
-    mac = salted_hmac("deliveries.tracking.links", f"{order.public_id}/{number}", algorithm="sha256").digest()
+    mac = salted_hmac("deliveries.links", f"{order.public_id}/{number}", algorithm="sha256").digest()
     return base64.urlsafe_b64encode(mac[:TOKEN_BYTES]).decode()
 
 

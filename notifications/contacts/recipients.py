@@ -9,14 +9,15 @@ from django.db.models.functions import Now
 
 from foundation import clock
 from foundation.errors import Invalid
+from foundation.fields import max_length
 from foundation.models import User
 from notifications.contacts import suppressions
 from notifications.models import PushToken, Recipient
 
 log = structlog.get_logger(__name__)
 
-TOKEN_LENGTH = PushToken._meta.get_field("token").max_length or 0
-PLATFORM_LENGTH = PushToken._meta.get_field("platform").max_length or 0
+TOKEN_LENGTH = max_length(PushToken, "token")
+PLATFORM_LENGTH = max_length(PushToken, "platform")
 
 
 def create_recipient(

@@ -12,13 +12,14 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from foundation import clock
+from foundation.fields import max_length
 from notifications.models import SuppressedAddress
 
 log = structlog.get_logger(__name__)
 
 RETIRED = "retired: "  # opens the reason of a step of the ladder that was passed over
-LONGEST = SuppressedAddress._meta.get_field("address").max_length or 0
-BY_LENGTH = SuppressedAddress._meta.get_field("reinstated_by").max_length or 0
+LONGEST = max_length(SuppressedAddress, "address")
+BY_LENGTH = max_length(SuppressedAddress, "reinstated_by")
 
 _RETIRE = """
     INSERT INTO notifications_suppressedaddress AS r

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from foundation import events
 from foundation.errors import Conflict, IllegalMove, Invalid, NotFound
 from foundation.events import Cause
+from foundation.fields import max_length
 from foundation.models import User
 from notifications.channels.whatsapp import template_name
 from notifications.content import validation
@@ -21,7 +22,7 @@ from notifications.content.overrides import EVERY_CHANNEL
 from notifications.content.template import MessageText, Template
 from notifications.models import Approval, TextOverride
 
-NOTE_LENGTH = TextOverride._meta.get_field("note").max_length or 0
+NOTE_LENGTH = max_length(TextOverride, "note")
 LANGUAGES = CUSTOMER_LANGUAGES
 BUILT_IN = 0
 
@@ -152,10 +153,9 @@ def _name_at_meta(where: TextPlace, version: int) -> str:
 
 def _require_person(by: Cause) -> User:
     """Words are written by people: whoever acts must be one."""
-    kind, _, pk = by.actor.partition(":")
-    if kind != "user":
+    if by.user_id is None:
         raise Invalid("only a person writes texts", field="by")
-    return User.objects.get(pk=pk)
+    return User.objects.get(pk=by.user_id)
 
 
 # ── what Meta says ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from django.db.models import QuerySet
 
+from foundation.fields import max_length
 from notifications.channels.base import Channel
 from notifications.channels.whatsapp import template_name
 from notifications.content.template import (
@@ -32,7 +33,7 @@ from notifications.models import Approval, Message, TextOverride
 log = structlog.get_logger(__name__)
 
 EVERY_CHANNEL = ""
-TITLE_LENGTH = Message._meta.get_field("title").max_length or 0
+TITLE_LENGTH = max_length(Message, "title")
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ from django.db.models.functions import Now
 from foundation import events
 from foundation.errors import IllegalMove, Invalid
 from foundation.events import Cause
+from foundation.fields import max_length
 from notifications.incidents import emails
 from notifications.incidents.lifecycle import INCIDENT
 from notifications.models import STANDING, STORM, Incident, IncidentStatus, Severity
 
-RESOLUTION_LENGTH = Incident._meta.get_field("resolution").max_length or 0
-KEY_LENGTH = Incident._meta.get_field("dedupe_key").max_length or 0
-TITLE_LENGTH = Incident._meta.get_field("title").max_length or 0
+RESOLUTION_LENGTH = max_length(Incident, "resolution")
+KEY_LENGTH = max_length(Incident, "dedupe_key")
+TITLE_LENGTH = max_length(Incident, "title")
 PATIENCE_S = 900  # what a person resolved is not held against them at once: figures need a while to follow
 
 # `figure` is null for what is reported each time it happens. What is held changes only when there is news of it, and is
@@ -167,9 +168,8 @@ def _decide_incident(incident: Incident, status: IncidentStatus, by: Cause, reso
 
 def write_status(row: Incident, status: IncidentStatus, by: Cause, resolution: str = "") -> None:
     """The locked row is `status` from now on; nobody asks whether it may."""
-    kind, _, pk = by.actor.partition(":")
     Incident.objects.filter(pk=row.pk).update(
-        status=status, decided_by=pk if kind == "user" else None, decided_at=Now(), resolution=resolution
+        status=status, decided_by=by.user_id, decided_at=Now(), resolution=resolution
     )
     data = {"from": row.status, "to": status.value, "resolution": resolution}
     events.record_event(f"incident.{status.value}", row, by=by, data=data)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from foundation.fields import max_length
 from notifications.channels import CHANNELS
 from notifications.content.catalogue import CATALOGUE
 from notifications.models import Message
 
-KEY_LENGTH = Message._meta.get_field("dedupe_key").max_length or 0
+KEY_LENGTH = max_length(Message, "dedupe_key")
 
 
 def enqueue_message(

@@ -22,7 +22,6 @@ from payouts.invoices import alerts, cooco_csv, expected_charges, matching
 from payouts.ledger import courier_costs, entries
 from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, EntryKind
-from payouts.runs.runs import user_id_of
 
 BOOK_DELIVERY = jobs.handler_name("payouts.book_delivery")
 
@@ -74,7 +73,7 @@ def import_invoice(heading: InvoiceHeading, raw: bytes, *, by: Cause) -> tuple[C
             total_minor=sum(line.amount_minor for line in lines),
             file_sha256=digest,
             replaces=old,
-            imported_by_id=user_id_of(by),
+            imported_by_id=by.user_id,
         )
         _keep_lines(invoice, lines)
         CourierDebit.objects.filter(invoice=old).update(invoice=invoice)
@@ -144,7 +143,7 @@ def accept_all(invoice: CourierInvoice, by: Cause, reason: str) -> int:
 
 
 def _accept_locked(invoice: CourierInvoice, line: CourierInvoiceLine, by: Cause, reason: str) -> None:
-    line.accepted_at, line.accepted_by_id, line.acceptance = clock.now(), user_id_of(by), reason[:300]
+    line.accepted_at, line.accepted_by_id, line.acceptance = clock.now(), by.user_id, reason[:300]
     line.save(update_fields=["accepted_at", "accepted_by", "acceptance"])
     alerts.line_agrees(line, f"accepted: {reason}")
     data = {"line": line.pk, "verdict": line.verdict, "asked": line.amount_minor, "expected": line.expected_minor}
@@ -200,7 +199,7 @@ def record_debit(
             amount_minor=amount_minor,
             debited_on=debited_on,
             reference=reference,
-            recorded_by_id=user_id_of(by),
+            recorded_by_id=by.user_id,
         )
         at = expected_charges.start_of(debited_on)
         note = f"{row}, {reference}"

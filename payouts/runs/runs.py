@@ -132,7 +132,7 @@ def approve_payout(payout: Payout, by: Cause, reason: str) -> None:
         if row.status != PayoutStatus.REVIEW:
             raise IllegalMove(f"Only a payout in review can be approved, this one is {row.status}")
         transitions.change_status(
-            row, PayoutStatus.SUBMITTING, by=by, why=reason, approved_by_id=user_id_of(by), failure=""
+            row, PayoutStatus.SUBMITTING, by=by, why=reason, approved_by_id=by.user_id, failure=""
         )
         _due_now(row)
         alerts.right_again(row, f"approved: {reason}", alerts.REVIEW)
@@ -163,9 +163,3 @@ def _due_now(row: Payout) -> None:
     Payout.objects.filter(pk=row.pk).update(
         state=WorkState.PENDING, due_at=Now(), retry_count=0, processed_at=None, error_message=""
     )
-
-
-def user_id_of(by: Cause) -> int | None:
-    """The id of the user behind a cause, None where it is not a person."""
-    kind, _, number = by.actor.partition(":")
-    return int(number) if kind == "user" and number.isdecimal() else None

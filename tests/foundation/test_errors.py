@@ -67,7 +67,7 @@ def test_the_tracking_family(error, status, code, message):
     assert said.data == {"detail": message, "code": code, "path": "/orders/tracking/init"}
 
 
-# spec: R
+# spec: R4
 @pytest.mark.parametrize(("error", "status", "code", "message"), CASES)
 def test_the_riders_family(error, status, code, message):
     said = answer(error, "rider")

@@ -11,7 +11,7 @@ from foundation import money
 amounts = st.integers(0, 10**12)
 
 
-# spec: 1 P4
+# spec: P4
 @given(part=amounts, steps=st.lists(st.integers(0, 10**9), min_size=1, max_size=12))
 def test_shares_of_growing_amounts_add_up_exactly(part, steps):
     whole = sum(steps)

@@ -47,7 +47,7 @@ from tests.deliveries.couriers.test_calls import pass_time
 from tests.deliveries.couriers.troubled_courier import Fault, Lived, Troubled
 
 T = TypeVar("T")
-LANES = ("couriers", "jobs", "dispatch", "offers")
+QUEUES = ("couriers", "jobs", "dispatch", "offers")
 POLICIES: list[dict[str, Any]] = [
     {"carried_by": Store.Carriers.PREFERRED, "preferred_carriers": ["alpha", "beta", "in_house"]},
     {"carried_by": Store.Carriers.PREFERRED, "preferred_carriers": ["beta", "alpha"]},
@@ -248,9 +248,8 @@ class Couriers(RuleBasedStateMachine):
     def a_wish_to_stop_is_not_forgotten(self) -> None:
         for delivery in Delivery.objects.filter(status__in=LIVE, courier_job__stop_requested_at__isnull=False):
             calls = CourierCall.objects.filter(delivery=delivery, state__in=OPEN)
-            lapses = Job.objects.filter(
-                handler="deliveries.courier_time_is_up", subject=f"delivery:{delivery.pk}", state__in=OPEN
-            )
+            name, subject = "deliveries.courier_time_is_up", f"delivery:{delivery.pk}"
+            lapses = Job.objects.filter(handler=name, subject=subject, state__in=OPEN)
             assert (
                 delivery.courier_job.stop_refused_at is not None
                 or calls.filter(purpose__in=["create", "cancel"]).exists()
@@ -301,7 +300,7 @@ class Couriers(RuleBasedStateMachine):
         self.a_wish_to_stop_is_not_forgotten()
 
     def _it_ended_well(self) -> None:
-        for lane in LANES:
+        for lane in QUEUES:
             assert not all_queues()[lane].count_dead(1), f"something is dead in {lane}"
         for order_id in self.orders:
             order = Order.objects.get(pk=order_id)
@@ -356,7 +355,7 @@ def goes_on(delivery: Delivery) -> None:
 
 def drain() -> None:
     """The house's work queues until nothing of them is due, row by row in this thread's transaction."""
-    lanes = [replace(all_queues()[name], batch=1) for name in LANES]
+    lanes = [replace(all_queues()[name], batch=1) for name in QUEUES]
     for _ in range(300):
         if not sum(lane.drain_once() for lane in lanes):
             return

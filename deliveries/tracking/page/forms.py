@@ -38,7 +38,7 @@ class MissingForm(forms.Form):
 
 
 def form_token(link: TrackingLink) -> str:
-    return salted_hmac("deliveries.tracking.page.form", link.token_sha256, algorithm="sha256").hexdigest()[:32]
+    return salted_hmac("deliveries.page.form", link.token_sha256, algorithm="sha256").hexdigest()[:32]
 
 
 def came_from_page(link: TrackingLink, given: str) -> bool:

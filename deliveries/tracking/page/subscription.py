@@ -19,7 +19,7 @@ from deliveries.tracking.page.state import state_of
 PATH = "/ws/track"
 LONGEST_S = 3600  # then the page asks for another ticket
 LINK_OVER = CloseReason(4403, "link is over")
-_signer = signing.TimestampSigner(salt="deliveries.tracking.page.ticket")
+_signer = signing.TimestampSigner(salt="deliveries.page.ticket")
 
 
 def socket_url(link: TrackingLink) -> str:

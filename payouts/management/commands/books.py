@@ -1,4 +1,4 @@
-"""`manage.py books`: prove that the ledger agree; exit code 1 when they do not."""
+"""`manage.py books`: prove that the ledger agrees; exit code 1 when it does not."""
 
 import json
 import sys
