@@ -1,4 +1,4 @@
-"""Ops and config: settings, urls, processes, schedule, reactions, watching, console."""
+"""Wiring: settings, environment, urls, processes, schedule, reactions, logs, API schema."""
 
 from config.celery import app as celery_app
 

@@ -157,7 +157,7 @@ GROUPS: dict[str, list[Variable]] = {
             "Redis, Valkey (redis:// or redis+socket://) or RabbitMQ (amqp://).",
         ),
         Variable("LIVE_URL", "text", "", "Redis or Valkey for live pushes; empty: the broker, if it is one."),
-        Variable("WORKER_CONCURRENCY", "count", 14, "Processes of one worker; at least one per lane."),
+        Variable("WORKER_CONCURRENCY", "count", 14, "Processes of one worker; at least one per work queue."),
     ],
     "Stripe": [
         Variable("STRIPE_SECRET_KEY", "text", "", "Empty: payments and payouts are off."),

@@ -1,4 +1,4 @@
-"""The clock: every work queue that is drained, and everything that happens at a time of day.
+"""The schedule: every work queue that is drained, and everything that happens at a time of day.
 
 This is data. `manage.py install_schedule` puts it into django-celery-beat: what is missing is added, what ops edited
 there (times, on or off) is kept, what left this page is removed.
@@ -51,14 +51,14 @@ PERIODIC: list[Periodic] = [
     Periodic("watch the providers", "ops.watch_providers", every_s=60, expires_s=60),
     Periodic("watch for stuck work", "ops.watch_stuck_work", every_s=60, expires_s=60),
     Periodic("watch from outside", "ops.watch_from_outside", every_s=60, expires_s=60),
-    Periodic("tell ops", "ops.tell_ops", every_s=5, expires_s=5),
+    Periodic("tell ops", "ops.alert_ops", every_s=5, expires_s=5),
     Periodic("take silent riders offline", "ops.retire_silent_riders", every_s=60, expires_s=60),
     Periodic("watch the promises", "ops.watch_promises", every_s=15, expires_s=15),
     Periodic("ask about silent courier jobs", "ops.poll_couriers", every_s=30, expires_s=30),
     Periodic("pay the stores", "ops.pay_stores", cron="0 2 * * *"),
     Periodic("watch the courier invoices", "ops.watch_courier_invoices", cron="30 2 * * *"),
-    Periodic("learn preparation times", "ops.learn_kitchens", cron="15 3 * * *"),
-    Periodic("learn travel speeds", "ops.learn_paces", cron="30 3 * * *"),
-    Periodic("audit the ledger", "ops.prove_books", cron="0 3 * * *"),
+    Periodic("learn preparation times", "ops.learn_preparation_times", cron="15 3 * * *"),
+    Periodic("learn travel speeds", "ops.learn_speeds", cron="30 3 * * *"),
+    Periodic("audit the ledger", "ops.audit_ledger", cron="0 3 * * *"),
     Periodic("forget old rows", "ops.forget_old_rows", cron="0 4 * * *"),
 ]

@@ -1,4 +1,5 @@
-"""What the OpenAPI schema says about addresses that are no DRF views: the door and the probes (SPEC S7)."""
+"""What the OpenAPI schema says about addresses that are no DRF views: the webhook endpoints and the probes (SPEC
+S7)."""
 
 from typing import Any
 
@@ -8,14 +9,16 @@ _JSON = "application/json"
 
 
 def _json_answers(**descriptions: str) -> dict[str, Any]:
-    """`_answers(s200="…", s400="…")`: JSON answers by status."""
+    """`_json_answers(s200="…", s400="…")`: JSON answers by status."""
     return {
         status[1:]: {"description": text, "content": {_JSON: {"schema": {"type": "object"}}}}
         for status, text in descriptions.items()
     }
 
 
-def _post(operation: str, summary: str, answers: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:
+def _post_operation(
+    operation: str, summary: str, answers: dict[str, Any], parameters: list[dict[str, Any]]
+) -> dict[str, Any]:
     body = {"required": True, "content": {_JSON: {"schema": {"type": "object", "additionalProperties": True}}}}
     return {
         "post": {
@@ -30,7 +33,7 @@ def _post(operation: str, summary: str, answers: dict[str, Any], parameters: lis
     }
 
 
-def _get(operation: str, summary: str, answers: dict[str, Any], tag: str = "probes") -> dict[str, Any]:
+def _get_operation(operation: str, summary: str, answers: dict[str, Any], tag: str = "probes") -> dict[str, Any]:
     return {
         "get": {
             "operationId": operation,
@@ -47,7 +50,7 @@ def _greeting_path() -> dict[str, Any]:
     names = ("hub.mode", "hub.verify_token", "hub.challenge")
     text = {"description": "`hub.challenge`, as it came.", "content": {"text/plain": {"schema": {"type": "string"}}}}
     refused = _json_answers(s400="A parameter is missing.", s403="Not our token.", s503="Not configured.")
-    greeting = _get(
+    greeting = _get_operation(
         "webhooks_whatsapp_greeting", "Meta makes sure that we are there.", {"200": text, **refused}, "webhooks"
     )
     greeting["get"]["parameters"] = [
@@ -71,9 +74,9 @@ def add_plain_addresses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     )
     for provider in registry.webhook_providers():
         summary = f"Events of {provider}: signed, stored once, answered after the commit."
-        result["paths"][f"/webhooks/{provider}"] = _post(f"webhooks_{provider}", summary, refused, [])
+        result["paths"][f"/webhooks/{provider}"] = _post_operation(f"webhooks_{provider}", summary, refused, [])
     result["paths"]["/webhooks/whatsapp"] |= _greeting_path()
-    result["paths"]["/pp_callback/{slug}/"] = _post(
+    result["paths"]["/pp_callback/{slug}/"] = _post_operation(
         "pp_callback",
         "PetPooja tells what became of an order; answered in its contract's words.",
         _json_answers(
@@ -85,8 +88,8 @@ def add_plain_addresses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         ),
         [_path_parameter("slug"), {"name": "token", "in": "query", "schema": {"type": "string"}}],
     )
-    result["paths"]["/health"] = _get("health", "The process is alive.", _json_answers(s200="`{status: ok}`"))
-    result["paths"]["/ready"] = _get(
+    result["paths"]["/health"] = _get_operation("health", "The process is alive.", _json_answers(s200="`{status: ok}`"))
+    result["paths"]["/ready"] = _get_operation(
         "ready",
         "The process may be sent traffic.",
         _json_answers(s200="`{status: ready, backlog: {lane: rows due}}`", s503="What is missing."),

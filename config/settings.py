@@ -127,7 +127,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
-# What ops and config hangs into foundation: foundation imports no room, so it is told by name.
+# What config and ops give to foundation: foundation imports no room, so it is told by name.
 REACTIONS = "config.reactions.REACTIONS"
 WORK_QUEUES = "config.schedule.WORK_QUEUES"
 PERIODIC = "config.schedule.PERIODIC"

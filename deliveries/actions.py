@@ -53,13 +53,13 @@ def close_delivery(delivery: Delivery, request: ActionRequest) -> str:
     return "closed"
 
 
-@action("Take away from the rider and look again", permission="deliveries.reassign_delivery")
+@action("Take away from the rider and search again", permission="deliveries.reassign_delivery")
 def search_again(delivery: Delivery, request: ActionRequest) -> str:
     ops_actions.take_away(delivery.order_id, request.reason, by=request.by)
-    return "looks for another rider"
+    return "searches for another rider"
 
 
-@action("Have the courier company stop, and look again", permission="deliveries.reassign_delivery")
+@action("Have the courier company stop, and search again", permission="deliveries.reassign_delivery")
 def stop_courier(delivery: Delivery, request: ActionRequest) -> str:
     return f"{ops_actions.stop_courier(delivery.order_id, request.reason, by=request.by).courier} is asked to stop"
 

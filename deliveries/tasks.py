@@ -18,6 +18,6 @@ QUEUES: list[WorkQueue] = [
     WorkQueue(
         name="offers", model=Offer, apply=offers.expire_offer, batch=20, lease_s=15, poll_s=0.05, schedule=PATIENT
     ),
-    calls.LANE,
-    publisher.LANE,
+    calls.QUEUE,
+    publisher.QUEUE,
 ]

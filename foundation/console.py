@@ -23,8 +23,8 @@ from django.utils.safestring import SafeString
 from foundation.actions import Action, ReasonForm
 from foundation.events import Cause
 
-MOST_COUNTED = 10_000
-MOST_PREVIEWED = 20
+MAX_COUNTED = 10_000
+MAX_PREVIEWED = 20
 CONFIRMED = "confirmed"
 
 
@@ -35,8 +35,8 @@ class CappedPaginator(Paginator):
     def count(self) -> int:
         rows = self.object_list
         if isinstance(rows, QuerySet):
-            return rows.order_by()[:MOST_COUNTED].count()
-        return min(len(rows), MOST_COUNTED)
+            return rows.order_by()[:MAX_COUNTED].count()
+        return min(len(rows), MAX_COUNTED)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -87,7 +87,7 @@ def render_table(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> SafeStr
 def link_subject(site: admin.AdminSite, subject: str) -> SafeString | str:
     """A subject ("payout:12") as a link to its page in the console; as it is, where it has none."""
     kind, _, number = subject.partition(":")
-    model = _of_kind(site, kind)
+    model = _find_model(site, kind)
     if model is None or not (number.isascii() and number.isdigit()):
         return subject
     url = reverse(f"{site.name}:{model._meta.app_label}_{kind}_change", args=[number])
@@ -96,14 +96,14 @@ def link_subject(site: admin.AdminSite, subject: str) -> SafeString | str:
 
 def link_search(site: admin.AdminSite, kind: str, text: str) -> SafeString | str:
     """A link to the list of `kind` ("order"), searched for `text`."""
-    model = _of_kind(site, kind)
+    model = _find_model(site, kind)
     if model is None or not text:
         return text
     url = reverse(f"{site.name}:{model._meta.app_label}_{kind}_changelist")
     return format_html('<a href="{}?{}">{}</a>', url, urlencode({"q": text}), text)
 
 
-def _of_kind(site: admin.AdminSite, kind: str) -> type[Model] | None:
+def _find_model(site: admin.AdminSite, kind: str) -> type[Model] | None:
     return next((model for model in site._registry if model._meta.model_name == kind), None)
 
 
@@ -142,7 +142,7 @@ def admin_action(action: Action) -> Callable[[Any, HttpRequest, QuerySet[Any]], 
 def _confirm_page(
     page: admin.ModelAdmin, request: HttpRequest, action: Action, rows: list[Any], form: ReasonForm
 ) -> HttpResponse:
-    previews = [action.preview(row) for row in rows[:MOST_PREVIEWED]] if action.preview else []
+    previews = [action.preview(row) for row in rows[:MAX_PREVIEWED]] if action.preview else []
     context = {
         **page.admin_site.each_context(request),
         "title": f"{action.label}?",

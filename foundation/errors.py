@@ -1,4 +1,4 @@
-"""Two families of errors: what we tell callers (Problem), and how a call to a provider ended (CallFailed)."""
+"""Two families of errors: what we tell callers (APIError), and how a call to a provider ended (CallFailed)."""
 
 from typing import Any
 

@@ -70,12 +70,12 @@ def record_event(
             [name, about, order_ref, about, _to_jsonb(data or {}), by.actor, by.cause, occurred_at],
         )
         version: int = cursor.fetchone()[0]
-    for handler in reactions_to(name):
+    for handler in list_reactions(name):
         jobs.enqueue_job(handler, about)
     return version
 
 
-def reactions_to(name: str) -> Iterable[str]:
+def list_reactions(name: str) -> Iterable[str]:
     table: dict[str, list[str]] = import_string(settings.REACTIONS)
     return table.get(name, ())
 

@@ -20,61 +20,61 @@ Outcome = TypeVar("Outcome")
 class _QueuedItem(Generic[Item, Outcome]):
     """One thread in the line. It is called when its item is done, or when it is its turn to work."""
 
-    __slots__ = ("called", "done", "item", "outcome")
+    __slots__ = ("done", "item", "outcome", "woken")
 
     def __init__(self, item: Item) -> None:
-        self.item, self.called, self.done = item, threading.Event(), False
+        self.item, self.woken, self.done = item, threading.Event(), False
         self.outcome: Outcome | None = None
 
 
 class GroupCommit(Generic[Item, Outcome]):
-    """`together(items)` does up to `most` items in one transaction and returns an outcome for each, in their order;
-    None for one that it leaves undone."""
+    """`commit_all(items)` does up to `max_items` items in one transaction and returns an outcome for each, in their
+    order; None for one that it leaves undone."""
 
     def __init__(
-        self, together: Callable[[Sequence[Item]], Sequence[Outcome | None]], *, most: int, patience_s: float
+        self, commit_all: Callable[[Sequence[Item]], Sequence[Outcome | None]], *, max_items: int, timeout_s: float
     ) -> None:
-        self._together, self._most, self._patience_s = together, most, patience_s
+        self._commit_all, self._max_items, self._timeout_s = commit_all, max_items, timeout_s
         self._lock = threading.Lock()
-        self._line: deque[_QueuedItem[Item, Outcome]] = deque()
-        self._at_work = False
+        self._queue: deque[_QueuedItem[Item, Outcome]] = deque()
+        self._is_working = False
 
     def submit_item(self, item: Item) -> Outcome | None:
         """The item's outcome, once it is committed. None: it was left undone, the group failed, or it took longer than
-        `patience_s`; the caller does it alone then, so that nobody suffers from another's trouble."""
-        place = _QueuedItem[Item, Outcome](item)
+        `timeout_s`; the caller does it alone then, so that nobody suffers from another's trouble."""
+        queued = _QueuedItem[Item, Outcome](item)
         with self._lock:
-            works = not self._at_work
-            self._at_work = True
-            self._line.append(place)
-        if works or self._waited_for_my_turn(place):
-            self._work_group()
-        return place.outcome
+            is_first = not self._is_working
+            self._is_working = True
+            self._queue.append(queued)
+        if is_first or self._wait_for_turn(queued):
+            self._commit_group()
+        return queued.outcome
 
-    def _waited_for_my_turn(self, place: _QueuedItem[Item, Outcome]) -> bool:
+    def _wait_for_turn(self, queued: _QueuedItem[Item, Outcome]) -> bool:
         """False: somebody else did it meanwhile, or the patience is over."""
-        if not place.called.wait(self._patience_s):
+        if not queued.woken.wait(self._timeout_s):
             with self._lock:
-                if not place.called.is_set() and place in self._line:
-                    self._line.remove(place)
-        return place.called.is_set() and not place.done
+                if not queued.woken.is_set() and queued in self._queue:
+                    self._queue.remove(queued)
+        return queued.woken.is_set() and not queued.done
 
-    def _work_group(self) -> None:
+    def _commit_group(self) -> None:
         with self._lock:
-            group = [self._line.popleft() for _ in range(min(self._most, len(self._line)))]
+            group = [self._queue.popleft() for _ in range(min(self._max_items, len(self._queue)))]
         outcomes: Sequence[Outcome | None] = [None] * len(group)
         try:
-            outcomes = self._together([place.item for place in group])
+            outcomes = self._commit_all([queued.item for queued in group])
         except Exception as error:  # noqa: BLE001 - each does its own alone, and whosever trouble it is hears of it then
             log.warning("group_undone", size=len(group), error=repr(error))
         finally:
-            self._call_next()
-            for place, outcome in zip(group, outcomes, strict=True):
-                place.outcome, place.done = outcome, True
-                place.called.set()
+            self._wake_next()
+            for queued, outcome in zip(group, outcomes, strict=True):
+                queued.outcome, queued.done = outcome, True
+                queued.woken.set()
 
-    def _call_next(self) -> None:
+    def _wake_next(self) -> None:
         with self._lock:
-            self._at_work = bool(self._line)
-            if self._line:
-                self._line[0].called.set()
+            self._is_working = bool(self._queue)
+            if self._queue:
+                self._queue[0].woken.set()

@@ -16,7 +16,7 @@ def request_fingerprint(method: str, path: str, body: bytes) -> str:
     return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
 
 
-def find_remembered(user: User, key: str, fingerprint_: str) -> IdempotencyKey | None:
+def find_remembered(user: User, key: str, fingerprint: str) -> IdempotencyKey | None:
     """The key's row when it was used before. Raises Conflict when it was used for another request."""
     if not key:
         return None
@@ -24,11 +24,11 @@ def find_remembered(user: User, key: str, fingerprint_: str) -> IdempotencyKey |
         raise Invalid(f"must be at most {MAX_LENGTH} printable characters", field="Idempotency-Key")
     row = IdempotencyKey.objects.filter(user=user, key=key).first()
     if row:
-        _require_same(row, fingerprint_)
+        _require_same(row, fingerprint)
     return row
 
 
-def claim_key(user: User, key: str, fingerprint_: str) -> IdempotencyKey | None:
+def claim_key(user: User, key: str, fingerprint: str) -> IdempotencyKey | None:
     """Take the key in the transaction of the effect: its row, locked; `status` is not 0 if it was answered before.
 
     A racing request waits here until the first one has committed, and then sees its row. Raises Conflict when the key
@@ -36,15 +36,15 @@ def claim_key(user: User, key: str, fingerprint_: str) -> IdempotencyKey | None:
     """
     if not key:
         return None
-    row, created = IdempotencyKey.objects.get_or_create(user=user, key=key, defaults={"fingerprint": fingerprint_})
+    row, created = IdempotencyKey.objects.get_or_create(user=user, key=key, defaults={"fingerprint": fingerprint})
     if not created:
         row = IdempotencyKey.objects.select_for_update(no_key=True, of=("self",)).get(pk=row.pk)
-        _require_same(row, fingerprint_)
+        _require_same(row, fingerprint)
     return row
 
 
-def _require_same(row: IdempotencyKey, fingerprint_: str) -> None:
-    if row.fingerprint != fingerprint_:
+def _require_same(row: IdempotencyKey, fingerprint: str) -> None:
+    if row.fingerprint != fingerprint:
         raise Conflict(
             "This Idempotency-Key was used for another request", code="IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key"
         )
@@ -55,12 +55,12 @@ def store_answer(user: User, key: str, status: int, answer: Any) -> None:
         IdempotencyKey.objects.filter(user=user, key=key).update(status=status, answer=answer)
 
 
-def run_once(user: User, key: str, fingerprint_: str, effect: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+def run_once(user: User, key: str, fingerprint: str, effect: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
     """Run an effect that is only SQL at most once per key; a repetition, racing or late, gets the kept answer."""
-    if (row := find_remembered(user, key, fingerprint_)) and row.status:
+    if (row := find_remembered(user, key, fingerprint)) and row.status:
         return row.status, row.answer
     with transaction.atomic():
-        if (row := claim_key(user, key, fingerprint_)) and row.status:
+        if (row := claim_key(user, key, fingerprint)) and row.status:
             return row.status, row.answer
         status, answer = effect()
         store_answer(user, key, status, answer)

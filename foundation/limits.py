@@ -19,7 +19,7 @@ from django.http import HttpRequest
 
 from foundation.errors import TooManyRequests
 
-_TAKE = """
+_CONSUME_SQL = """
     INSERT INTO foundation_ratelimit AS known (key, free_at)
     VALUES (%(key)s, clock_timestamp() + make_interval(secs => %(each_s)s))
     ON CONFLICT (key) DO UPDATE
@@ -27,7 +27,7 @@ _TAKE = """
         WHERE known.free_at + make_interval(secs => %(each_s)s) <= clock_timestamp() + make_interval(secs => %(per_s)s)
     RETURNING true
 """
-_WAIT = """
+_WAIT_SQL = """
     SELECT extract(epoch FROM free_at - clock_timestamp())::float8 + %(each_s)s - %(per_s)s
     FROM foundation_ratelimit WHERE key = %(key)s
 """
@@ -48,16 +48,16 @@ class RateLimitRule:
         return {"key": f"{self.name}:{digest[:32]}", "each_s": self.per_s / most, "per_s": self.per_s}
 
 
-def take_call(limit: RateLimitRule, who: str) -> None:
+def consume_call(limit: RateLimitRule, who: str) -> None:
     """Count one call of `who`. Raises TooManyRequests, nothing counted, when it is one too many."""
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, limit.statement_params(who))
+        cursor.execute(_CONSUME_SQL, limit.statement_params(who))
         if cursor.fetchone():
             return
     raise TooManyRequests(retry_after_s=_round_up_seconds(_wait_s(limit, who)))
 
 
-def require_left(limit: RateLimitRule, who: str) -> None:
+def require_capacity(limit: RateLimitRule, who: str) -> None:
     """Raises TooManyRequests when a call of `who` would be one too many now. Counts nothing: racers all pass."""
     if (wait_s := _wait_s(limit, who)) > 0:
         raise TooManyRequests(retry_after_s=_round_up_seconds(wait_s))
@@ -65,7 +65,7 @@ def require_left(limit: RateLimitRule, who: str) -> None:
 
 def _wait_s(limit: RateLimitRule, who: str) -> float:
     with connection.cursor() as cursor:
-        cursor.execute(_WAIT, limit.statement_params(who))
+        cursor.execute(_WAIT_SQL, limit.statement_params(who))
         row = cursor.fetchone()
     return float(row[0]) if row else 0.0
 
@@ -75,7 +75,7 @@ def _round_up_seconds(seconds: float) -> int:
 
 
 # ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-def address_of(request: HttpRequest) -> str:
+def client_address(request: HttpRequest) -> str:
     """Where the request came from, as far as our own proxies (TRUSTED_PROXIES) can tell: what stands further left in
     X-Forwarded-For was written by the caller. Of an IPv6 address the subnet."""
     direct = request.META.get("REMOTE_ADDR", "")

@@ -16,8 +16,8 @@ PERSONAL_KEYS = re.compile(
     r"|post(al)?_?code",
     re.IGNORECASE,
 )
-NUMBERS_OF_PEOPLE = re.compile(r"phone|mobile|pin_?code", re.IGNORECASE)  # personal even where they are integers
-DEEPEST = 40
+PERSONAL_NUMBER_KEYS = re.compile(r"phone|mobile|pin_?code", re.IGNORECASE)  # personal even where they are integers
+MAX_DEPTH = 40
 # Linear in the text, whoever wrote it: an address is tried once per word, and names in queries are of bounded length.
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.]+")
 _PHONE = re.compile(r"\+\d{7,15}")
@@ -35,7 +35,7 @@ def mask_value(value: Any, *, key: str = "", personal: bool = True, depth: int =
     """
     if SECRET_KEYS.search(key) or (personal and _is_personal(value, key)):
         return MASK if value not in (None, "") else value
-    if isinstance(value, dict | list | tuple) and depth >= DEEPEST:
+    if isinstance(value, dict | list | tuple) and depth >= MAX_DEPTH:
         return "…"
     if isinstance(value, dict):
         return {
@@ -53,7 +53,7 @@ def mask_value(value: Any, *, key: str = "", personal: bool = True, depth: int =
 def _is_personal(value: Any, key: str) -> bool:
     if isinstance(value, str | float):
         return bool(PERSONAL_KEYS.search(key))
-    return isinstance(value, int) and not isinstance(value, bool) and bool(NUMBERS_OF_PEOPLE.search(key))
+    return isinstance(value, int) and not isinstance(value, bool) and bool(PERSONAL_NUMBER_KEYS.search(key))
 
 
 def mask_text(text: str) -> str:

@@ -20,7 +20,7 @@ def is_known_currency(currency: str) -> bool:
 
 
 def format_money(amount_minor: int, currency: str) -> str:
-    """`show(-1250, "USD") == "-$12.50"`: for people, never parsed back."""
+    """`format_money(-1250, "USD") == "-$12.50"`: for people, never parsed back."""
     digits = currency_exponent(currency)
     whole, part = divmod(abs(amount_minor), 10**digits)
     sign = "-" if amount_minor < 0 else ""
@@ -32,7 +32,7 @@ def share_of(part_minor: int, of_minor: int, whole_minor: int) -> int:
     """How much of `part_minor` belongs to `of_minor` out of `whole_minor`, rounded half up, exact at both ends.
 
     Shares of growing cumulative amounts are booked as differences, so that the parts add up exactly:
-    `share(p, after, w) - share(p, before, w)`. Zero when there is no whole.
+    `share_of(p, after, w) - share_of(p, before, w)`. Zero when there is no whole.
     """
     if whole_minor == 0:
         return 0

@@ -41,7 +41,7 @@ class PaymentIntent:
 
 
 @dataclass(frozen=True)
-class Refund:
+class StripeRefund:
     id: str
     amount_minor: int
     status: str
@@ -49,7 +49,7 @@ class Refund:
 
 
 @dataclass(frozen=True)
-class Transfer:
+class StripeTransfer:
     """`destination` is the id of the connected account; `reversed_minor` of `amount_minor` came back."""
 
     id: str
@@ -97,13 +97,13 @@ def _call(purpose: str, reference: str, request: Any, send: Callable[["stripe.St
             raise (Transient if unreached else Unknown)(f"no answer: {error.user_message}") from error
         except stripe.StripeError as error:
             call.status_code, call.answer = error.http_status, error.json_body
-            raise _conclude_error(error) from error
+            raise _classify_error(error) from error
         call.status_code = 200
         call.answer = answer.to_dict()
         return call.answer
 
 
-def _conclude_error(error: "stripe.StripeError") -> Permanent | Transient | Unknown:
+def _classify_error(error: "stripe.StripeError") -> Permanent | Transient | Unknown:
     import stripe
 
     code = error.code or ""
@@ -134,12 +134,12 @@ def read_intent(intent: Mapping[str, Any]) -> PaymentIntent:
     )
 
 
-def read_refund(refund: Mapping[str, Any]) -> Refund:
-    return Refund(refund["id"], int(refund["amount"]), refund.get("status") or "", refund.get("metadata") or {})
+def read_refund(refund: Mapping[str, Any]) -> StripeRefund:
+    return StripeRefund(refund["id"], int(refund["amount"]), refund.get("status") or "", refund.get("metadata") or {})
 
 
-def read_transfer(transfer: Mapping[str, Any]) -> Transfer:
-    return Transfer(
+def read_transfer(transfer: Mapping[str, Any]) -> StripeTransfer:
+    return StripeTransfer(
         id=transfer["id"],
         amount_minor=int(transfer["amount"]),
         reversed_minor=int(transfer["amount_reversed"]),
@@ -200,7 +200,7 @@ def cancel_payment_intent(intent_id: str, *, reference: str, idempotency_key: st
 
 def create_refund(
     *, intent_id: str, amount_minor: int, metadata: dict[str, str], reference: str, idempotency_key: str
-) -> Refund:
+) -> StripeRefund:
     params: Any = {"payment_intent": intent_id, "amount": amount_minor, "metadata": metadata}
     return read_refund(
         _call(
@@ -212,7 +212,7 @@ def create_refund(
     )
 
 
-def list_refunds(intent_id: str, *, reference: str) -> list[Refund]:
+def list_refunds(intent_id: str, *, reference: str) -> list[StripeRefund]:
     params: Any = {"payment_intent": intent_id, "limit": LOOKUP_PAGE}
     return [
         read_refund(one)
@@ -250,7 +250,7 @@ def create_transfer(
     metadata: dict[str, str],
     reference: str,
     idempotency_key: str,
-) -> Transfer:
+) -> StripeTransfer:
     params: Any = {
         "amount": amount_minor,
         "currency": currency.lower(),
@@ -268,7 +268,7 @@ def create_transfer(
     )
 
 
-def list_transfers(transfer_group: str, *, reference: str) -> list[Transfer]:
+def list_transfers(transfer_group: str, *, reference: str) -> list[StripeTransfer]:
     params: Any = {"transfer_group": transfer_group, "limit": LOOKUP_PAGE}
     return [
         read_transfer(one)
@@ -276,7 +276,8 @@ def list_transfers(transfer_group: str, *, reference: str) -> list[Transfer]:
     ]
 
 
-# ── the door ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── webhook signatures
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────
 @cache
 def _get_verifier() -> tuple[Callable[..., bool], type[Exception]]:
     """Looked up once: the SDK finds its names anew at every access, which took longer than the check itself."""

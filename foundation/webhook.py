@@ -14,7 +14,7 @@ import structlog
 from foundation.api.parsers import UnreadableBody, strict_json
 from foundation.evidence import EventOutcome
 
-JSON = frozenset({"application/json"})
+JSON_CONTENT_TYPES = frozenset({"application/json"})
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,21 @@ class EventReader(ABC):
         Raises Permanent when the payload is not shaped as the provider documents: trying again is pointless.
         """
 
-    def handle_all(self, notices: Sequence[IncomingEvent]) -> Sequence[EventOutcome]:
-        """Several events in one transaction, a verdict for each. A reader whose frequent events can share a statement
+    def handle_all(self, events: Sequence[IncomingEvent]) -> Sequence[EventOutcome]:
+        """Several events in one transaction, an outcome for each. A reader whose frequent events can share a statement
         overrides this; when it raises, each event is handled by itself."""
-        verdicts = []
-        for notice in notices:
-            with structlog.contextvars.bound_contextvars(webhook=f"{self.provider}:{notice.event_id}"):
-                verdicts.append(self.handle(notice.event_type, notice.event_id, notice.payload))
-        return verdicts
+        outcomes = []
+        for event in events:
+            with structlog.contextvars.bound_contextvars(webhook=f"{self.provider}:{event.event_id}"):
+                outcomes.append(self.handle(event.event_type, event.event_id, event.payload))
+        return outcomes
 
 
 class WebhookProvider(EventReader):
     """One provider's way in. `accepted` is the body answered with 200, for a duplicate as well."""
 
     accepted: ClassVar[Mapping[str, Any]] = {"received": True}
-    content_types: ClassVar[frozenset[str]] = JSON
+    content_types: ClassVar[frozenset[str]] = JSON_CONTENT_TYPES
 
     @abstractmethod
     def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
@@ -104,7 +104,7 @@ class WebhookProvider(EventReader):
     def answer_greeting(self, query: Mapping[str, str]) -> str:
         """The plain text answered to a GET, for a provider that makes sure in this way that the address is ours.
 
-        Raises WebhookRejected, as every door does whose provider only posts.
+        Raises WebhookRejected, as for every provider that only posts.
         """
         raise WebhookRejected(405, "wrong_method", "only POST is answered here")
 

@@ -142,12 +142,12 @@ class CallQueue(WorkQueue):
     """`call(item)` speaks to the provider (no transaction is open; it may commit a note of its own before it sends);
     `apply(item, answer)` records the answer in the finishing transaction.
 
-    `given_up(item, error)` records in one transaction what it means that the provider refused (Permanent) or that the
+    `on_give_up(item, error)` records in one transaction what it means that the provider refused (Permanent) or that the
     tries ran out; it returns the row's final state (default: dead). `threads` calls are under way at once.
     """
 
     call: Callable[[Any], Any]
-    given_up: Callable[[Any, Exception], str | None] | None = None
+    on_give_up: Callable[[Any, Exception], str | None] | None = None
     batch: int = 16
     threads: int = 8
 
@@ -158,9 +158,9 @@ class CallQueue(WorkQueue):
         else:
             queue = deque(items)
             hands = min(self.threads, len(items))
-            list(_get_pool(self.name, self.threads).map(self._in_thread, [queue] * hands))
+            list(_get_pool(self.name, self.threads).map(self._drain_in_thread, [queue] * hands))
 
-    def _in_thread(self, queue: deque[WorkItem]) -> None:
+    def _drain_in_thread(self, queue: deque[WorkItem]) -> None:
         """Work off what is left of the batch. The thread lives on and keeps its HTTP sessions, not its database
         connection: work queues times threads times processes would be more than a server has."""
         try:
@@ -180,12 +180,12 @@ class CallQueue(WorkQueue):
             self.record_failure(item, error)
 
     def give_up(self, item: WorkItem, error: Exception) -> None:
-        if self.given_up is None:
+        if self.on_give_up is None:
             item.mark_dead(repr(error))
             return
         try:
             with transaction.atomic():
-                state = self.given_up(item, error) or WorkState.DEAD
+                state = self.on_give_up(item, error) or WorkState.DEAD
                 if state == WorkState.DEAD:
                     if not item.mark_dead(repr(error)):
                         raise LostLease(str(item.pk))
@@ -238,11 +238,11 @@ def drain_queue(queue: WorkQueue, *, seconds: float) -> int:
 
 
 def drain_until_idle(*, rounds: int = 1000) -> int:
-    """Work every work queue off until nothing is due anywhere (tests and the ledger command). Returns rows claimed."""
+    """Work every work queue off until nothing is due anywhere (tests only). Returns rows claimed."""
     total = 0
     for _ in range(rounds):
         count = sum(queue.drain_once() for queue in all_queues().values())
         if count == 0:
             return total
         total += count
-    raise RuntimeError("the lanes never came to rest: some work re-creates itself as due at once")
+    raise RuntimeError("the work queues never came to rest: some work re-creates itself as due at once")

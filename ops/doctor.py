@@ -19,19 +19,19 @@ from ops.monitoring import queue_lag
 
 @dataclass(frozen=True)
 class DiagnosticCheck:
-    """`look` returns None when all is well, else what is wrong; `mend` says what to do. `grave`: nothing works so."""
+    """`find_problem` returns None or what is wrong; `remedy` is what to do; `is_required`: nothing works without."""
 
     name: str
-    look: Callable[[], str | None]
-    mend: str
-    grave: bool = True
+    find_problem: Callable[[], str | None]
+    remedy: str
+    is_required: bool = True
 
 
 def _check_python() -> str | None:
     return None if sys.version_info >= (3, 11) else f"Python is {sys.version.split()[0]}"
 
 
-def _secret_key() -> str | None:
+def _check_secret_key() -> str | None:
     return None if settings.SECRET_KEY_GIVEN else "SECRET_KEY is not set"
 
 
@@ -75,7 +75,7 @@ def _check_worker() -> str | None:
     return f"work piles up in {', '.join(late)}" if late else None
 
 
-def _public_url() -> str | None:
+def _check_public_url() -> str | None:
     return None if settings.PUBLIC_URL.startswith("https://") else f"PUBLIC_URL is {settings.PUBLIC_URL}"
 
 
@@ -89,9 +89,11 @@ def _check_disk() -> str | None:
     return None if free > 2**30 else f"only {free // 2**20} MB of disk are free"
 
 
-AILMENTS = [
+CHECKS = [
     DiagnosticCheck("Python", _check_python, "Use Python 3.11 or newer: `python3.11 -m venv .venv`."),
-    DiagnosticCheck("Secret key", _secret_key, "Set SECRET_KEY to 50 random characters, the same for all processes."),
+    DiagnosticCheck(
+        "Secret key", _check_secret_key, "Set SECRET_KEY to 50 random characters, the same for all processes."
+    ),
     DiagnosticCheck(
         "Database", _check_database, "Start PostgreSQL 15 or newer and set DATABASE_URL; `make demo` brings its own."
     ),
@@ -104,10 +106,16 @@ AILMENTS = [
         "Worker and beat", _check_worker, "Start `celery -A config worker` and one `celery -A config beat`."
     ),
     DiagnosticCheck(
-        "Public address", _public_url, "Set PUBLIC_URL to the https:// address providers reach.", grave=False
+        "Public address",
+        _check_public_url,
+        "Set PUBLIC_URL to the https:// address providers reach.",
+        is_required=False,
     ),
     DiagnosticCheck(
-        "Providers", _check_providers, "Set the keys of the providers you use (docs/configuration.md).", grave=False
+        "Providers",
+        _check_providers,
+        "Set the keys of the providers you use (docs/configuration.md).",
+        is_required=False,
     ),
     DiagnosticCheck("Disk", _check_disk, "Free some space: PostgreSQL stops when the disk is full."),
 ]
@@ -117,5 +125,5 @@ def as_markdown() -> str:
     """The list as a page of the documentation."""
     lines = ["# Troubleshooting", "", "`python manage.py doctor` looks at all of this and says what to do.", ""]
     lines += ["| what | needed? | how to mend it |", "|---|---|---|"]
-    lines += [f"| {a.name} | {'yes' if a.grave else 'in production'} | {a.mend} |" for a in AILMENTS]
+    lines += [f"| {a.name} | {'yes' if a.is_required else 'in production'} | {a.remedy} |" for a in CHECKS]
     return "\n".join(lines) + "\n"

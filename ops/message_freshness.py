@@ -1,7 +1,7 @@
 """What is true of that which a message is about, at the moment at which it goes out (settings.MESSAGE_FACTS; SPEC N2).
 
 A line per event of the catalogue. Its function answers the params that may have changed since the message was written,
-or that it does not matter any more (NoMore, with the reason that ops reads). What is true for ever stands in
+or that it does not matter any more (MessageObsolete, with the reason that ops reads). What is true for ever stands in
 ALWAYS_TRUE; tests/ops/test_message_freshness.py holds that every event is in one of the two.
 
 A message about something that is not there (any more) is told as it was written.
@@ -19,7 +19,7 @@ from foundation import clock
 from notifications.models import Message
 from notifications.outbox.freshness import Facts, MessageObsolete
 from orders import promised_times, transitions
-from orders.acknowledgement import WAITING
+from orders.acknowledgement import AWAITING_ACKNOWLEDGEMENT
 from orders.lifecycle import CARRIAGE, CarriageState, PaymentState
 from orders.lifecycle import LIVE as OPEN
 from orders.models import Order, Store
@@ -31,8 +31,8 @@ AS_WRITTEN: Facts = {}
 ON_THE_WAY = frozenset({CarriageState.PICKED_UP, CarriageState.IN_TRANSIT})
 NOT_BROUGHT = frozenset({CarriageState.FAILED, CarriageState.RETURNED})
 
-AboutOrder = Callable[[Order, Message], Facts]
-Look = Callable[[Message], Facts]
+OrderFactsReader = Callable[[Order, Message], Facts]
+FactsReader = Callable[[Message], Facts]
 
 
 def current_params(message: Message) -> Facts:
@@ -40,11 +40,11 @@ def current_params(message: Message) -> Facts:
     return TABLE[message.event](message) if message.event in TABLE else AS_WRITTEN
 
 
-def _about_order(look: AboutOrder) -> Look:
+def _about_order(reader: OrderFactsReader) -> FactsReader:
     def look_up_order(message: Message) -> Facts:
         known = Order.objects.select_related("store", "customer").filter(public_id=message.order_ref)
         order = known.first() if message.order_ref else None
-        return AS_WRITTEN if order is None else look(order, message)
+        return AS_WRITTEN if order is None else reader(order, message)
 
     return look_up_order
 
@@ -109,7 +109,7 @@ def _params_delivered(order: Order, message: Message) -> Facts:
     return {"totalPaise": order.total_minor}
 
 
-def _params_asked(order: Order, message: Message) -> Facts:
+def _params_substitutions_proposed(order: Order, message: Message) -> Facts:
     until = substitution_message.answer_until(order)
     return MessageObsolete("nothing waits for an answer by now") if until is None else {"until": until}
 
@@ -162,14 +162,14 @@ def _delivery_of_rider(order: Order, message: Message) -> Delivery | None:
     return delivery if theirs else None
 
 
-def _params_given(order: Order, message: Message) -> Facts:
+def _params_delivery_given(order: Order, message: Message) -> Facts:
     delivery = _delivery_of_rider(order, message)
     if delivery is None:
         return MessageObsolete("it is not theirs any more")
     return AS_WRITTEN if delivery.status == DeliveryStatus.ASSIGNED else MessageObsolete("they have fetched it")
 
 
-def _taken_away(order: Order, message: Message) -> Facts:
+def _params_delivery_withdrawn(order: Order, message: Message) -> Facts:
     return MessageObsolete("it is theirs again") if _delivery_of_rider(order, message) else AS_WRITTEN
 
 
@@ -192,10 +192,14 @@ def _params_suspended(message: Message) -> Facts:
 
 # ── stores ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def _waits_for_store(order: Order, message: Message) -> Facts:
-    return AS_WRITTEN if order.status in WAITING else MessageObsolete(f"the order is {order.status} by now")
+    return (
+        AS_WRITTEN
+        if order.status in AWAITING_ACKNOWLEDGEMENT
+        else MessageObsolete(f"the order is {order.status} by now")
+    )
 
 
-def _to_put_in(order: Order, message: Message) -> Facts:
+def _params_item_for_store(order: Order, message: Message) -> Facts:
     fetched = CARRIAGE.has_reached(order.carriage, CarriageState.PICKED_UP)
     return MessageObsolete(f"the order is {order.status} by now") if fetched else _item_decided(order, message)
 
@@ -209,10 +213,10 @@ def _params_connected(connected: bool, message: Message) -> Facts:
 
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────
-TABLE: dict[str, Look] = {
+TABLE: dict[str, FactsReader] = {
     "order.payment_failed": _about_order(_payment_failed),
     "order.placed": _about_order(_under_way),
-    "order.substitutions_proposed": _about_order(_params_asked),
+    "order.substitutions_proposed": _about_order(_params_substitutions_proposed),
     "order.item_replaced": _about_order(_item_decided),
     "order.item_left_out": _about_order(_item_decided),
     "order.delayed": _about_order(_params_delayed),
@@ -224,14 +228,14 @@ TABLE: dict[str, Look] = {
     "review.requested": _about_order(_params_review),
     "offer.made": _params_offered,
     "offer.withdrawn": _offer_withdrawn,
-    "delivery.given": _about_order(_params_given),
-    "delivery.withdrawn": _about_order(_taken_away),
+    "delivery.given": _about_order(_params_delivery_given),
+    "delivery.withdrawn": _about_order(_params_delivery_withdrawn),
     "delivery.behind_schedule": _about_order(_behind_schedule),
     "rider.suspended": _params_suspended,
     "store.order_placed": _about_order(_waits_for_store),
     "store.acknowledge_reminder": _about_order(_waits_for_store),
-    "store.item_replaced": _about_order(_to_put_in),
-    "store.item_left_out": _about_order(_to_put_in),
+    "store.item_replaced": _about_order(_params_item_for_store),
+    "store.item_left_out": _about_order(_params_item_for_store),
     "store.delivery_failed": _about_order(partial(_carriage_is, NOT_BROUGHT)),
     "store.connected": partial(_params_connected, True),
     "store.reconnect": partial(_params_connected, False),

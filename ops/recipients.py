@@ -15,9 +15,7 @@ def recipient_of_user(user: User, customer_id: str) -> tuple[Recipient, str]:
     Themselves, their store, or the customer of theirs (a storefront's) that `customer_id` names. Raises Invalid,
     NotFound, Forbidden.
     """
-    recipient, own_id = (
-        _customer_of(user, customer_id) if user.role == Role.STOREFRONT else _recipient_of_customer(user)
-    )
+    recipient, own_id = _customer_of(user, customer_id) if user.role == Role.STOREFRONT else _own_recipient(user)
     if customer_id and customer_id != own_id:
         raise NotFound(UNKNOWN)
     return recipient, own_id
@@ -33,7 +31,7 @@ def _customer_of(storefront: User, customer_id: str) -> tuple[Recipient, str]:
     return customer.recipient, customer.external_id
 
 
-def _recipient_of_customer(user: User) -> tuple[Recipient, str]:
+def _own_recipient(user: User) -> tuple[Recipient, str]:
     if user.role == Role.RIDER:
         rider = locks.rider_of_user(user)
         return rider.recipient, str(rider.public_id)

@@ -11,13 +11,13 @@ BATCH = 2_000
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Rows of `table` whose `column` is older than `keep` (and that match `also`) are deleted, or `set` is applied."""
+class RetentionRule:
+    """Rows of `table` with `column` older than `max_age` that match `condition` are deleted, or `set` is applied."""
 
     table: str
     column: str
-    keep: timedelta
-    also: str = "true"
+    max_age: timedelta
+    condition: str = "true"
     set: str = ""
 
 
@@ -28,25 +28,31 @@ NOT_REVOKED = """NOT EXISTS (
     SELECT FROM token_blacklist_blacklistedtoken b WHERE b.token_id = token_blacklist_outstandingtoken.id
 )"""
 RULES = [
-    Rule("foundation_event", "recorded_at", timedelta(days=730)),
-    Rule("foundation_job", "processed_at", timedelta(days=7), also="state IN ('done', 'ignored', 'discarded')"),
-    Rule("foundation_outboundcall", "created_at", timedelta(days=90)),
-    Rule("token_blacklist_outstandingtoken", "expires_at", timedelta(days=1), also=NOT_REVOKED),
-    Rule("foundation_idempotencykey", "created_at", timedelta(days=30)),
-    Rule("foundation_ratelimit", "free_at", timedelta(0)),
-    Rule(
+    RetentionRule("foundation_event", "recorded_at", timedelta(days=730)),
+    RetentionRule(
+        "foundation_job", "processed_at", timedelta(days=7), condition="state IN ('done', 'ignored', 'discarded')"
+    ),
+    RetentionRule("foundation_outboundcall", "created_at", timedelta(days=90)),
+    RetentionRule("token_blacklist_outstandingtoken", "expires_at", timedelta(days=1), condition=NOT_REVOKED),
+    RetentionRule("foundation_idempotencykey", "created_at", timedelta(days=30)),
+    RetentionRule("foundation_ratelimit", "free_at", timedelta(0)),
+    RetentionRule(
         "webhook_events",
         "created_at",
         timedelta(days=30),
-        also="body IS NOT NULL",
+        condition="body IS NOT NULL",
         set="body_sha256 = encode(sha256(body), 'hex'), body = NULL",
     ),
-    Rule("webhooks_webhookattempt", "created_at", timedelta(days=30)),
-    Rule("deliveries_track", "received_at", timedelta(days=1), also=NOT_SUSPECTED),
-    Rule("deliveries_trackinglink", "expires_at", timedelta(days=30)),
-    Rule("deliveries_dispatchdecision", "created_at", timedelta(days=30)),
-    Rule("notifications_message", "created_at", timedelta(days=180), also="state NOT IN ('pending', 'leased')"),
-    Rule("notifications_phonecall", "created_at", timedelta(days=30), also="state NOT IN ('pending', 'leased')"),
+    RetentionRule("webhooks_webhookattempt", "created_at", timedelta(days=30)),
+    RetentionRule("deliveries_track", "received_at", timedelta(days=1), condition=NOT_SUSPECTED),
+    RetentionRule("deliveries_trackinglink", "expires_at", timedelta(days=30)),
+    RetentionRule("deliveries_dispatchdecision", "created_at", timedelta(days=30)),
+    RetentionRule(
+        "notifications_message", "created_at", timedelta(days=180), condition="state NOT IN ('pending', 'leased')"
+    ),
+    RetentionRule(
+        "notifications_phonecall", "created_at", timedelta(days=30), condition="state NOT IN ('pending', 'leased')"
+    ),
 ]
 
 
@@ -59,15 +65,15 @@ def forget_old_rows() -> dict[str, int]:
     return touched
 
 
-def _apply_rule(rule: Rule) -> int:
+def _apply_rule(rule: RetentionRule) -> int:
     verb = f"UPDATE {rule.table} SET {rule.set}" if rule.set else f"DELETE FROM {rule.table}"  # noqa: S608
-    past = f"{rule.column} < now() - make_interval(days => %s) AND {rule.also}"
+    past = f"{rule.column} < now() - make_interval(days => %s) AND {rule.condition}"
     old = f"SELECT ctid FROM {rule.table} WHERE {past} LIMIT {BATCH}"  # noqa: S608
     statement = f"{verb} WHERE ctid = ANY(ARRAY({old}))"
     total = 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(statement, [rule.keep.days])
+            cursor.execute(statement, [rule.max_age.days])
             total += cursor.rowcount
             if cursor.rowcount < BATCH:
                 return total

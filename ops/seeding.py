@@ -18,7 +18,7 @@ from riders.models import Rider
 SEED = Cause("system", "seed")
 
 
-def create_account(username: str, password: str, role: Role, *, email: str = "") -> User:
+def create_user(username: str, password: str, role: Role, *, email: str = "") -> User:
     """Somebody who signs in; the password of an existing account is brought up to date."""
     user = User.objects.filter(username=username).first()
     if user is None:
@@ -50,9 +50,9 @@ def create_rider(*, username: str, password: str, push_token: str = "", **fields
     return found
 
 
-def store_staff(*, username: str, password: str, store: str) -> User:
+def create_store_staff(*, username: str, password: str, store: str) -> User:
     """Somebody at the store with this slug, with a tablet."""
-    somebody = create_account(username, password, Role.STORE_STAFF)
+    somebody = create_user(username, password, Role.STORE_STAFF)
     stores.assign_staff(somebody, Store.objects.get(slug=store))
     return somebody
 
@@ -60,13 +60,13 @@ def store_staff(*, username: str, password: str, store: str) -> User:
 def seed_all(data: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     """All of a seed file: `{staff, storefronts, stores, store_staff, riders}`, each a list of the arguments above."""
     for person in data.get("staff", []):
-        create_account(person["username"], person["password"], Role(person["role"]), email=person.get("email", ""))
+        create_user(person["username"], person["password"], Role(person["role"]), email=person.get("email", ""))
     for service in data.get("storefronts", []):
-        create_account(service["username"], service["password"], Role.STOREFRONT)
+        create_user(service["username"], service["password"], Role.STOREFRONT)
     for fields in data.get("stores", []):
         create_store(**fields)
     for fields in data.get("store_staff", []):
-        store_staff(**fields)
+        create_store_staff(**fields)
     for fields in data.get("riders", []):
         create_rider(**fields)
     return {kind: len(rows) for kind, rows in data.items()}

@@ -38,11 +38,11 @@ def watch_stuck_work() -> None:
 @shared_task(name="ops.watch_from_outside", ignore_result=True)
 def watch_from_outside() -> None:
     """SPEC W6: whether our own address answers."""
-    external_probe.watch_from_outside()
+    external_probe.watch_public_url()
 
 
-@shared_task(name="ops.tell_ops", ignore_result=True)
-def tell_ops() -> None:
+@shared_task(name="ops.alert_ops", ignore_result=True)
+def alert_ops() -> None:
     """SPEC N5: who hears how of new incidents."""
     alerting.alert_ops()
 
@@ -50,7 +50,7 @@ def tell_ops() -> None:
 @shared_task(name="ops.retire_silent_riders", ignore_result=True)
 def retire_silent_riders() -> None:
     """Phones that fell silent are taken offline: no offer is wasted on them (SPEC D1)."""
-    availability.retire_silent()
+    availability.take_silent_offline()
 
 
 @shared_task(name="ops.poll_couriers", ignore_result=True)
@@ -65,14 +65,14 @@ def watch_promises() -> None:
     delay_alerts.sweep_orders()
 
 
-@shared_task(name="ops.learn_kitchens", ignore_result=True)
-def learn_kitchens() -> None:
+@shared_task(name="ops.learn_preparation_times", ignore_result=True)
+def learn_preparation_times() -> None:
     """SPEC D7: how long stores take, from our own last weeks."""
     preparation_times.learn_preparation_times()
 
 
-@shared_task(name="ops.learn_paces", ignore_result=True)
-def learn_paces() -> None:
+@shared_task(name="ops.learn_speeds", ignore_result=True)
+def learn_speeds() -> None:
     """SPEC D7: how fast orders get from door to door, from our own last weeks."""
     learned_speeds.learn_speeds()
 
@@ -86,11 +86,11 @@ def pay_stores() -> None:
 @shared_task(name="ops.watch_courier_invoices", ignore_result=True)
 def watch_courier_invoices() -> None:
     """SPEC C6: what courier companies ask and took, beside what is true of their deliveries by now."""
-    commands.watch_invoices()
+    commands.recheck_invoices()
 
 
-@shared_task(name="ops.prove_books", ignore_result=True)
-def prove_books() -> None:
+@shared_task(name="ops.audit_ledger", ignore_result=True)
+def audit_ledger() -> None:
     proofs.report_audit(audit.prove_ledger())
 
 

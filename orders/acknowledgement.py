@@ -15,46 +15,46 @@ from orders.models import Order, Store
 from orders.pos import queue
 
 POS_IS_OFF = "pos_is_off"
-MOST_MINUTES = 24 * 60
-OWED = frozenset({PaymentState.PAID, PaymentState.PARTLY_REFUNDED})
-WAITING = frozenset({OrderStatus.PAYMENT_CONFIRMED, OrderStatus.STORE_NOTIFIED})
+MAX_PREP_MINUTES = 24 * 60
+PAID_STATES = frozenset({PaymentState.PAID, PaymentState.PARTLY_REFUNDED})
+AWAITING_ACKNOWLEDGEMENT = frozenset({OrderStatus.PAYMENT_CONFIRMED, OrderStatus.STORE_NOTIFIED})
 
 
-def notify_store(order: Order, *, by: Cause) -> None:
+def submit_to_store(order: Order, *, by: Cause) -> None:
     """The locked order is paid: its POS is asked to take it, or the store gets a message. Doing it twice is doing it
     once. A POS is asked even if it spoke of the order before it was paid: it cannot have had it from us."""
-    if order.payment not in OWED or order.preparation in transitions.CALLED_OFF:
+    if order.payment not in PAID_STATES or order.preparation in transitions.CALLED_OFF:
         return
-    system = pos.pos_of_store(order.store)
-    if system and system.is_enabled():
+    provider = pos.find_pos(order.store)
+    if provider and provider.is_enabled():
         queue.enqueue_save(order)
-        deadlines.watch_relay(order)
-        service.resolve_key(_off_key(order.store), f"{order.store.pos_kind} is configured")
+        deadlines.set_relay_deadline(order)
+        service.resolve_key(_pos_off_key(order.store), f"{order.store.pos_kind} is configured")
         return
-    if system:
-        _report_off(order.store)
+    if provider:
+        _report_pos_off(order.store)
     notices.notify_store(order, "store.order_placed")
     transitions.advance_axes(order, preparation=PreparationState.NOTIFIED, by=by)
 
 
-def _report_off(store: Store) -> None:
+def _report_pos_off(store: Store) -> None:
     service.open_incident(
         POS_IS_OFF,
         severity=Severity.WARNING,
         title=f"{store.name} uses {store.pos_kind}, which is not configured: it is told by message instead",
-        dedupe=_off_key(store),
+        dedupe=_pos_off_key(store),
         subject=events.subject_of(store),
     )
 
 
-def _off_key(store: Store) -> str:
+def _pos_off_key(store: Store) -> str:
     return f"{POS_IS_OFF}:{store.slug}"
 
 
 def acknowledge_order(order: Order, *, by: Cause, prep_minutes: int | None = None, why: str = "") -> None:
     """The store takes the locked order, and may say how long it needs. Raises IllegalMove, Invalid."""
-    if prep_minutes is not None and not 0 < prep_minutes <= MOST_MINUTES:
-        raise Invalid(f"must be 1 to {MOST_MINUTES}", field="prep_minutes")
+    if prep_minutes is not None and not 0 < prep_minutes <= MAX_PREP_MINUTES:
+        raise Invalid(f"must be 1 to {MAX_PREP_MINUTES}", field="prep_minutes")
     if prep_minutes is not None:
         order.minimum_prep_minutes = prep_minutes
     transitions.take_strict_step(order, OrderStatus.CONFIRMED, by=by, why=why)
@@ -69,16 +69,16 @@ def remind_store(order_id: int) -> None:
         notices.notify_store(order, "store.acknowledge_reminder")
 
 
-def alert_ops(order_id: int) -> None:
+def report_unacknowledged(order_id: int) -> None:
     order = locks.lock_order(order_id)
-    if order.status not in WAITING:
+    if order.status not in AWAITING_ACKNOWLEDGEMENT:
         return
     due_at = deadlines.acknowledge_by(order)
     if clock.database_now() < due_at:  # it was told later than we thought when we set this clock
         jobs.enqueue_job(deadlines.ACKNOWLEDGEMENT_DUE, events.subject_of(order), due_at=due_at)
         return
-    told = order.status == OrderStatus.STORE_NOTIFIED
-    what = "has not acknowledged" if told else "could not be told of"
+    was_notified = order.status == OrderStatus.STORE_NOTIFIED
+    what = "has not acknowledged" if was_notified else "could not be told of"
     notices.report_to_ops(
         order,
         deadlines.UNACKNOWLEDGED,
@@ -89,9 +89,9 @@ def alert_ops(order_id: int) -> None:
     )
 
 
-def let_lapse(order_id: int) -> None:
+def cancel_unacknowledged(order_id: int) -> None:
     order = locks.lock_order(order_id)
-    due_at = deadlines.lapses_at(order)
+    due_at = deadlines.auto_cancel_at(order)
     if order.status != OrderStatus.STORE_NOTIFIED or due_at is None:
         return
     if clock.database_now() < due_at:
@@ -101,7 +101,7 @@ def let_lapse(order_id: int) -> None:
     cancellation.cancel_order(order, by=by, reason="The store did not answer in time", waive_fee=True)
 
 
-def ready_overdue(order_id: int) -> None:
+def report_not_ready(order_id: int) -> None:
     """Long acknowledged and still not ready: a rider would wait, the customer does."""
     order = locks.lock_order(order_id)
     if order.preparation not in (PreparationState.ACKNOWLEDGED, PreparationState.PICKING):

@@ -56,7 +56,7 @@ def _set_available(store: Store, available: bool, decision: ActionRequest) -> st
 )
 def cancel_order(order: Order, request: ActionRequest) -> str:
     waive = request.fields["waive_fee"]
-    cancellation.by_person(order.pk, by=request.by, reason=request.reason, waive_fee=waive)
+    cancellation.cancel_by_person(order.pk, by=request.by, reason=request.reason, waive_fee=waive)
     return "cancelled"
 
 
@@ -72,7 +72,7 @@ def cancel_order(order: Order, request: ActionRequest) -> str:
 def refund_order(order: Order, request: ActionRequest) -> str:
     amount = request.fields["amount"]
     amount_minor = None if amount is None else _amount_minor_of(amount, order.currency)
-    refund = refunds.by_person(
+    refund = refunds.refund_by_person(
         order.pk, amount_minor, by=request.by, reason=request.reason, reference=f"ops:{request.nonce}"
     )
     return f"refund of {money.format_money(refund.amount_minor, refund.currency)} requested"
@@ -87,7 +87,7 @@ def force_status(order: Order, request: ActionRequest) -> str:
     to = OrderStatus(request.fields["to"])
     if to in (OrderStatus.CANCELLED, OrderStatus.FAILED):
         refuse = to == OrderStatus.FAILED
-        cancellation.by_person(order.pk, by=request.by, reason=request.reason, refuse_store=refuse)
+        cancellation.cancel_by_person(order.pk, by=request.by, reason=request.reason, refuse_store=refuse)
     else:
         with transaction.atomic():
             transitions.take_strict_step(locks.lock_order(order.pk), to, by=request.by, why=request.reason)

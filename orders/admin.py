@@ -177,7 +177,7 @@ class OrderAdmin(ReadOnlyAdmin):
     @admin.display(description="timeline")
     def timeline_shown(self, order: Order) -> SafeString:
         found = selectors.order_timeline(order)
-        told = format_html_join(
+        rows = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             (
@@ -185,7 +185,7 @@ class OrderAdmin(ReadOnlyAdmin):
                 for e in found
             ),
         )
-        return format_html("<table>{}</table>", told)
+        return format_html("<table>{}</table>", rows)
 
 
 def _describe_facts(data: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Calling an order off, whatever it takes: money, store, customer, live delivery (SPEC O7).
 
-Callers who are people or APIs use `by_person`, which checks SPEC's table first.
+Callers who are people or APIs use `cancel_by_person`, which checks SPEC's table first.
 """
 
 import structlog
@@ -23,7 +23,9 @@ REFUNDED_IN_FULL = "refunded in full"
 ENDED = frozenset({CarriageState.DELIVERED, CarriageState.FAILED, CarriageState.RETURNED})
 
 
-def by_person(order_id: int, *, by: Cause, reason: str, refuse_store: bool = False, waive_fee: bool = False) -> Order:
+def cancel_by_person(
+    order_id: int, *, by: Cause, reason: str, refuse_store: bool = False, waive_fee: bool = False
+) -> Order:
     """Cancel as a person or an API may: raises IllegalMove (nothing changed) unless SPEC's table allows it."""
     with transaction.atomic():
         order = locks.lock_order(order_id)
@@ -36,7 +38,12 @@ def by_person(order_id: int, *, by: Cause, reason: str, refuse_store: bool = Fal
 def reject_undeliverable(order: Order, refusal: Refusal, *, by: Cause) -> bool:
     """The order cannot be delivered (SPEC D3): called off, and the customer hears why. The order is locked."""
     return cancel_order(
-        order, by=by, reason=refusal.message, waive_fee=True, notice="order.auto_rejected", say=refusal.reason
+        order,
+        by=by,
+        reason=refusal.message,
+        waive_fee=True,
+        customer_event="order.auto_rejected",
+        customer_reason=refusal.reason,
     )
 
 
@@ -47,9 +54,9 @@ def cancel_order(
     reason: str,
     refuse_store: bool = False,
     waive_fee: bool = False,
-    tell_pos: bool = True,
-    notice: str = "order.cancelled",
-    say: str = "",
+    notify_pos: bool = True,
+    customer_event: str = "order.cancelled",
+    customer_reason: str = "",
 ) -> bool:
     """Call the locked order off; False when it was already. `refuse_store`: the store or its POS refused for good, the
     order ends as failed. `waive_fee`: it is not the customer who changed their mind.
@@ -57,21 +64,21 @@ def cancel_order(
     The live delivery is ended by `deliveries`, as a reaction to the event order.cancelled.
     """
     known = PREPARATION.has_reached(order.preparation, Preparation.NOTIFIED)
-    fee_is_due = not refuse_store and not waive_fee and _owes_a_fee(order)
+    fee_is_due = not refuse_store and not waive_fee and _is_fee_due(order)
     state = Preparation.REFUSED if refuse_store else Preparation.CANCELLED
     if not transitions.advance_axes(order, preparation=state, by=by, why=reason):
         return False
     order.cancel_reason = reason[:300]
     _settle_money(order, fee_is_due, by)
     order.save(update_fields=["cancel_reason", "cancellation_fee_minor"])
-    if tell_pos and not queue.enqueue_cancel(order) and known:
+    if notify_pos and not queue.enqueue_cancel(order) and known:
         notices.notify_store(order, "store.order_cancelled", reason=reason)
-    notices.notify_customer(order, notice, reason=say or reason)
+    notices.notify_customer(order, customer_event, reason=customer_reason or reason)
     log.info("order_called_off", order=order.public_id, status=order.status, actor=by.actor)
     return True
 
 
-def _owes_a_fee(order: Order) -> bool:
+def _is_fee_due(order: Order) -> bool:
     """The store has acknowledged, and it is not we who failed to deliver."""
     return PREPARATION.has_reached(order.preparation, Preparation.ACKNOWLEDGED) and order.carriage not in ENDED
 
@@ -82,18 +89,18 @@ def _settle_money(order: Order, fee_is_due: bool, by: Cause) -> None:
         if order.payment == PaymentState.UNPAID:
             payment_intents.request_cancellation(order)
         return
-    refunds.clear_unsent(
-        order, refunds.of_failed_delivery(order.attempt)
+    refunds.withdraw_unsent(
+        order, refunds.failed_delivery_reference(order.attempt)
     )  # it waited for the store's delay: not any more
     refundable = refunds.refundable_minor(order)
     if fee_is_due:
         order.cancellation_fee_minor = max(0, min(order.store.cancellation_fee_minor, refundable))
-    refunds.request_rest(
+    refunds.request_remaining(
         order, reference=REFUND_REFERENCE, reason=order.cancel_reason, by=by, keep_minor=order.cancellation_fee_minor
     )
 
 
-def by_refund(order: Order, *, by: Cause) -> None:
+def cancel_after_refund(order: Order, *, by: Cause) -> None:
     """Every cent went back: nobody cooks or carries it for nothing. What is on its way already is for ops to decide."""
     if order.preparation in transitions.CALLED_OFF or order.carriage in ENDED:
         return

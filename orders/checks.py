@@ -12,7 +12,7 @@ from orders.models import Store
 
 
 @register()
-def every_status_has_words(**_: Any) -> list[CheckMessage]:
+def check_status_words(**_: Any) -> list[CheckMessage]:
     return [
         Error(f"{name} says nothing for {sorted(missing)}", id="orders.E001")
         for name, words in (("TRACKING_WORDS", TRACKING_WORDS), ("POS_WORDS", POS_WORDS))
@@ -21,7 +21,7 @@ def every_status_has_words(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def every_pos_is_registered(**_: Any) -> list[CheckMessage]:
+def check_pos_registry(**_: Any) -> list[CheckMessage]:
     kinds = set(Store.Pos.values) - {Store.Pos.TABLET}
     if kinds == set(pos.REGISTRY):
         return []
@@ -29,7 +29,7 @@ def every_pos_is_registered(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
-def callbacks_come_over_tls(**_: Any) -> list[CheckMessage]:
+def check_callback_tls(**_: Any) -> list[CheckMessage]:
     """A POS callback is not signed: over plain HTTP anybody on the way reads the order id and speaks for the store."""
     if not settings.PETPOOJA_API_BASE or settings.PUBLIC_URL.startswith("https://"):
         return []

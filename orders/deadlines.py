@@ -28,40 +28,40 @@ def set_next_deadline(order: Order) -> None:
     if state == PreparationState.NOTIFIED:
         jobs.enqueue_job(REMIND_STORE, subject, due_at=remind_at(order))
         jobs.enqueue_job(ACKNOWLEDGEMENT_DUE, subject, due_at=acknowledge_by(order))
-        if lapse_at := lapses_at(order):
+        if lapse_at := auto_cancel_at(order):
             jobs.enqueue_job(ACKNOWLEDGEMENT_LAPSED, subject, due_at=lapse_at)
     if PREPARATION.has_reached(state, PreparationState.ACKNOWLEDGED):
-        notices.ops_no_more(order, UNACKNOWLEDGED, f"the store's part is now: {state}")
+        notices.resolve_report(order, UNACKNOWLEDGED, f"the store's part is now: {state}")
     if state in (PreparationState.ACKNOWLEDGED, PreparationState.PICKING):
         jobs.enqueue_job(READY_OVERDUE, subject, due_at=ready_by(order))
     if PREPARATION.has_reached(state, PreparationState.READY):
-        notices.ops_no_more(order, NOT_READY, f"the store's part is now: {state}")
+        notices.resolve_report(order, NOT_READY, f"the store's part is now: {state}")
 
 
-def watch_relay(order: Order) -> None:
+def set_relay_deadline(order: Order) -> None:
     """Paid, and its POS is about to be told: if that does not work out, ops shall know by the same deadline."""
     jobs.enqueue_job(ACKNOWLEDGEMENT_DUE, events.subject_of(order), in_s=order.store.acknowledge_s)
 
 
 def remind_at(order: Order) -> datetime:
-    return _told_at(order) + timedelta(seconds=order.store.acknowledge_s / 2)
+    return _notified_at(order) + timedelta(seconds=order.store.acknowledge_s / 2)
 
 
 def acknowledge_by(order: Order) -> datetime:
-    return _told_at(order) + timedelta(seconds=order.store.acknowledge_s)
+    return _notified_at(order) + timedelta(seconds=order.store.acknowledge_s)
 
 
-def lapses_at(order: Order) -> datetime | None:
+def auto_cancel_at(order: Order) -> datetime | None:
     """None: this store's orders wait for ever."""
     after_s = order.store.cancel_unacknowledged_s
-    return None if after_s is None else _told_at(order) + timedelta(seconds=after_s)
+    return None if after_s is None else _notified_at(order) + timedelta(seconds=after_s)
 
 
 def ready_by(order: Order) -> datetime:
     return expected_ready_at(order) + timedelta(seconds=READY_GRACE_S)
 
 
-def _told_at(order: Order) -> datetime:
+def _notified_at(order: Order) -> datetime:
     """When the store was told; not yet: long ago, so that whoever asks looks at it now."""
     return order.notified_at or order.created_at
 
@@ -74,4 +74,4 @@ def expected_ready_at(order: Order, usual_minutes: float | None = None) -> datet
     minutes: float | None = order.minimum_prep_minutes
     if minutes is None:
         minutes = preparation_times.usual_minutes([order])[order.pk] if usual_minutes is None else usual_minutes
-    return preparation_times.started_at(order) + timedelta(minutes=minutes)
+    return preparation_times.work_started_at(order) + timedelta(minutes=minutes)

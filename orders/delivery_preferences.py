@@ -11,7 +11,7 @@ from orders.models import Order
 ON_THE_WAY = (OrderStatus.PICKED_UP, OrderStatus.IN_TRANSIT)
 
 
-def may_change(order: Order) -> bool:
+def can_change(order: Order) -> bool:
     return order.status in LIVE and order.status not in ON_THE_WAY
 
 
@@ -19,7 +19,7 @@ def change_preferences(order: Order, preferences: dict[str, Any], *, by: Cause) 
     """`preferences`: contact_free, call_before_arriving, entrance. The caller has locked the order. Returns whether
     that changed anything; raises Conflict once it is too late. The history says which, not what: an entrance is the
     customer's own affair."""
-    if not may_change(order):
+    if not can_change(order):
         raise Conflict("The order is on its way or over: this cannot be changed any more", code="TOO_LATE")
     changed = {**order.delivery_preferences, **preferences}
     if changed == order.delivery_preferences:

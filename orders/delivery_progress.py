@@ -27,14 +27,14 @@ def open_attempt(order: Order, attempt: int, *, by: Cause) -> None:
     Raises Conflict when that refund may have reached Stripe: then the order cannot be tried again (SPEC O8).
     """
     if order.carriage in (CarriageState.FAILED, CarriageState.RETURNED):
-        reference = refunds.of_failed_delivery(order.attempt)
-        if not refunds.clear_unsent(order, reference) and refunds.is_under_way(order, reference):
+        reference = refunds.failed_delivery_reference(order.attempt)
+        if not refunds.withdraw_unsent(order, reference) and refunds.is_in_progress(order, reference):
             raise Conflict("The refund for the failed delivery is already on its way", code="REFUND_UNDER_WAY")
-        notices.ops_no_more(order, DELIVERY_FAILED, f"tried again as attempt {attempt}")
+        notices.resolve_report(order, DELIVERY_FAILED, f"tried again as attempt {attempt}")
     transitions.reset_carriage(order, attempt, by=by, why=f"attempt {attempt}")
 
 
-def handed_to(order: Order, attempt: int, courier: str, reference: str) -> None:
+def record_courier(order: Order, attempt: int, courier: str, reference: str) -> None:
     """A courier company has taken delivery `attempt`; the order shows which, and COOCO's id of it (SPEC C9)."""
     if attempt >= order.attempt:
         order.external_delivery_provider = courier
@@ -52,29 +52,29 @@ def record_assigned(
     order: Order, attempt: int, *, by: Cause, carrier: str, rider_name: str, occurred_at: datetime | None = None
 ) -> EventOutcome:
     """`carrier` names who carries ("rider:7"), so that the customer hears of each one once."""
-    verdict = _advance_carriage(order, attempt, CarriageState.ASSIGNED, by, occurred_at)
-    if verdict == EventOutcome.APPLIED:
-        notices.notify_customer(order, "delivery.assigned", again=f"{attempt}:{carrier}", rider=rider_name)
-    return verdict
+    outcome = _advance_carriage(order, attempt, CarriageState.ASSIGNED, by, occurred_at)
+    if outcome == EventOutcome.APPLIED:
+        notices.notify_customer(order, "delivery.assigned", dedupe_suffix=f"{attempt}:{carrier}", rider=rider_name)
+    return outcome
 
 
 def record_picked_up(
     order: Order, attempt: int, *, by: Cause, eta_minutes: int, occurred_at: datetime | None = None
 ) -> EventOutcome:
-    verdict = _advance_carriage(order, attempt, CarriageState.PICKED_UP, by, occurred_at)
-    if verdict == EventOutcome.APPLIED:
-        notices.notify_customer(order, "delivery.on_the_way", again=str(attempt), etaMinutes=eta_minutes)
-    return verdict
+    outcome = _advance_carriage(order, attempt, CarriageState.PICKED_UP, by, occurred_at)
+    if outcome == EventOutcome.APPLIED:
+        notices.notify_customer(order, "delivery.on_the_way", dedupe_suffix=str(attempt), etaMinutes=eta_minutes)
+    return outcome
 
 
 def record_in_transit(
     order: Order, attempt: int, *, by: Cause, eta_minutes: int, occurred_at: datetime | None = None
 ) -> EventOutcome:
-    verdict = _advance_carriage(order, attempt, CarriageState.IN_TRANSIT, by, occurred_at)
-    if verdict == EventOutcome.APPLIED:
+    outcome = _advance_carriage(order, attempt, CarriageState.IN_TRANSIT, by, occurred_at)
+    if outcome == EventOutcome.APPLIED:
         # Told by the pickup already, unless this came first: the same fact is told once.
-        notices.notify_customer(order, "delivery.on_the_way", again=str(attempt), etaMinutes=eta_minutes)
-    return verdict
+        notices.notify_customer(order, "delivery.on_the_way", dedupe_suffix=str(attempt), etaMinutes=eta_minutes)
+    return outcome
 
 
 def record_delivered(
@@ -82,16 +82,16 @@ def record_delivered(
 ) -> EventOutcome:
     """Also after a cancellation: a courier refused to stop, the customer has the goods, ops decides (SPEC O8)."""
     called_off = order.preparation in transitions.CALLED_OFF
-    verdict = _advance_carriage(order, attempt, CarriageState.DELIVERED, by, occurred_at, overrule=overrule)
-    if verdict != EventOutcome.APPLIED:
-        return verdict
+    outcome = _advance_carriage(order, attempt, CarriageState.DELIVERED, by, occurred_at, overrule=overrule)
+    if outcome != EventOutcome.APPLIED:
+        return outcome
     if called_off:
         notices.report_to_ops(order, DELIVERED_ANYWAY, f"Order {order.order_id} was delivered after it was cancelled")
-    refunds.clear_unsent(order, refunds.of_failed_delivery(attempt))  # failed first, completed after all
-    notices.ops_no_more(order, DELIVERY_FAILED, "it was delivered")
+    refunds.withdraw_unsent(order, refunds.failed_delivery_reference(attempt))  # failed first, completed after all
+    notices.resolve_report(order, DELIVERY_FAILED, "it was delivered")
     notices.notify_customer(order, "delivery.completed", totalPaise=order.total_minor)
     notices.notify_customer(order, "review.requested")
-    return verdict
+    return outcome
 
 
 def record_failed(
@@ -104,20 +104,20 @@ def record_failed(
     overrule: bool = False,
 ) -> EventOutcome:
     """Nobody will carry delivery `attempt` to its end: refund by the store's policy, tell all, open a ticket."""
-    verdict = _advance_carriage(order, attempt, CarriageState.FAILED, by, occurred_at, why=reason, overrule=overrule)
-    if verdict == EventOutcome.APPLIED and order.preparation not in transitions.CALLED_OFF:
-        refunds.request_rest(
+    outcome = _advance_carriage(order, attempt, CarriageState.FAILED, by, occurred_at, why=reason, overrule=overrule)
+    if outcome == EventOutcome.APPLIED and order.preparation not in transitions.CALLED_OFF:
+        refunds.request_remaining(
             order,
-            reference=refunds.of_failed_delivery(attempt),
+            reference=refunds.failed_delivery_reference(attempt),
             reason=f"delivery failed: {reason}",
             by=by,
             due_at=clock.database_now() + timedelta(seconds=order.store.refund_delay_s),
         )
-        notices.notify_customer(order, "delivery.failed", again=str(attempt))
-        notices.notify_store(order, "store.delivery_failed", again=str(attempt), reason=reason)
+        notices.notify_customer(order, "delivery.failed", dedupe_suffix=str(attempt))
+        notices.notify_store(order, "store.delivery_failed", dedupe_suffix=str(attempt), reason=reason)
         title = f"Delivery of order {order.order_id} failed: {reason}"
         notices.report_to_ops(order, DELIVERY_FAILED, title, severity=Severity.CRITICAL, attempt=attempt, reason=reason)
-    return verdict
+    return outcome
 
 
 def record_returned(order: Order, attempt: int, *, by: Cause, occurred_at: datetime | None = None) -> EventOutcome:
@@ -131,8 +131,8 @@ def refund_at_once(order: Order, *, by: Cause, why: str) -> Refund:
     """The refund for the failed delivery waits for the store's policy no longer. Raises Conflict when it has not failed
     or all its money is given back already."""
     _require_failed(order)
-    reference = refunds.of_failed_delivery(order.attempt)
-    refund = refunds.hurry_refund(order, reference) or refunds.request_rest(
+    reference = refunds.failed_delivery_reference(order.attempt)
+    refund = refunds.hurry_refund(order, reference) or refunds.request_remaining(
         order, reference=reference, reason=why, by=by
     )
     if refund is None or refund.state != WorkState.PENDING:
@@ -143,7 +143,7 @@ def refund_at_once(order: Order, *, by: Cause, why: str) -> Refund:
 def close_ticket(order: Order, resolution: str) -> None:
     """Ops has seen to a failed delivery: its ticket is closed. Raises Conflict when it has not failed."""
     _require_failed(order)
-    notices.ops_no_more(order, DELIVERY_FAILED, resolution)
+    notices.resolve_report(order, DELIVERY_FAILED, resolution)
 
 
 def _require_failed(order: Order) -> None:

@@ -78,7 +78,7 @@ PREPARATION = OrderAxis(
         PreparationState.REFUSED: 9,
     },
 )
-# Between failed and completed of one delivery the later provider time wins: deliveries/evidence decides, not the rank.
+# Between failed and completed of one delivery the later provider time wins: deliveries decides, not the rank.
 CARRIAGE = OrderAxis(
     CarriageState,
     {

@@ -36,7 +36,7 @@ def lock_by_public_id(ref: str) -> Order:
     return order
 
 
-def lock_by_intent(intent_id: str) -> Order | None:
+def find_by_intent_locked(intent_id: str) -> Order | None:
     return _lockable_orders().filter(stripe_payment_intent=intent_id).first() if intent_id else None
 
 
@@ -77,10 +77,10 @@ def record_event(
     )
 
 
-def cause_was_seen(order: Order, name: str, by: Cause) -> bool:
+def has_seen_cause(order: Order, name: str, by: Cause) -> bool:
     """Whether this very cause has brought an event of this name before (a repeated piece of evidence)."""
-    return events_of(order, name).filter(cause=by.cause).exists()
+    return list_events(order, name).filter(cause=by.cause).exists()
 
 
-def events_of(order: Order, name: str) -> QuerySet[Event]:
+def list_events(order: Order, name: str) -> QuerySet[Event]:
     return Event.objects.filter(subject=events.subject_of(order), name=name)

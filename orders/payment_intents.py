@@ -40,7 +40,7 @@ def _record_cancelled(item: IntentCancellation, state: str) -> str:
     return state
 
 
-LANE = CallQueue(
+QUEUE = CallQueue(
     name="intents",
     model=IntentCancellation,
     call=_cancel_at_stripe,

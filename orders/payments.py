@@ -27,7 +27,7 @@ from orders.pos import callbacks
 log = structlog.get_logger(__name__)
 
 # A storefront may create a PaymentIntent itself and have it paid before it has placed the order with us.
-PATIENCE = timedelta(minutes=10)
+ORPHAN_WAIT = timedelta(minutes=10)
 ORPHAN = "payment_without_order"
 MISMATCH = "payment_mismatch"
 PAID_TWICE = "paid_twice"
@@ -43,17 +43,17 @@ def apply_payment_event(evidence: PaymentEvidence) -> EventOutcome:
             return _report_orphan(evidence)
         match evidence:
             case PaymentSucceeded():
-                verdict = _apply_succeeded(order, evidence)
+                outcome = _apply_succeeded(order, evidence)
             case PaymentFailed():
-                verdict = _apply_failed(order, evidence)
+                outcome = _apply_failed(order, evidence)
             case PaymentCanceled():
-                verdict = _apply_canceled(order, evidence)
+                outcome = _apply_canceled(order, evidence)
             case ChargeRefunded():
-                verdict = _apply_refunded(order, evidence)
+                outcome = _apply_refunded(order, evidence)
             case _:
                 raise TypeError(f"not evidence about a payment: {evidence!r}")
-    log.info("payment_evidence", order=order.public_id, what=type(evidence).__name__, verdict=str(verdict))
-    return verdict
+    log.info("payment_evidence", order=order.public_id, what=type(evidence).__name__, outcome=str(outcome))
+    return outcome
 
 
 def _find_order(evidence: PaymentEvidence) -> Order | None:
@@ -61,13 +61,13 @@ def _find_order(evidence: PaymentEvidence) -> Order | None:
     if evidence.order_ref:
         with suppress(NotFound):
             return locks.lock_by_public_id(evidence.order_ref)
-    return locks.lock_by_intent(evidence.intent_id)
+    return locks.find_by_intent_locked(evidence.intent_id)
 
 
 def _report_orphan(evidence: PaymentEvidence) -> EventOutcome:
     if not isinstance(evidence, PaymentSucceeded | ChargeRefunded):
         return EventOutcome.IGNORED  # no money moved; placing an order with this intent asks Stripe for its state
-    if clock.now() - evidence.occurred_at < PATIENCE:
+    if clock.now() - evidence.occurred_at < ORPHAN_WAIT:
         raise Transient(f"no order has the payment intent {evidence.intent_id} yet")
     service.open_incident(
         ORPHAN,
@@ -87,7 +87,7 @@ def _apply_succeeded(order: Order, evidence: PaymentSucceeded) -> EventOutcome:
         if _book_payment(order, evidence) is None:
             return EventOutcome.REFUSED
         if called_off:
-            _give_back(order, evidence.by)
+            _refund_late_payment(order, evidence.by)
         return EventOutcome.APPLIED
     if payment.paid_at == evidence.occurred_at:
         return EventOutcome.REPEATED
@@ -125,14 +125,14 @@ def _book_payment(order: Order, evidence: PaymentSucceeded | ChargeRefunded) -> 
     order.save(update_fields=["stripe_payment_intent", "payment_error"])
     transitions.advance_axes(order, payment=PaymentState.PAID, by=evidence.by, occurred_at=paid_at)
     if order.preparation not in transitions.CALLED_OFF:
-        callbacks.take_held(order)
-        acknowledgement.notify_store(order, by=evidence.by)
+        callbacks.apply_held(order)
+        acknowledgement.submit_to_store(order, by=evidence.by)
     return payment
 
 
-def _give_back(order: Order, by: Cause) -> None:
+def _refund_late_payment(order: Order, by: Cause) -> None:
     """Money for an order that was called off before it came goes back by itself (SPEC O8)."""
-    refunds.request_rest(order, reference=LATE_REFERENCE, reason="paid after it was cancelled", by=by)
+    refunds.request_remaining(order, reference=LATE_REFERENCE, reason="paid after it was cancelled", by=by)
 
 
 def _report_contradiction(order: Order, kind: str, title: str, evidence: PaymentSucceeded | ChargeRefunded) -> None:
@@ -141,7 +141,7 @@ def _report_contradiction(order: Order, kind: str, title: str, evidence: Payment
         kind,
         title,
         severity=Severity.CRITICAL,
-        again=evidence.intent_id,
+        dedupe_suffix=evidence.intent_id,
         intent=evidence.intent_id,
         amount_minor=evidence.amount_minor,
         currency=evidence.currency,
@@ -153,15 +153,15 @@ def _apply_failed(order: Order, evidence: PaymentFailed) -> EventOutcome:
     """Declined: kept and told; the customer may try again. After the money came it is old news."""
     if order.payment != PaymentState.UNPAID or order.preparation in transitions.CALLED_OFF:
         return EventOutcome.STALE
-    if locks.cause_was_seen(order, PAYMENT_FAILED, evidence.by):
+    if locks.has_seen_cause(order, PAYMENT_FAILED, evidence.by):
         return EventOutcome.REPEATED
-    earlier = locks.events_of(order, PAYMENT_FAILED).order_by("-occurred_at", "-cause").first()
+    earlier = locks.list_events(order, PAYMENT_FAILED).order_by("-occurred_at", "-cause").first()
     if earlier is None or (earlier.occurred_at, earlier.cause) < (evidence.occurred_at, evidence.by.cause):
         order.payment_error = evidence.reason[:300]
     data = {"reason": evidence.reason}
     locks.record_event(order, PAYMENT_FAILED, by=evidence.by, data=data, occurred_at=evidence.occurred_at)
     order.save(update_fields=["payment_error", "version"])
-    notices.notify_customer(order, "order.payment_failed", again=evidence.event_id)
+    notices.notify_customer(order, "order.payment_failed", dedupe_suffix=evidence.event_id)
     return EventOutcome.APPLIED
 
 
@@ -206,7 +206,7 @@ def _apply_refunded(order: Order, evidence: ChargeRefunded) -> EventOutcome:
     payment.save(update_fields=["refunded_minor", "stripe_charge"])
     _settle_refund(order, evidence, difference_minor)
     if late:
-        _give_back(order, evidence.by)
+        _refund_late_payment(order, evidence.by)
     return EventOutcome.APPLIED
 
 
@@ -220,7 +220,7 @@ def _settle_refund(order: Order, evidence: ChargeRefunded, difference_minor: int
     state = PaymentState.REFUNDED if full else PaymentState.PARTLY_REFUNDED
     transitions.advance_axes(order, payment=state, by=evidence.by, occurred_at=evidence.occurred_at)
     notices.notify_customer(
-        order, "order.refunded", again=str(total), amount=format_money(difference_minor, order.currency)
+        order, "order.refunded", dedupe_suffix=str(total), amount=format_money(difference_minor, order.currency)
     )
     if full:
-        cancellation.by_refund(order, by=evidence.by)
+        cancellation.cancel_after_refund(order, by=evidence.by)

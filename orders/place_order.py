@@ -31,11 +31,11 @@ from orders.models import Customer, Order, OrderItem, Store
 
 log = structlog.get_logger(__name__)
 
-LONGEST = {"name": 200, "external_id": 64, "instructions": 300}
-LONGEST_PROVIDER = 12
-MOST_ITEMS = 200
-MOST_PIECES = 10_000
-MOST_MINOR = 99_999_999  # Stripe's own limit
+MAX_LENGTHS = {"name": 200, "external_id": 64, "instructions": 300}
+MAX_PROVIDER_LENGTH = 12
+MAX_ITEMS = 200
+MAX_QUANTITY = 10_000
+MAX_MINOR = 99_999_999  # Stripe's own limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,10 @@ class OrderRequest:
     def content_hash(self) -> str:
         """SHA-256 of everything: the same id with another content is another order. A preference that is not given
         does not count, so that orders of before there was one keep their hash."""
-        said = asdict(self)
+        fields = asdict(self)
         if self.substitution_preference == SubstitutionPreference.REFUSE:
-            del said["substitution_preference"]
-        content = json.dumps(said, sort_keys=True, default=str, separators=(",", ":"))
+            del fields["substitution_preference"]
+        content = json.dumps(fields, sort_keys=True, default=str, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
@@ -126,7 +126,7 @@ def place_order(storefront: User, data: OrderRequest, idempotency_key: str = "",
     """Call outside a transaction. Raises Invalid (naming the field), Conflict (ORDER_ID_REUSED, INTENT_IN_USE,
     IDEMPOTENCY_KEY_REUSED), NotEnabled (no Stripe), CallFailed (Stripe did not answer: send the same again)."""
     answered = idempotency.find_remembered(storefront, idempotency_key, fingerprint)
-    store = _require_sound(data)
+    store = _require_valid(data)
     stripe.get_client()  # raises NotEnabled before anything is written
     order = _find_existing(storefront, data)
     intent = None
@@ -145,7 +145,7 @@ def place_order(storefront: User, data: OrderRequest, idempotency_key: str = "",
 
 
 # ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────────
-def _require_sound(data: OrderRequest) -> Store:
+def _require_valid(data: OrderRequest) -> Store:
     locks.require_id(data.order_id, field="order_id")
     locks.require_id(data.buyer.external_id, field="customer_id")
     store = Store.objects.select_related("recipient").filter(slug=data.store).first()
@@ -153,21 +153,21 @@ def _require_sound(data: OrderRequest) -> Store:
         raise Invalid("no such store", field="store_id")
     if data.currency.upper() != store.currency.upper():
         raise Invalid(f"this store sells in {store.currency}", field="currency")
-    if not 0 < len(data.items) <= MOST_ITEMS:
-        raise Invalid(f"must be 1 to {MOST_ITEMS} items", field="items")
+    if not 0 < len(data.items) <= MAX_ITEMS:
+        raise Invalid(f"must be 1 to {MAX_ITEMS} items", field="items")
     for number, item in enumerate(data.items):
         require_item(item, f"items[{number}]")
     for name in ("tax_minor", "tip_minor", "delivery_fee_minor"):
         if getattr(data, name) < 0:
             raise Invalid("must not be negative", field=name)
-    if len(data.provider_preference) > LONGEST_PROVIDER:
+    if len(data.provider_preference) > MAX_PROVIDER_LENGTH:
         raise Invalid("is not the name of a provider", field="provider_preference")
     if data.substitution_preference not in SubstitutionPreference.values:
         raise Invalid(f"must be one of {', '.join(SubstitutionPreference.values)}", field="substitution_preference")
     if data.total_minor not in (None, data.whole_minor):
         raise Invalid(f"is {data.total_minor}, but the parts make {data.whole_minor}", field="total_minor")
-    if not 0 < data.whole_minor <= MOST_MINOR:
-        raise Invalid(f"must be 1 to {MOST_MINOR}", field="total_minor")
+    if not 0 < data.whole_minor <= MAX_MINOR:
+        raise Invalid(f"must be 1 to {MAX_MINOR}", field="total_minor")
     return store
 
 
@@ -175,11 +175,11 @@ def require_item(item: RequestedItem, where: str) -> None:
     """Raises Invalid naming the field below `where` that is wrong."""
     if not item.name:
         raise Invalid("is missing", field=f"{where}.name")
-    if not 0 < item.quantity <= MOST_PIECES:
-        raise Invalid(f"must be 1 to {MOST_PIECES}", field=f"{where}.quantity")
-    if not 0 <= item.price_minor <= MOST_MINOR:
-        raise Invalid(f"must be 0 to {MOST_MINOR}", field=f"{where}.price_minor")
-    for name, longest in LONGEST.items():
+    if not 0 < item.quantity <= MAX_QUANTITY:
+        raise Invalid(f"must be 1 to {MAX_QUANTITY}", field=f"{where}.quantity")
+    if not 0 <= item.price_minor <= MAX_MINOR:
+        raise Invalid(f"must be 0 to {MAX_MINOR}", field=f"{where}.price_minor")
+    for name, longest in MAX_LENGTHS.items():
         if len(getattr(item, name)) > longest:
             raise Invalid(f"is longer than {longest} characters", field=f"{where}.{name}")
 
@@ -315,15 +315,15 @@ def _create_intent(order: Order) -> stripe.PaymentIntent:
     """By a key of the order's own, so that a lost answer is fetched instead of made again. A 500 is kept under its key
     and replayed for a day; then a fresh key is safe: nobody was shown that intent, so nobody can pay it."""
     try:
-        return _call_for_intent(order, f"pi-{order.public_id}")
+        return _request_intent(order, f"pi-{order.public_id}")
     except Unknown as error:
         if error.answer is None:
             raise
         log.warning("intent_key_spoilt", order=order.public_id)
-        return _call_for_intent(order, f"pi-{order.public_id}-{secrets.token_hex(6)}")
+        return _request_intent(order, f"pi-{order.public_id}-{secrets.token_hex(6)}")
 
 
-def _call_for_intent(order: Order, key: str) -> stripe.PaymentIntent:
+def _request_intent(order: Order, key: str) -> stripe.PaymentIntent:
     return stripe.create_payment_intent(
         amount_minor=order.authorised_minor,
         currency=order.currency,

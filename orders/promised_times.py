@@ -11,14 +11,14 @@ from orders import notices
 from orders.lifecycle import LIVE, OrderStatus
 from orders.models import Order
 
-WORTH_WRITING = timedelta(seconds=30)  # an expectation that moved by less is the same
+MIN_ETA_CHANGE = timedelta(seconds=30)  # an expectation that moved by less is the same
 GRACE = timedelta(minutes=2)  # estimates are not better than this
-TO_THE_SECOND = "%Y%m%dT%H%M%S"  # names a promise in what is told of it once
-NOT_YET = (OrderStatus.PENDING, OrderStatus.PAYMENT_CONFIRMED, OrderStatus.STORE_NOTIFIED)  # nobody has begun
-IN_HAND = sorted(LIVE - set(NOT_YET))
+PROMISE_KEY_FORMAT = "%Y%m%dT%H%M%S"  # names a promise in what is told of it once
+NOT_STARTED = (OrderStatus.PENDING, OrderStatus.PAYMENT_CONFIRMED, OrderStatus.STORE_NOTIFIED)  # nobody has begun
+IN_PROGRESS = sorted(LIVE - set(NOT_STARTED))
 
 # Whoever is just moving an order holds it: its expectation is written by the next look, and nobody waits for anybody.
-_EXPECT = """
+_SET_ETA_SQL = """
     WITH news AS MATERIALIZED (
         SELECT o.id, n.at FROM unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS n(id, at)
         JOIN orders_order o ON o.id = n.id
@@ -29,21 +29,23 @@ _EXPECT = """
 """
 
 
-def under_way(limit: int) -> list[int]:
+def list_active_ids(limit: int) -> list[int]:
     """Ids of the orders that somebody works on, the most urgent first, those without a promise last."""
-    found = Order.objects.filter(status__in=IN_HAND).order_by("promised_at")
+    found = Order.objects.filter(status__in=IN_PROGRESS).order_by("promised_at")
     return list(found.values_list("pk", flat=True)[:limit])
 
 
 def late_orders(now: datetime) -> QuerySet[Order]:
     """Those that should have been delivered by now; as the next one by the index on the promises that live."""
-    return Order.objects.filter(status__in=IN_HAND, promised_at__lt=now)
+    return Order.objects.filter(status__in=IN_PROGRESS, promised_at__lt=now)
 
 
 def at_risk_orders(now: datetime) -> QuerySet[Order]:
     """Those that are late, or expected to be."""
     expected_late = Q(eta_at__gt=F("promised_at") + GRACE)
-    return Order.objects.filter(Q(promised_at__lt=now) | expected_late, status__in=IN_HAND, promised_at__isnull=False)
+    return Order.objects.filter(
+        Q(promised_at__lt=now) | expected_late, status__in=IN_PROGRESS, promised_at__isnull=False
+    )
 
 
 def is_behind(order: Order, arrival_at: datetime) -> bool:
@@ -65,14 +67,14 @@ def set_expected_arrivals(arrivals: Mapping[int, datetime]) -> set[int]:
         "ids": list(arrivals),
         "times": list(arrivals.values()),
         "live": sorted(LIVE),
-        "worth_s": WORTH_WRITING.total_seconds(),
+        "worth_s": MIN_ETA_CHANGE.total_seconds(),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_EXPECT, params)
+        cursor.execute(_SET_ETA_SQL, params)
         return {row[0] for row in cursor.fetchall()}
 
 
 def warn_customer(order: Order, eta_minutes: int, *, failures: int) -> None:
     """The customer hears that it may be late: once for a promise, and once more after every delivery that failed."""
-    promise = f"{order.promised_at:{TO_THE_SECOND}}" if order.promised_at else ""
-    notices.notify_customer(order, "delivery.delayed", again=f"{promise}:{failures}", etaMinutes=eta_minutes)
+    promise = f"{order.promised_at:{PROMISE_KEY_FORMAT}}" if order.promised_at else ""
+    notices.notify_customer(order, "delivery.delayed", dedupe_suffix=f"{promise}:{failures}", etaMinutes=eta_minutes)

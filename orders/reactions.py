@@ -11,19 +11,19 @@ def remind_store(order_id: int) -> None:
 
 @job_handler("orders.acknowledgement_due")
 def acknowledgement_due(order_id: int) -> None:
-    acknowledgement.alert_ops(order_id)
+    acknowledgement.report_unacknowledged(order_id)
 
 
 @job_handler("orders.acknowledgement_lapsed")
 def acknowledgement_lapsed(order_id: int) -> None:
-    acknowledgement.let_lapse(order_id)
+    acknowledgement.cancel_unacknowledged(order_id)
 
 
 @job_handler("orders.ready_overdue")
 def ready_overdue(order_id: int) -> None:
-    acknowledgement.ready_overdue(order_id)
+    acknowledgement.report_not_ready(order_id)
 
 
 @job_handler("orders.substitutions_due")
 def substitutions_due(order_id: int) -> None:
-    substitutions.let_lapse(order_id)
+    substitutions.decide_overdue(order_id)

@@ -56,7 +56,7 @@ def request_refund(
     or above what is left of the captured money.
     """
     existing = Refund.objects.filter(order=order, reference=reference).first()
-    if existing and not _was_taken_back(existing):
+    if existing and not _was_withdrawn(existing):
         return existing
     left = refundable_minor(order)
     if not 0 < amount_minor <= left:
@@ -76,7 +76,7 @@ def request_refund(
     return refund
 
 
-def by_person(order_id: int, amount_minor: int | None, *, by: Cause, reason: str, reference: str) -> Refund:
+def refund_by_person(order_id: int, amount_minor: int | None, *, by: Cause, reason: str, reference: str) -> Refund:
     """Ops gives money back, `amount_minor` or (None) all that is left. Raises Invalid."""
     with transaction.atomic():
         order = locks.lock_order(order_id)
@@ -84,7 +84,7 @@ def by_person(order_id: int, amount_minor: int | None, *, by: Cause, reason: str
         return request_refund(order, amount, reference=reference, reason=reason, by=by)
 
 
-def request_rest(
+def request_remaining(
     order: Order,
     *,
     reference: str,
@@ -100,7 +100,7 @@ def request_rest(
     return request_refund(order, amount_minor, reference=reference, reason=reason, by=by, due_at=due_at)
 
 
-def clear_unsent(order: Order, reference: str) -> bool:
+def withdraw_unsent(order: Order, reference: str) -> bool:
     """Take a request back that nobody has begun to send. False: there is none, or it may have reached Stripe."""
     return bool(
         Refund.objects.filter(order=order, reference=reference, state=WorkState.PENDING, retry_count=0).update(
@@ -109,7 +109,7 @@ def clear_unsent(order: Order, reference: str) -> bool:
     )
 
 
-def _was_taken_back(refund: Refund) -> bool:
+def _was_withdrawn(refund: Refund) -> bool:
     return refund.state == WorkState.DISCARDED and refund.retry_count == 0
 
 
@@ -120,19 +120,19 @@ def hurry_refund(order: Order, reference: str) -> Refund | None:
     return waiting.first()
 
 
-def of_failed_delivery(attempt: int) -> str:
+def failed_delivery_reference(attempt: int) -> str:
     """The reference of the refund that a failed delivery brings."""
     return f"delivery_failed:{attempt}"
 
 
-def is_under_way(order: Order, reference: str) -> bool:
+def is_in_progress(order: Order, reference: str) -> bool:
     """Whether the request is being sent, was sent, or waits to be sent again: Stripe may have it."""
     return Refund.objects.filter(order=order, reference=reference).exclude(state=WorkState.DISCARDED).exists()
 
 
 # ── the work queue
 # ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def _send_refund(refund: Refund) -> stripe.Refund | None:
+def _send_refund(refund: Refund) -> stripe.StripeRefund | None:
     """Stripe's refund, made now or by an earlier attempt; None when the charge was refunded in full by other hands."""
     reference = f"refund:{refund.pk}"
     if refund.retry_count > 1:
@@ -160,18 +160,18 @@ def _send_refund(refund: Refund) -> stripe.Refund | None:
         raise
 
 
-def _record_sent(refund: Refund, answer: stripe.Refund | None) -> str:
+def _record_sent(refund: Refund, answer: stripe.StripeRefund | None) -> str:
     order = locks.lock_order(refund.order_id)
     if answer is None:
         log.warning("refund_not_needed", order=order.public_id, reference=refund.reference)
         return WorkState.IGNORED
     Refund.objects.filter(pk=refund.pk).update(stripe_refund=answer.id)
-    notices.ops_no_more(order, FAILED, "Stripe took the refund")
+    notices.resolve_report(order, FAILED, "Stripe took the refund")
     return WorkState.DONE
 
 
-def _given_up(refund: Refund, error: Exception) -> None:
-    """WebhookRejected, or out of tries: the customer still waits for the money, so ops must act."""
+def _on_give_up(refund: Refund, error: Exception) -> None:
+    """Refused for good, or out of tries: the customer still waits for the money, so ops must act."""
     order = locks.lock_order(refund.order_id)
     known = isinstance(error, CallFailed | NotEnabled)
     notices.report_to_ops(
@@ -185,12 +185,12 @@ def _given_up(refund: Refund, error: Exception) -> None:
     )
 
 
-LANE = CallQueue(
+QUEUE = CallQueue(
     name="refunds",
     model=Refund,
     call=_send_refund,
     apply=_record_sent,
-    given_up=_given_up,
+    on_give_up=_on_give_up,
     poll_s=0.1,
     lease_s=90,  # longer than a look-up and a refund may take together
     schedule=Backoff(first_s=2, cap_s=3600, tries=48),  # a day and a half of outage

@@ -14,7 +14,7 @@ def order_timeline(order: Order) -> QuerySet[Event]:
 
 def status_history(order: Order) -> QuerySet[Event]:
     """The moves of its status: `data` {from, to, why?}, when it happened, when we learned it, who, by what."""
-    return locks.events_of(order, "order.status_changed").order_by("version")
+    return locks.list_events(order, "order.status_changed").order_by("version")
 
 
 def matching_orders(text: str) -> Q:

@@ -1,6 +1,6 @@
 """Proposals that are decided, and what follows from it for the order's money (SPEC O6).
 
-The caller holds the order's lock and lets its status follow (orders/transitions.py). Amounts follow each verdict at
+The caller holds the order's lock and lets its status follow (orders/transitions.py). Amounts follow each decision at
 once; what is too much is given back when nothing is undecided any more, so that the order in which the proposals of one
 round are decided changes nothing. The ledger is not touched: it follows from Stripe's word about the refund.
 """
@@ -25,9 +25,9 @@ DECIDED = "order.substitution_decided"
 REFERENCE = "substitution:"
 AMOUNTS = ("items_minor", "tax_minor", "total_minor")
 How = Substitution.How
-ASKED = (How.PAGE, How.API)  # the customer knows what they have just said
+CUSTOMER_DECIDED = (How.PAGE, How.API)  # the customer knows what they have just said
 STORE_KNOWS = (How.NO_CHOICE, How.TAKEN_BACK, How.CALLED_OFF)
-GONE = (OrderStatus.CANCELLED, OrderStatus.FAILED, OrderStatus.REFUNDED)
+ENDED_STATUSES = (OrderStatus.CANCELLED, OrderStatus.FAILED, OrderStatus.REFUNDED)
 
 
 def list_undecided(order: Order) -> list[Substitution]:
@@ -36,45 +36,47 @@ def list_undecided(order: Order) -> list[Substitution]:
     return list(waiting.select_related("item", "order").order_by("id"))
 
 
-def wished_status(order: Order) -> SubstitutionStatus:
+def default_status(order: Order) -> SubstitutionStatus:
     """What a customer who is silent is taken to have said."""
     accepts = order.substitution_preference == SubstitutionPreference.ACCEPT
     return SubstitutionStatus.ACCEPTED if accepts else SubstitutionStatus.REFUSED
 
 
 def apply_decisions(
-    order: Order, verdicts: Iterable[tuple[Substitution, SubstitutionStatus]], *, how: Substitution.How, by: Cause
+    order: Order, decisions: Iterable[tuple[Substitution, SubstitutionStatus]], *, how: Substitution.How, by: Cause
 ) -> None:
     """These undecided proposals of the order are decided so; amounts, messages and the refund follow."""
     last = None
     now = clock.database_now()
-    for last, status in verdicts:
+    for last, status in decisions:
         SUBSTITUTION.require_move(last.status, status, what="substitution")
-        told = _describe_substitution(last, status)
+        params_of_item = _describe_substitution(last, status)
         last.status, last.how, last.decided_by, last.decided_at = status, how, by.actor, now
         last.save(update_fields=["status", "how", "decided_by", "decided_at"])
         order.undecided_substitutions -= 1
-        data = {"substitution": last.public_id, "status": str(status), "how": str(how), **told}
+        data = {"substitution": last.public_id, "status": str(status), "how": str(how), **params_of_item}
         locks.record_event(order, DECIDED, by=by, data=data)
-        _notify_others(order, last, told)
+        _notify_others(order, last, params_of_item)
     if last is None:
         return
     goods = _recalculate_total(order)
     order.save(update_fields=[*AMOUNTS, "undecided_substitutions", "version"])
     if not order.undecided_substitutions:
-        _give_back(order, goods, last, by=by)
+        _refund_difference(order, goods, last, by=by)
 
 
-def end_picking(order: Order, *, by: Cause) -> None:
+def decide_remaining(order: Order, *, by: Cause) -> None:
     """Picking is over and asking makes no sense any more: called off, nothing comes of what is undecided; else the
     customer's standing preference decides."""
     status, how = (
-        (SubstitutionStatus.WITHDRAWN, How.CALLED_OFF) if order.status in GONE else (wished_status(order), How.READY)
+        (SubstitutionStatus.WITHDRAWN, How.CALLED_OFF)
+        if order.status in ENDED_STATUSES
+        else (default_status(order), How.READY)
     )
     apply_decisions(order, [(one, status) for one in list_undecided(order)], how=how, by=by)
 
 
-def take_back(order: Order, *, by: Cause) -> None:
+def withdraw_proposals(order: Order, *, by: Cause) -> None:
     """The store goes on as if it had not asked: it has found the items after all."""
     apply_decisions(
         order, [(one, SubstitutionStatus.WITHDRAWN) for one in list_undecided(order)], how=How.TAKEN_BACK, by=by
@@ -93,7 +95,7 @@ def ordered_goods(order: Order) -> totals.GoodsTotal:
 def _recalculate_total(order: Order) -> totals.GoodsTotal:
     """Write down what the order costs by now; never above what was authorised and not promised back."""
     as_ordered, left = ordered_goods(order), line_items.reload_items(order)
-    most_minor = as_ordered.whole_minor - _promised_back(order)[0]
+    most_minor = as_ordered.whole_minor - _requested_refunds(order)[0]
     goods = totals.change_goods(as_ordered, sum(line.amount_minor for line in left), most_minor)
     order.items_minor, order.tax_minor = goods.items_minor, goods.tax_minor
     order.total_minor = goods.whole_minor + order.tip_minor + order.delivery_fee_minor
@@ -102,17 +104,17 @@ def _recalculate_total(order: Order) -> totals.GoodsTotal:
     return goods
 
 
-def _promised_back(order: Order) -> tuple[int, int]:
+def _requested_refunds(order: Order) -> tuple[int, int]:
     """What substitutions have given back before, and how much of the store's share goes with it."""
     mine = Refund.objects.filter(order=order, reference__startswith=REFERENCE)
     sums = mine.aggregate(amount=Sum("amount_minor"), part=Sum("store_part_minor"))
     return int(sums["amount"] or 0), int(sums["part"] or 0)
 
 
-def _give_back(order: Order, goods: totals.GoodsTotal, last: Substitution, *, by: Cause) -> None:
+def _refund_difference(order: Order, goods: totals.GoodsTotal, last: Substitution, *, by: Cause) -> None:
     """The difference between what was charged and what it costs, as far as it was not given back before. Of money that
     went back for other reasons nothing goes back twice."""
-    promised_minor, promised_part_minor = _promised_back(order)
+    promised_minor, promised_part_minor = _requested_refunds(order)
     due_minor = order.authorised_minor - order.total_minor - promised_minor
     amount_minor = min(due_minor, refunds.refundable_minor(order))
     if amount_minor <= 0:
@@ -140,13 +142,13 @@ def _describe_substitution(substitution: Substitution, status: SubstitutionStatu
     }
 
 
-def _notify_others(order: Order, substitution: Substitution, told: dict[str, str]) -> None:
+def _notify_others(order: Order, substitution: Substitution, params_of_item: dict[str, str]) -> None:
     """Whoever has not decided it. The amount is said by the message about the refund."""
     if substitution.status == SubstitutionStatus.WITHDRAWN:
         return
-    event = "item_replaced" if told["replacement"] else "item_left_out"
-    params = told if told["replacement"] else {"item": told["item"]}
-    if substitution.how not in ASKED:
-        notices.notify_customer(order, f"order.{event}", again=substitution.public_id, **params)
+    event = "item_replaced" if params_of_item["replacement"] else "item_left_out"
+    params = params_of_item if params_of_item["replacement"] else {"item": params_of_item["item"]}
+    if substitution.how not in CUSTOMER_DECIDED:
+        notices.notify_customer(order, f"order.{event}", dedupe_suffix=substitution.public_id, **params)
     if substitution.how not in STORE_KNOWS:
-        notices.notify_store(order, f"store.{event}", again=substitution.public_id, **params)
+        notices.notify_store(order, f"store.{event}", dedupe_suffix=substitution.public_id, **params)

@@ -1,7 +1,8 @@
 """Substitutions (SPEC O6): the store proposes, the customer answers, and silence follows the standing preference.
 
 Only while the store is picking, and under the order's lock: of answers, deadline and "ready" that race, one decides.
-The status is `substitutions_needed` exactly as long as something is undecided. What a verdict changes: orders/verdicts.
+The status is `substitutions_needed` exactly as long as something is undecided. What a decision changes:
+orders/substitution_decisions.py.
 """
 
 from collections.abc import Sequence
@@ -17,15 +18,15 @@ from foundation.events import Cause
 from orders import cancellation, line_items, locks, substitution_decisions, transitions
 from orders.lifecycle import CARRIAGE, STRICT, CarriageState, OrderStatus, SubstitutionPreference, SubstitutionStatus
 from orders.models import Order, OrderItem, Substitution
-from orders.place_order import MOST_ITEMS, RequestedItem, require_item
+from orders.place_order import MAX_ITEMS, RequestedItem, require_item
 
 log = structlog.get_logger(__name__)
 
 PROPOSED = "order.substitutions_proposed"
 NOTHING_LEFT = "Nothing of it is available"
-LONGEST_REASON = 300
+MAX_REASON = 300
 How = Substitution.How
-CHOOSING = (
+BEFORE_READY = (
     OrderStatus.PENDING,
     OrderStatus.PAYMENT_CONFIRMED,
     OrderStatus.STORE_NOTIFIED,
@@ -58,7 +59,7 @@ def propose_substitutions(order_id: int, proposals: Sequence[ProposedSubstitutio
 
     Raises IllegalMove unless the store is picking, Invalid naming the field, Conflict (ALREADY_PROPOSED, LEFT_OUT).
     """
-    _require_sound(proposals)
+    _require_valid(proposals)
     with transaction.atomic():
         order = locks.lock_order(order_id)
         if order.status != OrderStatus.SUBSTITUTIONS_NEEDED:
@@ -75,15 +76,15 @@ def propose_substitutions(order_id: int, proposals: Sequence[ProposedSubstitutio
             if not _was_proposed(item, proposal, where):
                 made.append(_build_row(order, item, proposal))
         if made:
-            _put(order, made, by=by)
+            _store_proposals(order, made, by=by)
 
 
-def _require_sound(proposals: Sequence[ProposedSubstitution]) -> None:
-    if not 0 < len(proposals) <= MOST_ITEMS:
-        raise Invalid(f"must be 1 to {MOST_ITEMS} proposals", field="proposals")
+def _require_valid(proposals: Sequence[ProposedSubstitution]) -> None:
+    if not 0 < len(proposals) <= MAX_ITEMS:
+        raise Invalid(f"must be 1 to {MAX_ITEMS} proposals", field="proposals")
     for number, proposal in enumerate(proposals):
-        if len(proposal.reason) > LONGEST_REASON:
-            raise Invalid(f"is longer than {LONGEST_REASON} characters", field=f"proposals[{number}].reason")
+        if len(proposal.reason) > MAX_REASON:
+            raise Invalid(f"is longer than {MAX_REASON} characters", field=f"proposals[{number}].reason")
         if proposal.replacement is not None:
             require_item(proposal.replacement, f"proposals[{number}].replacement")
 
@@ -102,17 +103,17 @@ def _find_item(items: Sequence[OrderItem], name: int | str, where: str) -> Order
 
 def _was_proposed(item: OrderItem, proposal: ProposedSubstitution, where: str) -> bool:
     """Whether the last proposal for the item says the same. Raises Conflict where another one is in the way."""
-    said = [one for one in item.substitutions.all() if one.status != SubstitutionStatus.WITHDRAWN]
-    if said and _content_of(said[-1]) == _wanted_content(proposal):
+    earlier = [one for one in item.substitutions.all() if one.status != SubstitutionStatus.WITHDRAWN]
+    if earlier and _stored_content(earlier[-1]) == _wanted_content(proposal):
         return True
-    if said and said[-1].status == SubstitutionStatus.PROPOSED:
+    if earlier and earlier[-1].status == SubstitutionStatus.PROPOSED:
         raise Conflict("The item has a proposal that is not decided yet", code="ALREADY_PROPOSED", field=where)
     if line_items.item_as_substituted(item).state == line_items.LineState.LEFT_OUT:
         raise Conflict("The item is left out already", code="LEFT_OUT", field=where)
     return False
 
 
-def _content_of(one: Substitution) -> tuple[str, str, int, int]:
+def _stored_content(one: Substitution) -> tuple[str, str, int, int]:
     return one.external_id, one.name, one.quantity, one.price_minor
 
 
@@ -135,7 +136,7 @@ def _build_row(order: Order, item: OrderItem, proposal: ProposedSubstitution) ->
     )
 
 
-def _put(order: Order, made: list[Substitution], *, by: Cause) -> None:
+def _store_proposals(order: Order, made: list[Substitution], *, by: Cause) -> None:
     """Before the customer, and what needs no answer into force."""
     Substitution.objects.bulk_create(made)
     order.undecided_substitutions += len(made)
@@ -148,7 +149,7 @@ def _put(order: Order, made: list[Substitution], *, by: Cause) -> None:
     order.save(update_fields=["undecided_substitutions", "version"])
     without = [(one, SubstitutionStatus.ACCEPTED) for one in made if not one.name]
     substitution_decisions.apply_decisions(order, without, how=How.NO_CHOICE, by=by)
-    _follow_status(order, by=by)
+    _update_status(order, by=by)
     log.info("substitutions_proposed", order=order.public_id, to_answer=len(to_answer), left_out=len(without))
 
 
@@ -161,11 +162,11 @@ def decide_substitutions(
     Raises Invalid (naming the field) for what was never proposed, Conflict (ALREADY_DECIDED) for what was decided
     otherwise: by another answer, or by the deadline, which counts from the moment it passes.
     """
-    if not 0 < len(decisions) <= MOST_ITEMS:
-        raise Invalid(f"must be 1 to {MOST_ITEMS} decisions", field="decisions")
+    if not 0 < len(decisions) <= MAX_ITEMS:
+        raise Invalid(f"must be 1 to {MAX_ITEMS} decisions", field="decisions")
     with transaction.atomic():
         order = locks.lock_order(order_id)
-        _let_lapse(order)
+        _decide_overdue_of(order)
         known = {one.public_id: one for one in Substitution.objects.filter(order=order).select_related("item")}
         chosen: dict[str, SubstitutionStatus] = {}
         for number, decision in enumerate(decisions):
@@ -181,12 +182,12 @@ def decide_substitutions(
         fresh = [(one, status) for ref, status in chosen.items() if (one := known[ref]).status != status]
         if fresh:
             substitution_decisions.apply_decisions(order, fresh, how=how, by=by)
-            _follow_status(order, by=by)
+            _update_status(order, by=by)
 
 
-def may_choose(order: Order) -> bool:
+def can_set_preference(order: Order) -> bool:
     """Whether what is missing can still be found out."""
-    return order.status in CHOOSING
+    return order.status in BEFORE_READY
 
 
 def set_preference(order_id: int, preference: SubstitutionPreference, *, by: Cause) -> bool:
@@ -194,8 +195,8 @@ def set_preference(order_id: int, preference: SubstitutionPreference, *, by: Cau
     Conflict once the order is picked."""
     with transaction.atomic():
         order = locks.lock_order(order_id)
-        _let_lapse(order)
-        if not may_choose(order):
+        _decide_overdue_of(order)
+        if not can_set_preference(order):
             raise Conflict("It is too late to change this", code="TOO_LATE")
         if order.substitution_preference == preference:
             return False
@@ -207,39 +208,39 @@ def set_preference(order_id: int, preference: SubstitutionPreference, *, by: Cau
 
 
 # ── the clock ────────────────────────────────────────────────────────────────────────────────────────────────────
-def let_lapse(order_id: int) -> None:
+def decide_overdue(order_id: int) -> None:
     """A deadline may have passed; or it was made ready unanswered, and nothing is left to bring."""
     order = locks.lock_order(order_id)
-    _let_lapse(order)
+    _decide_overdue_of(order)
     if order.undecided_substitutions:
         next_due = min(one.decide_by for one in substitution_decisions.list_undecided(order))
         jobs.enqueue_job(substitution_decisions.SUBSTITUTIONS_DUE, events.subject_of(order), due_at=next_due)
     else:
-        _end_if_empty(order, by=Cause("clock", f"job:{substitution_decisions.SUBSTITUTIONS_DUE}"))
+        _cancel_if_empty(order, by=Cause("clock", f"job:{substitution_decisions.SUBSTITUTIONS_DUE}"))
 
 
-def _let_lapse(order: Order) -> None:
+def _decide_overdue_of(order: Order) -> None:
     """What should have been answered by now is decided by the customer's standing preference."""
     if not order.undecided_substitutions:
         return
-    now, wish, by = (
+    now, default, by = (
         clock.database_now(),
-        substitution_decisions.wished_status(order),
+        substitution_decisions.default_status(order),
         Cause("clock", f"job:{substitution_decisions.SUBSTITUTIONS_DUE}"),
     )
-    late = [(one, wish) for one in substitution_decisions.list_undecided(order) if one.decide_by <= now]
+    late = [(one, default) for one in substitution_decisions.list_undecided(order) if one.decide_by <= now]
     if late:
         substitution_decisions.apply_decisions(order, late, how=How.DEADLINE, by=by)
-        _follow_status(order, by=by)
+        _update_status(order, by=by)
 
 
-def _follow_status(order: Order, *, by: Cause) -> None:
+def _update_status(order: Order, *, by: Cause) -> None:
     """The status says what was proposed or decided."""
-    transitions.follow_substitutions(order, by=by)
-    _end_if_empty(order, by=by)
+    transitions.update_for_substitutions(order, by=by)
+    _cancel_if_empty(order, by=by)
 
 
-def _end_if_empty(order: Order, *, by: Cause) -> None:
+def _cancel_if_empty(order: Order, *, by: Cause) -> None:
     """Nothing is left of an order that nobody has fetched yet: it is called off, and everything goes back."""
     fetched = CARRIAGE.has_reached(order.carriage, CarriageState.PICKED_UP)
     if not fetched and order.preparation not in transitions.CALLED_OFF and not line_items.reload_items(order):

@@ -4,4 +4,4 @@ from foundation.work_queues import WorkQueue
 from orders import payment_intents, refunds
 from orders.pos import outbox
 
-QUEUES: list[WorkQueue] = [outbox.LANE, refunds.LANE, payment_intents.LANE]
+QUEUES: list[WorkQueue] = [outbox.QUEUE, refunds.QUEUE, payment_intents.QUEUE]

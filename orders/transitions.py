@@ -78,14 +78,14 @@ def advance_axes(
     moment = occurred_at or clock.database_now()
     touched: set[str] = set()
     if payment is not None:
-        _see_axis(order, "payment", PAYMENT.furthest_of(order.payment, payment), payment, moment, touched)
+        _advance_axis(order, "payment", PAYMENT.furthest_of(order.payment, payment), payment, moment, touched)
     if preparation is not None:
-        _see_axis(
+        _advance_axis(
             order, "preparation", PREPARATION.furthest_of(order.preparation, preparation), preparation, moment, touched
         )
     if carriage is not None and _is_about_current_attempt(order, attempt, touched):
         further = str(carriage) if overrule else CARRIAGE.furthest_of(order.carriage, carriage)
-        _see_axis(order, "carriage", further, carriage, moment, touched)
+        _advance_axis(order, "carriage", further, carriage, moment, touched)
         if overrule:
             _replace_end(order, carriage, moment, touched)
     if touched:
@@ -109,8 +109,8 @@ def take_strict_step(order: Order, to: OrderStatus, *, by: Cause, why: str = "")
     takes back what it has proposed."""
     STRICT.require_move(order.status, to)
     if order.status == OrderStatus.SUBSTITUTIONS_NEEDED and to == OrderStatus.PICKING_IN_PROGRESS:
-        substitution_decisions.take_back(order, by=by)
-        follow_substitutions(order, by=by, why=why)
+        substitution_decisions.withdraw_proposals(order, by=by)
+        update_for_substitutions(order, by=by, why=why)
         return
     state = {
         OrderStatus.STORE_NOTIFIED: PreparationState.NOTIFIED,
@@ -123,7 +123,7 @@ def take_strict_step(order: Order, to: OrderStatus, *, by: Cause, why: str = "")
     advance_axes(order, preparation=state, by=by, why=why)
 
 
-def follow_substitutions(order: Order, *, by: Cause, why: str = "") -> None:
+def update_for_substitutions(order: Order, *, by: Cause, why: str = "") -> None:
     """Something was proposed or decided: the status says whether anything waits for the customer."""
     _settle_status(order, _axis_states(order), set(), by=by, occurred_at=clock.database_now(), why=why)
 
@@ -144,7 +144,7 @@ def _restart_carriage(order: Order, attempt: int) -> set[str]:
     """The axis and its times start anew: "set once" is once per delivery, and the earlier one keeps its own times.
     Returns the columns that changed."""
     fresh: dict[str, Any] = {"attempt": attempt, "carriage": CarriageState.NONE, **dict.fromkeys(CARRIAGE_STAMPS)}
-    if not _called_off(_axis_states(order)):
+    if not _is_called_off(_axis_states(order)):
         fresh["failed_at"] = None
     changed = {column for column, value in fresh.items() if getattr(order, column) != value}
     for column in changed:
@@ -154,7 +154,7 @@ def _restart_carriage(order: Order, attempt: int) -> set[str]:
 
 def _replace_end(order: Order, carriage: CarriageState, moment: datetime, touched: set[str]) -> None:
     """One end of a delivery replaces the other, which did not come about; its time is the latest that was told."""
-    ends = ["delivered_at"] if _called_off(_axis_states(order)) else ["delivered_at", "failed_at"]
+    ends = ["delivered_at"] if _is_called_off(_axis_states(order)) else ["delivered_at", "failed_at"]
     for column in ends:
         value = moment if STAMPS["carriage"].get(carriage) == column else None
         if getattr(order, column) != value:
@@ -162,7 +162,7 @@ def _replace_end(order: Order, carriage: CarriageState, moment: datetime, touche
             touched.add(column)
 
 
-def _see_axis(order: Order, axis: str, further: str, seen: str, moment: datetime, touched: set[str]) -> None:
+def _advance_axis(order: Order, axis: str, further: str, seen: str, moment: datetime, touched: set[str]) -> None:
     moved = getattr(order, axis) != further
     if moved:
         setattr(order, axis, further)
@@ -189,7 +189,7 @@ def _settle_status(
     if before["preparation"] != after["preparation"]:
         deadlines.set_next_deadline(order)
     if asking and order.status != OrderStatus.SUBSTITUTIONS_NEEDED:
-        substitution_decisions.end_picking(order, by=by)
+        substitution_decisions.decide_remaining(order, by=by)
 
 
 def _list_changes(before: dict[str, Any], after: dict[str, Any], attempt: int) -> list[tuple[str, dict[str, Any]]]:
@@ -203,7 +203,7 @@ def _list_changes(before: dict[str, Any], after: dict[str, Any], attempt: int) -
         found.append(("order.preparation_changed", moves["preparation"]))
     if "carriage" in moves:
         found.append(("order.carriage_changed", {**moves["carriage"], "attempt": attempt}))
-    if _called_off(after) and not _called_off(before):
+    if _is_called_off(after) and not _is_called_off(before):
         found.append(("order.cancelled", {"from": before["status"]}))
     if "carriage" in moves and after["carriage"] == CarriageState.DELIVERED:
         found.append(("order.delivered", {"attempt": attempt}))
@@ -212,5 +212,5 @@ def _list_changes(before: dict[str, Any], after: dict[str, Any], attempt: int) -
     return found
 
 
-def _called_off(standing: dict[str, Any]) -> bool:
-    return standing["preparation"] in CALLED_OFF or standing["payment"] == PaymentState.CANCELLED
+def _is_called_off(states: dict[str, Any]) -> bool:
+    return states["preparation"] in CALLED_OFF or states["payment"] == PaymentState.CANCELLED

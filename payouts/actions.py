@@ -77,7 +77,7 @@ def accept_all(invoice: CourierInvoice, request: ActionRequest) -> str:
 
 @action("Match again", permission="payouts.accept_courierinvoice", preview=describe_in_words)
 def match_again(invoice: CourierInvoice, request: ActionRequest) -> str:
-    return f"matched again: {commands.match_again(invoice)}"
+    return f"matched again: {commands.rematch_invoice(invoice)}"
 
 
 @action(
@@ -87,4 +87,4 @@ def match_again(invoice: CourierInvoice, request: ActionRequest) -> str:
 )
 def accept_line(line: CourierInvoiceLine, request: ActionRequest) -> str:
     commands.accept_line(line, request.by, request.reason)
-    return "accepted, the books follow"
+    return "accepted, the ledger follows"

@@ -36,7 +36,7 @@ class PayoutAdmin(ReadOnlyAdmin):
         actions.retry_payout,
         actions.cancel_payout,
     )
-    readonly_fields = ("history_shown",)
+    readonly_fields = ("shown_history",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payout], search_term: str
@@ -55,7 +55,7 @@ class PayoutAdmin(ReadOnlyAdmin):
         return f"{amount}, {back} of it back" if payout.returned_minor else amount
 
     @admin.display(description="history")
-    def history_shown(self, payout: Payout) -> SafeString:
+    def shown_history(self, payout: Payout) -> SafeString:
         events = Event.objects.filter(subject=subject_of(payout)).order_by("version")
         rows = (
             (clock.format_wire(e.occurred_at), e.name, e.data.get("to", ""), e.data.get("why", ""), e.actor)
@@ -71,7 +71,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("payee_name__exact",)
     search_help_text = "A payee: store:4 or rider:7"
-    readonly_fields = ("statement_shown",)
+    readonly_fields = ("shown_statement",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerAccount]:
         theirs = ConnectAccount.objects.filter(payee_kind=OuterRef("payee_kind"), payee_id=OuterRef("payee_id"))
@@ -107,7 +107,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
         return runs.find_obstacle(account, connection) or "ready"
 
     @admin.display(description="latest entries")
-    def statement_shown(self, account: LedgerAccount) -> SafeString:
+    def shown_statement(self, account: LedgerAccount) -> SafeString:
         entries = LedgerEntry.objects.filter(account=account).order_by("-sequence")[:SHOWN_ENTRIES]
         rows = (
             (

@@ -188,7 +188,10 @@ def _check_orders() -> Checked:
         facts = ledger_facts.facts_of_orders(batch)
         for order in batch:
             stands = ledger_facts.booked_entries(entries.get((order.store_id, order.public_id), ()))
-            yield subject_of(order), _describe_unbooked(posting_rules.of_order(facts[order.pk], stands, clock.now()))
+            yield (
+                subject_of(order),
+                _describe_unbooked(posting_rules.postings_for_order(facts[order.pk], stands, clock.now())),
+            )
 
 
 def _check_deliveries() -> Checked:
@@ -201,11 +204,11 @@ def _check_deliveries() -> Checked:
             stands = ledger_facts.booked_entries(theirs[delivery.pk])
             yield (
                 subject_of(delivery),
-                _describe_unbooked(posting_rules.of_delivery(facts[delivery.pk], stands, clock.now())),
+                _describe_unbooked(posting_rules.postings_for_delivery(facts[delivery.pk], stands, clock.now())),
             )
 
 
-def _courier_deliveries() -> Checked:
+def _check_courier_deliveries() -> Checked:
     """Every job of a courier company that is over, also those that earn nothing."""
     ended = Delivery.objects.exclude(courier=IN_HOUSE).exclude(status__in=LIVE)
     payees = dict(CourierPayee.objects.values_list("courier", "pk"))
@@ -216,7 +219,9 @@ def _courier_deliveries() -> Checked:
             facts = courier_costs.facts_of(delivery, theirs)
             yield (
                 subject_of(delivery),
-                _describe_unbooked(posting_rules.of_courier(facts, ledger_facts.booked_entries(theirs), clock.now())),
+                _describe_unbooked(
+                    posting_rules.postings_for_courier_job(facts, ledger_facts.booked_entries(theirs), clock.now())
+                ),
             )
 
 
@@ -260,5 +265,5 @@ CHECKS: dict[str, Callable[[], Checked]] = {
     "debits": _check_debits,
     "orders": _check_orders,
     "deliveries": _check_deliveries,
-    "courier_deliveries": _courier_deliveries,
+    "courier_deliveries": _check_courier_deliveries,
 }

@@ -7,12 +7,12 @@ from django.core.checks import CheckMessage, Warning, register  # noqa: A004 - D
 
 
 @register()
-def connected_accounts_are_heard(**_: Any) -> list[CheckMessage]:
+def check_connect_secret(**_: Any) -> list[CheckMessage]:
     if settings.STRIPE_SECRET_KEY and not settings.STRIPE_CONNECT_WEBHOOK_SECRETS:
         return [
             Warning(
                 "Stripe is configured without STRIPE_CONNECT_WEBHOOK_SECRET",
-                hint="Accounts never become able to receive payouts: their news is refused at the door.",
+                hint="Accounts never become able to receive payouts: their events are refused by the webhook endpoint.",
                 id="payouts.W001",
             )
         ]

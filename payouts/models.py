@@ -158,7 +158,7 @@ class ConnectAccount(models.Model):
         return f"{self.payee_kind}:{self.payee_id}"
 
     @property
-    def onboarded(self) -> bool:
+    def is_onboarded(self) -> bool:
         return bool(self.stripe_account) and self.charges_enabled and self.payouts_enabled
 
 

@@ -30,11 +30,13 @@ def book_order(order_id: int) -> None:
     if ledger_facts.order_facts(order).paid_at is None:
         return  # nothing to book yet: the payment's own event brings us back, and no empty account is left behind
     with transaction.atomic():
-        pair = accounts.lock_accounts(PayeeKind.STORE, order.store_id, order.store.name, order.currency)
+        payee_accounts = accounts.lock_accounts(PayeeKind.STORE, order.store_id, order.store.name, order.currency)
         order.refresh_from_db()
         entries = ledger_facts.entries_of(PayeeKind.STORE, order.store_id, order.currency, order.public_id)
-        due = posting_rules.of_order(ledger_facts.order_facts(order), ledger_facts.booked_entries(entries), clock.now())
-        _carry_out(pair, due, order.public_id)
+        due = posting_rules.postings_for_order(
+            ledger_facts.order_facts(order), ledger_facts.booked_entries(entries), clock.now()
+        )
+        _carry_out(payee_accounts, due, order.public_id)
 
 
 @job_handler("payouts.book_delivery")
@@ -52,12 +54,18 @@ def _book_rider(delivery: Delivery) -> None:
     if delivery.rider is None or ledger_facts.delivery_facts(delivery, ()).earned_at is None:
         return
     with transaction.atomic():
-        pair = accounts.lock_accounts(PayeeKind.RIDER, delivery.rider.pk, delivery.rider.name, delivery.currency)
+        payee_accounts = accounts.lock_accounts(
+            PayeeKind.RIDER, delivery.rider.pk, delivery.rider.name, delivery.currency
+        )
         delivery.refresh_from_db()
         order_ref = delivery.order.public_id
         entries = ledger_facts.entries_of(PayeeKind.RIDER, delivery.rider.pk, delivery.currency, order_ref)
         facts = ledger_facts.delivery_facts(delivery, entries)
-        _carry_out(pair, posting_rules.of_delivery(facts, ledger_facts.booked_entries(entries), clock.now()), order_ref)
+        _carry_out(
+            payee_accounts,
+            posting_rules.postings_for_delivery(facts, ledger_facts.booked_entries(entries), clock.now()),
+            order_ref,
+        )
 
 
 def _book_courier(delivery: Delivery) -> None:
@@ -67,11 +75,15 @@ def _book_courier(delivery: Delivery) -> None:
     if not earns and not LedgerEntry.objects.filter(order_ref=order_ref, reference=subject_of(delivery)).exists():
         return
     with transaction.atomic():
-        pair = courier_costs.lock_accounts(delivery.courier, currency)
+        payee_accounts = courier_costs.lock_courier_accounts(delivery.courier, currency)
         delivery.refresh_from_db()
-        entries = ledger_facts.entries_of(PayeeKind.PROVIDER, pair.payable.payee_id, currency, order_ref)
+        entries = ledger_facts.entries_of(PayeeKind.PROVIDER, payee_accounts.payable.payee_id, currency, order_ref)
         facts = courier_costs.facts_of(delivery, entries)
-        _carry_out(pair, posting_rules.of_courier(facts, ledger_facts.booked_entries(entries), clock.now()), order_ref)
+        _carry_out(
+            payee_accounts,
+            posting_rules.postings_for_courier_job(facts, ledger_facts.booked_entries(entries), clock.now()),
+            order_ref,
+        )
 
 
 @job_handler("payouts.book_referral")
@@ -82,9 +94,9 @@ def book_referral(referral_id: int) -> None:
         return
     referrer = referral.referrer
     with transaction.atomic():
-        pair = accounts.lock_accounts(PayeeKind.RIDER, referrer.pk, referrer.name, referrals.BONUS_CURRENCY)
+        payee_accounts = accounts.lock_accounts(PayeeKind.RIDER, referrer.pk, referrer.name, referrals.BONUS_CURRENCY)
         ledger_entries.book_entry(
-            pair.payable,
+            payee_accounts.payable,
             EntryKind.BONUS,
             subject_of(referral),
             referrals.BONUS_MINOR,
@@ -93,11 +105,11 @@ def book_referral(referral_id: int) -> None:
         )
 
 
-def _carry_out(pair: PayeeAccounts, due: Iterable[Booking], order_ref: str) -> None:
+def _carry_out(payee_accounts: PayeeAccounts, due: Iterable[Booking], order_ref: str) -> None:
     for one in due:
         if one.source is None:
             ledger_entries.book_entry(
-                pair.account_of(one.account),
+                payee_accounts.account_of(one.account),
                 one.kind,
                 one.reference,
                 one.amount_minor,
@@ -107,8 +119,8 @@ def _carry_out(pair: PayeeAccounts, due: Iterable[Booking], order_ref: str) -> N
             )
         else:
             ledger_entries.move_between(
-                pair.account_of(AccountKind(one.source)),
-                pair.account_of(one.account),
+                payee_accounts.account_of(AccountKind(one.source)),
+                payee_accounts.account_of(one.account),
                 one.kind,
                 one.reference,
                 one.amount_minor,

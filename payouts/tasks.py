@@ -3,4 +3,4 @@
 from foundation.work_queues import WorkQueue
 from payouts.runs import transfers
 
-QUEUES: list[WorkQueue] = [transfers.LANE]
+QUEUES: list[WorkQueue] = [transfers.QUEUE]

@@ -1,1 +1,1 @@
-"""Who carries for us: riders, availability, capacity, last position, standing."""
+"""Who carries for us: riders, availability, capacity, last position, status, referrals."""

@@ -93,8 +93,8 @@ class RiderAdmin(ReadOnlyRows):
         for rider in queryset.order_by("pk"):
             try:
                 verb(rider, by)
-            except APIError as problem:
-                self.message_user(request, f"{rider}: {problem.message}", messages.ERROR)
+            except APIError as error:
+                self.message_user(request, f"{rider}: {error.message}", messages.ERROR)
             else:
                 worked += 1
                 self.log_change(request, rider, f"{done}: {request.POST.get('note', '')}".strip(": "))

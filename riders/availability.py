@@ -38,13 +38,13 @@ def set_online(rider_id: int, online: bool, position: Point | None, *, by: Cause
             RiderSpot.objects.filter(pk=rider_id).delete()
         elif position is not None:
             now = clock.now()
-            positions.take_fixes(rider_id, [PositionFix(position, now)], now=now)
+            positions.record_fixes(rider_id, [PositionFix(position, now)], now=now)
         if changed:
             events.record_event("rider.availability_changed", rider, by=by, data={"online": online})
         return rider
 
 
-def retire_silent(*, limit: int = 500) -> int:
+def take_silent_offline(*, limit: int = 500) -> int:
     """Riders whose phone has said nothing for SILENT_S go offline, so that dispatch need not look past them.
 
     A sweep, for the clock to call every minute or so. Returns how many went offline.

@@ -1,9 +1,9 @@
 """Capacity: how many deliveries and offers a rider has at once (SPEC D1, D2).
 
-Two counters on Rider, repeated on RiderSpot as `load` and `free_place`, so that the nearest free riders are one index
+Two counters on Rider, repeated on RiderSpot as `load` and `free`, so that the nearest free riders are one index
 scan. Every change moves both rows in one statement: they cannot drift apart. The database's own check holds the limit.
 
-Locks: the rider, then the rider's spot. Whoever frees a rider lets waiting deliveries know (`searching.rider_freed`).
+Locks: the rider, then the rider's spot. Whoever frees a rider wakes waiting deliveries (`search_queue.rider_freed`).
 """
 
 from collections.abc import Sequence
@@ -44,14 +44,14 @@ SELECT load FROM counted
 """  # noqa: S608 - made of the constants above
 
 
-def reserve_place(wished: Sequence[int]) -> int | None:
+def reserve_place(rider_ids: Sequence[int]) -> int | None:
     """Take a place for one offer from the first of these riders who has one, in one statement; None: nobody has.
 
     A rider whom somebody else is reserving right now is passed over, not waited for: the next best is as good as a
     wait is long. The rider stays locked until the transaction ends.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_RESERVE, [list(wished)])
+        cursor.execute(_RESERVE, [list(rider_ids)])
         row = cursor.fetchone()
     return None if row is None else row[0]
 
@@ -66,7 +66,7 @@ def accept_offer(rider_id: int) -> None:
     _change_counters(rider_id, active=1, offers=-1)
 
 
-def take_place(rider_id: int) -> None:
+def occupy_place(rider_id: int) -> None:
     """A delivery was given to the rider without an offer (by ops). Raises Conflict when there is no place left."""
     try:
         with transaction.atomic():

@@ -9,7 +9,7 @@ REPORTED_EVERY_S = 10  # what the phones do (SPEC R7)
 
 
 @register()
-def positions_stay_fresh(**_: Any) -> list[CheckMessage]:
+def check_position_freshness(**_: Any) -> list[CheckMessage]:
     if settings.POSITION_FRESH_SECONDS >= 2 * REPORTED_EVERY_S:
         return []
     return [

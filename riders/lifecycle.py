@@ -1,4 +1,4 @@
-"""A rider's standing with us."""
+"""The statuses of a rider and the moves between them."""
 
 from django.db import models
 
@@ -11,7 +11,7 @@ class RiderStatus(models.TextChoices):
     SUSPENDED = "suspended"
 
 
-STANDING = LifeCycle(
+RIDER = LifeCycle(
     RiderStatus,
     RiderStatus.APPLIED,
     {

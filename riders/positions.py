@@ -23,13 +23,13 @@ FUTURE_TOLERANCE = timedelta(seconds=30)  # phones' clocks are a little off
 JITTER_M = 250.0  # positions between houses jump this far within a second, and nobody cheated
 WORST_ACCURACY_M = 500.0  # a phone that claims to be worse is not excused for more
 
-_NEWS = """
+_REPORTED_FIXES = """
     SELECT * FROM unnest(%(riders)s::bigint[], %(lats)s::float8[], %(lngs)s::float8[], %(xs)s::float8[],
         %(ys)s::float8[], %(accuracies)s::float8[], %(times)s::timestamptz[])
         AS n(rider_id, lat, lng, x, y, accuracy_m, seen_at)
 """
 _MOVE = f"""
-    WITH news AS MATERIALIZED ({_NEWS}), held AS MATERIALIZED (
+    WITH news AS MATERIALIZED ({_REPORTED_FIXES}), held AS MATERIALIZED (
         SELECT rider_id FROM riders_riderspot WHERE rider_id = ANY(%(riders)s::bigint[])
         ORDER BY rider_id FOR NO KEY UPDATE {{skip}}
     ), moved AS (
@@ -41,7 +41,7 @@ _MOVE = f"""
 """  # noqa: S608 - made of constants
 # The lock on the rider makes load and freedom true at the time they are copied.
 _APPEAR = f"""
-    WITH news AS MATERIALIZED ({_NEWS}), r AS MATERIALIZED (
+    WITH news AS MATERIALIZED ({_REPORTED_FIXES}), r AS MATERIALIZED (
         SELECT * FROM riders_rider WHERE id = ANY(%(riders)s::bigint[]) AND is_online
         ORDER BY id FOR NO KEY UPDATE {{skip}}
     ), appeared AS (
@@ -64,7 +64,7 @@ _REPORTERS = """
 """
 
 
-class FixVerdict(StrEnum):
+class FixOutcome(StrEnum):
     ACCEPTED = "accepted"
     OLD = "old"  # we know a newer one
     DUPLICATE = "duplicate"  # we know this one
@@ -85,8 +85,8 @@ class PositionFix:
 class FixResult:
     """What became of one reported position. The rest is set when there was one before to compare with."""
 
-    seen: PositionFix
-    verdict: FixVerdict
+    fix: PositionFix
+    outcome: FixOutcome
     previous: PositionFix | None = None
     distance_m: float | None = None
     speed_m_per_s: float | None = None
@@ -101,55 +101,55 @@ class Reporter:
     spot: PositionFix | None
 
 
-def take_fixes(rider_id: int, points: Sequence[PositionFix], *, now: datetime) -> list[FixResult]:
+def record_fixes(rider_id: int, points: Sequence[PositionFix], *, now: datetime) -> list[FixResult]:
     """Take what a phone reported, in any order; returns a result per point, in the order given.
 
     The newest accepted one becomes the rider's spot, where the rider is online; of parallel reports the newest wins,
     whichever is written last. Impossible points are not taken: they come back with the figures, for the caller to
     flag. A rider who really is that far away becomes possible again as time passes.
     """
-    known = spot_of(rider_id)
-    results, last = judge_all(points, known, now=now)
+    known = find_spot(rider_id)
+    results, last = judge_fixes(points, known, now=now)
     if last is not None and last is not known:
         (create_spots if known is None else move_spots)({rider_id: last})
     return results
 
 
-def judge_all(
+def judge_fixes(
     points: Sequence[PositionFix], last: PositionFix | None, *, now: datetime
 ) -> tuple[list[FixResult], PositionFix | None]:
     """A result per point, in the order given, each judged after the one it follows in time; and the last position that
     we believe then. Pure."""
     results: dict[int, FixResult] = {}
-    for index, point in sorted(enumerate(points), key=lambda pair: _in_time(pair[1])):
+    for index, point in sorted(enumerate(points), key=lambda pair: _fix_sort_key(pair[1])):
         results[index] = judge_fix(point, last, now=now)
-        if results[index].verdict == FixVerdict.ACCEPTED:
+        if results[index].outcome == FixOutcome.ACCEPTED:
             last = point
     return [results[index] for index in range(len(points))], last
 
 
-def _in_time(seen: PositionFix) -> tuple[Any, ...]:
+def _fix_sort_key(fix: PositionFix) -> tuple[Any, ...]:
     """Of two at the same moment the surer one comes first, and the order in which they were sent plays no part."""
-    return seen.recorded_at, WORST_ACCURACY_M if seen.accuracy_m is None else seen.accuracy_m, seen.point
+    return fix.recorded_at, WORST_ACCURACY_M if fix.accuracy_m is None else fix.accuracy_m, fix.point
 
 
 def judge_fix(point: PositionFix, last: PositionFix | None, *, now: datetime) -> FixResult:
     """Whether a position can follow the last one that we believed. Pure."""
     if point.recorded_at > now + FUTURE_TOLERANCE:
-        return FixResult(point, FixVerdict.FUTURE)
+        return FixResult(point, FixOutcome.FUTURE)
     if last is None:
-        return FixResult(point, FixVerdict.ACCEPTED)
+        return FixResult(point, FixOutcome.ACCEPTED)
     elapsed_s = (point.recorded_at - last.recorded_at).total_seconds()
     if elapsed_s <= 0:
-        return FixResult(point, FixVerdict.DUPLICATE if elapsed_s == 0 else FixVerdict.OLD, last)
+        return FixResult(point, FixOutcome.DUPLICATE if elapsed_s == 0 else FixOutcome.OLD, last)
     distance_m = geo.haversine_m(last.point, point.point)
     certain_m = distance_m - sum(min(seen.accuracy_m or 0.0, WORST_ACCURACY_M) for seen in (last, point))
     impossible = certain_m > JITTER_M and certain_m / elapsed_s > settings.PLAUSIBLE_SPEED_M_PER_S
-    verdict = FixVerdict.IMPOSSIBLE if impossible else FixVerdict.ACCEPTED
-    return FixResult(point, verdict, last, distance_m, distance_m / elapsed_s)
+    outcome = FixOutcome.IMPOSSIBLE if impossible else FixOutcome.ACCEPTED
+    return FixResult(point, outcome, last, distance_m, distance_m / elapsed_s)
 
 
-def spot_of(rider_id: int) -> PositionFix | None:
+def find_spot(rider_id: int) -> PositionFix | None:
     """The last position we believed; None while the rider is offline or has not been seen yet."""
     row = RiderSpot.objects.filter(pk=rider_id).values_list("latitude", "longitude", "seen_at", "accuracy_m").first()
     return None if row is None else PositionFix(Point(row[0], row[1]), row[2], row[3])
@@ -157,7 +157,7 @@ def spot_of(rider_id: int) -> PositionFix | None:
 
 def fresh_fix(rider_id: int, *, now: datetime | None = None) -> PositionFix | None:
     """The rider's position if it is recent enough to act on (POSITION_FRESH_SECONDS)."""
-    spot = spot_of(rider_id)
+    spot = find_spot(rider_id)
     return spot if spot is not None and spot.recorded_at >= fresh_since(now or clock.now()) else None
 
 
@@ -194,15 +194,15 @@ def create_spots(newest: Mapping[int, PositionFix], *, wait: bool = True) -> set
 def _write_spots(statement: str, newest: Mapping[int, PositionFix], wait: bool) -> set[int]:
     if not newest:
         return set()
-    planes = [geo.project_mercator(seen.point) for seen in newest.values()]
+    planes = [geo.project_mercator(fix.point) for fix in newest.values()]
     params: dict[str, Any] = {
         "riders": list(newest),
-        "lats": [seen.point.lat for seen in newest.values()],
-        "lngs": [seen.point.lng for seen in newest.values()],
+        "lats": [fix.point.lat for fix in newest.values()],
+        "lngs": [fix.point.lng for fix in newest.values()],
         "xs": [x for x, _ in planes],
         "ys": [y for _, y in planes],
-        "accuracies": [seen.accuracy_m for seen in newest.values()],
-        "times": [seen.recorded_at for seen in newest.values()],
+        "accuracies": [fix.accuracy_m for fix in newest.values()],
+        "times": [fix.recorded_at for fix in newest.values()],
     }
     with connection.cursor() as cursor:
         cursor.execute(statement.format(skip="" if wait else "SKIP LOCKED"), params)

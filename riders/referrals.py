@@ -31,7 +31,7 @@ class Referrer:
     earned: int
 
 
-def code_of(rider_id: int) -> str:
+def ensure_referral_code(rider_id: int) -> str:
     """The rider's own code, made on first asking."""
     with transaction.atomic():
         rider = locks.lock_rider(rider_id)

@@ -10,7 +10,7 @@ from foundation.models import Role, User
 from notifications.contacts import recipients
 from notifications.outbox import enqueue
 from riders import availability, capacity, locks, referrals
-from riders.lifecycle import STANDING, RiderStatus
+from riders.lifecycle import RIDER, RiderStatus
 from riders.models import Rider
 
 MAX_REASON = max_length(Rider, "suspended_reason")
@@ -124,12 +124,12 @@ def _check_limit(max_concurrent: int) -> None:
 
 
 def _change_status(
-    rider: Rider, standing: RiderStatus, event: str | None, *, by: Cause, reason: str = "", note: str = ""
+    rider: Rider, status: RiderStatus, event: str | None, *, by: Cause, reason: str = "", note: str = ""
 ) -> Rider:
-    STANDING.require_move(rider.standing, standing, what="rider")
-    before, rider.standing, rider.suspended_reason = rider.standing, standing, reason
+    RIDER.require_move(rider.standing, status, what="rider")
+    before, rider.standing, rider.suspended_reason = rider.standing, status, reason
     rider.save(update_fields=["standing", "suspended_reason"])
     capacity.copy_to_spot(rider.pk)
     if event:
-        events.record_event(event, rider, by=by, data={"from": before, "to": standing.value, "note": note})
+        events.record_event(event, rider, by=by, data={"from": before, "to": status.value, "note": note})
     return rider

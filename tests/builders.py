@@ -61,7 +61,7 @@ def rider(name: str = "", *, at: Point | None = CENTRE, online: bool = True, loa
     if online:
         availability.set_online(made.pk, True, at, by=TEST)
     for _ in range(load):
-        capacity.take_place(made.pk)
+        capacity.occupy_place(made.pk)
     made.refresh_from_db()
     return made
 

@@ -13,7 +13,7 @@ VARIABLES = {stripe.PLATFORM: "STRIPE_WEBHOOK_SECRET", stripe.CONNECT: "STRIPE_C
 
 
 @register()
-def doors_that_are_closed(**_: Any) -> list[CheckMessage]:
+def check_missing_secrets(**_: Any) -> list[CheckMessage]:
     return [
         Info(
             f"Stripe's {endpoint} events are refused: {VARIABLES[endpoint]} is not set",
@@ -26,7 +26,7 @@ def doors_that_are_closed(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def payments_are_heard_of(**_: Any) -> list[CheckMessage]:
+def check_payment_events(**_: Any) -> list[CheckMessage]:
     if not settings.STRIPE_SECRET_KEY or settings.STRIPE_WEBHOOK_SECRETS:
         return []
     return [
@@ -39,7 +39,7 @@ def payments_are_heard_of(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def endpoints_have_secrets_of_their_own(**_: Any) -> list[CheckMessage]:
+def check_distinct_secrets(**_: Any) -> list[CheckMessage]:
     secrets = stripe.live_secrets()
     if not set(secrets[stripe.PLATFORM]) & set(secrets[stripe.CONNECT]):
         return []

@@ -1,6 +1,6 @@
-"""The webhook lane: `/webhooks/*` answered in front of Django.
+"""The fast lane: `/webhooks/*` answered in front of Django.
 
-Django's request, middleware and response cost more than the whole of verifying and storing an event. The lane leaves
+Django's request, middleware and response cost more than the whole of verifying and storing an event. It leaves
 them out and shares all else: settings, secrets, webhook endpoints and intake.answer_request, which the plain view
 (webhooks/views.py) runs as well. Everything that is no webhook goes on to Django untouched.
 """
@@ -20,8 +20,8 @@ class WebhookFastLane:
 
     def __init__(self, django_application: Application) -> None:
         self._django = django_application
-        for door in registry.webhook_providers().values():
-            door.warm_up()
+        for provider in registry.webhook_providers().values():
+            provider.warm_up()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if not environ["PATH_INFO"].startswith(intake.PREFIX):

@@ -1,6 +1,6 @@
 """The webhook endpoint itself: one request in, one answer out (SPEC W1, W2, W3, W7).
 
-Both ways in share this code: the work queue in front of Django (webhooks/fast_lane.py) and the plain Django view. What
+Both ways in share this code: the fast lane in front of Django (webhooks/fast_lane.py) and the plain Django view. What
 is cheap to check is checked first, the body is read once and never beyond its cap, the signature is checked on the raw
 bytes before anything parses them, and 200 is said only after the commit. Nothing here speaks to the broker.
 """
@@ -32,7 +32,7 @@ RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True)
-class Reply:
+class WebhookResponse:
     """`headers` are the ones beside content type and length."""
 
     status: int
@@ -41,7 +41,7 @@ class Reply:
     content_type: str = "application/json"
 
 
-class Headers(Mapping[str, str]):
+class EnvironHeaders(Mapping[str, str]):
     """The headers of a WSGI environ by their lower-case names, without copying them."""
 
     def __init__(self, environ: Environ) -> None:
@@ -58,31 +58,31 @@ class Headers(Mapping[str, str]):
         return sum(1 for _ in self)
 
 
-def answer_request(environ: Environ) -> Reply:
+def answer_request(environ: Environ) -> WebhookResponse:
     """Serve POST /webhooks/{provider}, or a provider's greeting by GET, from a WSGI environ."""
     name, raw = environ["PATH_INFO"][len(PREFIX) :], b""
     try:
         provider = _find_provider(name)
         if environ["REQUEST_METHOD"] == "GET":
             return _answer_greeting(provider, environ)
-        _check_request(environ, provider)
+        _require_acceptable(environ, provider)
         raw = read_body(environ)
-        return receive_events(provider, WebhookRequest(raw, Headers(environ), public_url(environ)))
-    except WebhookRejected as refused:
-        return _reply_rejected(environ, name, raw, refused)
+        return receive_events(provider, WebhookRequest(raw, EnvironHeaders(environ), public_url(environ)))
+    except WebhookRejected as rejection:
+        return _reply_rejected(environ, name, raw, rejection)
     except Exception as error:  # noqa: BLE001 - whatever it is: the provider must try again, and we must hear of it
         return _reply_failed(environ, name, error)
     finally:
-        rejections.LOG.flush_counts()
+        rejections.COUNTER.flush_counts()
 
 
-def _answer_greeting(provider: WebhookProvider, environ: Environ) -> Reply:
+def _answer_greeting(provider: WebhookProvider, environ: Environ) -> WebhookResponse:
     """Kept apart from what is stored: a greeting is no event."""
     try:
         query = dict(parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True, max_num_fields=20))
     except ValueError as error:
         raise WebhookRejected(400, "bad_query", "the query cannot be read") from error
-    return Reply(
+    return WebhookResponse(
         200,
         provider.answer_greeting(query).encode(),
         (("X-Content-Type-Options", "nosniff"),),
@@ -90,7 +90,7 @@ def _answer_greeting(provider: WebhookProvider, environ: Environ) -> Reply:
     )
 
 
-def receive_events(provider: WebhookProvider, request: WebhookRequest) -> Reply:
+def receive_events(provider: WebhookProvider, request: WebhookRequest) -> WebhookResponse:
     """Verify, read, commit, and only then answer 200; for a duplicate as well (SPEC W3). Raises WebhookRejected."""
     verified = provider.verify_signature(request)
     events = provider.list_events(provider.parse_body(request.raw), verified)
@@ -102,8 +102,8 @@ def receive_events(provider: WebhookProvider, request: WebhookRequest) -> Reply:
 
 
 @cache
-def _accepted_reply(provider: WebhookProvider) -> Reply:
-    return Reply(200, json.dumps(dict(provider.accepted)).encode())
+def _accepted_reply(provider: WebhookProvider) -> WebhookResponse:
+    return WebhookResponse(200, json.dumps(dict(provider.accepted)).encode())
 
 
 def _find_provider(name: str) -> WebhookProvider:
@@ -113,7 +113,7 @@ def _find_provider(name: str) -> WebhookProvider:
         raise WebhookRejected(404, "unknown_provider", "There is nothing at this address") from None
 
 
-def _check_request(environ: Environ, provider: WebhookProvider) -> None:
+def _require_acceptable(environ: Environ, provider: WebhookProvider) -> None:
     if environ["REQUEST_METHOD"] != "POST":
         raise WebhookRejected(405, "wrong_method", "only POST is answered here")
     content_type = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
@@ -131,7 +131,7 @@ def read_body(environ: Environ) -> bytes:
         if not (announced.isascii() and announced.isdigit()):
             raise WebhookRejected(400, "bad_length", "Content-Length is not a number")
         if len(announced) > len(str(MAX_BYTES)) or int(announced) >= MAX_BYTES:
-            raise _too_large()
+            raise _too_large_error()
     elif not environ.get("wsgi.input_terminated"):
         return b""  # nothing was announced, and this server would let us wait for ever
     wanted = int(announced or MAX_BYTES)
@@ -140,11 +140,11 @@ def read_body(environ: Environ) -> bytes:
         parts.append(part)
         size += len(part)
     if size >= MAX_BYTES:
-        raise _too_large()
+        raise _too_large_error()
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large() -> WebhookRejected:
+def _too_large_error() -> WebhookRejected:
     return WebhookRejected(413, "too_large", "body is larger than 1 MB")
 
 
@@ -154,31 +154,33 @@ def public_url(environ: Environ) -> str:
     return f"{settings.PUBLIC_URL}{environ['PATH_INFO']}{'?' + query if query else ''}"
 
 
-def _reply_rejected(environ: Environ, provider: str, raw: bytes, refused: WebhookRejected) -> Reply:
+def _reply_rejected(environ: Environ, provider: str, raw: bytes, rejection: WebhookRejected) -> WebhookResponse:
     known = provider if provider in registry.webhook_providers() else UNKNOWN
     remote = str(environ.get("REMOTE_ADDR", ""))
     request = _request_id(environ)
-    facts = {"provider": known, "status": refused.status, "reason": refused.reason, "request_id": request}
-    log.warning("webhook_refused", **facts, detail=refused.detail, remote_addr=remote, body_bytes=len(raw))
-    rejections.LOG.add_rejection(Rejection.build(known, refused.status, refused.reason, refused.detail, remote, raw))
-    headers = {405: (("Allow", "POST"),), 503: (("Retry-After", str(RETRY_AFTER_S)),)}.get(refused.status, ())
-    return _problem_reply(environ, refused.status, refused.reason.upper(), refused.detail, request, headers)
+    facts = {"provider": known, "status": rejection.status, "reason": rejection.reason, "request_id": request}
+    log.warning("webhook_refused", **facts, detail=rejection.detail, remote_addr=remote, body_bytes=len(raw))
+    rejections.COUNTER.add_rejection(
+        Rejection.build(known, rejection.status, rejection.reason, rejection.detail, remote, raw)
+    )
+    headers = {405: (("Allow", "POST"),), 503: (("Retry-After", str(RETRY_AFTER_S)),)}.get(rejection.status, ())
+    return _error_reply(environ, rejection.status, rejection.reason.upper(), rejection.detail, request, headers)
 
 
-def _reply_failed(environ: Environ, provider: str, error: Exception) -> Reply:
+def _reply_failed(environ: Environ, provider: str, error: Exception) -> WebhookResponse:
     request = _request_id(environ)
     log.error("webhook_failed", provider=provider, request_id=request, exc_info=error)
     if isinstance(error, psycopg.Error | DatabaseError):
         headers = (("Retry-After", str(RETRY_AFTER_S)),)
-        return _problem_reply(environ, 503, "UNAVAILABLE", "Please try again in a moment", request, headers)
-    return _problem_reply(environ, 500, "INTERNAL_ERROR", "Something went wrong here", request, ())
+        return _error_reply(environ, 503, "UNAVAILABLE", "Please try again in a moment", request, headers)
+    return _error_reply(environ, 500, "INTERNAL_ERROR", "Something went wrong here", request, ())
 
 
-def _problem_reply(
+def _error_reply(
     environ: Environ, status: int, code: str, detail: str, request: str, headers: tuple[tuple[str, str], ...]
-) -> Reply:
+) -> WebhookResponse:
     body = errors.error_body("tracking", code, detail, environ["PATH_INFO"])
-    return Reply(status, json.dumps(body).encode(), (*headers, ("X-Request-ID", request)))
+    return WebhookResponse(status, json.dumps(body).encode(), (*headers, ("X-Request-ID", request)))
 
 
 def _request_id(environ: Environ) -> str:

@@ -26,7 +26,9 @@ from webhooks.models import WebhookEvent
 from webhooks.rejections import Rejection
 
 log = structlog.get_logger(__name__)
-TRIES = 3  # a deadlock or a lock held too long is over a moment later, and whether PetPooja calls again is unknown
+MAX_ATTEMPTS = (
+    3  # a deadlock or a lock held too long is over a moment later, and whether PetPooja calls again is unknown
+)
 
 
 @csrf_exempt
@@ -37,12 +39,12 @@ def pp_callback(request: HttpRequest, slug: str) -> JsonResponse:
     try:
         raw = _read_body(request)
         payload = strict_json(raw)
-        order = _take_callback(petpooja.read_callback(slug, payload, token=_read_token(request)), raw)
+        order = _apply_with_retries(petpooja.read_callback(slug, payload, token=_read_token(request)), raw)
     except UnreadableBody as error:
         return _reply_refused(request, raw, payload, Invalid(str(error), code="BAD_BODY"))
-    except WebhookRejected as refused:
+    except WebhookRejected as rejection:
         return _reply_refused(
-            request, raw, payload, APIError(refused.detail, code=refused.reason, status=refused.status)
+            request, raw, payload, APIError(rejection.detail, code=rejection.reason, status=rejection.status)
         )
     except APIError as problem:
         return _reply_refused(request, raw, payload, problem)
@@ -50,7 +52,7 @@ def pp_callback(request: HttpRequest, slug: str) -> JsonResponse:
         log.exception("pos_callback_failed", slug=slug[:60])
         return _json_reply(500, petpooja.refused_body("Something went wrong here", payload))
     finally:
-        rejections.LOG.flush_counts()
+        rejections.COUNTER.flush_counts()
     return _json_reply(200, petpooja.accepted_body(order))
 
 
@@ -67,12 +69,12 @@ def _read_token(request: HttpRequest) -> str:
     return request.GET.get("token") or request.headers.get("Authorization", "").rpartition(" ")[2]
 
 
-def _take_callback(callback: PosStatus, raw: bytes) -> Order:
-    for left in reversed(range(TRIES)):
+def _apply_with_retries(callback: PosStatus, raw: bytes) -> Order:
+    for left in reversed(range(MAX_ATTEMPTS)):
         try:
             with transaction.atomic():
-                verdict, order = callbacks.apply_callback(callback)
-                _keep_event(callback, raw, verdict)
+                outcome, order = callbacks.apply_callback(callback)
+                _store_handled_event(callback, raw, outcome)
                 return order
         except OperationalError as error:
             if not left:
@@ -81,7 +83,7 @@ def _take_callback(callback: PosStatus, raw: bytes) -> Order:
     raise AssertionError("unreachable")
 
 
-def _keep_event(callback: PosStatus, raw: bytes, verdict: EventOutcome) -> None:
+def _store_handled_event(callback: PosStatus, raw: bytes, outcome: EventOutcome) -> None:
     """The row, after the effect: the webhook work queue locks in the same order when it replays one."""
     event_type, event_id = petpooja.identify_callback(callback.payload)
     event = WebhookEvent(
@@ -90,18 +92,18 @@ def _keep_event(callback: PosStatus, raw: bytes, verdict: EventOutcome) -> None:
         event_id=event_id,
         payload=callback.payload,
         body=raw,
-        state=WorkState.IGNORED if verdict is EventOutcome.IGNORED else WorkState.DONE,
+        state=WorkState.IGNORED if outcome is EventOutcome.IGNORED else WorkState.DONE,
         retry_count=1,
         processed_at=now(),
     )
     WebhookEvent.objects.bulk_create([event], ignore_conflicts=True)
 
 
-def _reply_refused(request: HttpRequest, raw: bytes, payload: Any, problem: APIError) -> JsonResponse:
-    remote, reason = str(request.META.get("REMOTE_ADDR", "")), problem.code.lower()
-    log.warning("pos_callback_refused", status=problem.status, reason=reason, detail=problem.message)
-    rejections.LOG.add_rejection(Rejection.build(PROVIDER, problem.status, reason, problem.message, remote, raw))
-    return _json_reply(problem.status, petpooja.refused_body(problem, payload))
+def _reply_refused(request: HttpRequest, raw: bytes, payload: Any, error: APIError) -> JsonResponse:
+    remote, reason = str(request.META.get("REMOTE_ADDR", "")), error.code.lower()
+    log.warning("pos_callback_refused", status=error.status, reason=reason, detail=error.message)
+    rejections.COUNTER.add_rejection(Rejection.build(PROVIDER, error.status, reason, error.message, remote, raw))
+    return _json_reply(error.status, petpooja.refused_body(error, payload))
 
 
 def _json_reply(status: int, body: dict[str, Any]) -> JsonResponse:

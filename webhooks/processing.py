@@ -1,8 +1,8 @@
 """The webhook work queue of the worker: stored events are read and handed to the rooms that own the facts (SPEC W4,
 W5).
 
-A chunk of events is one commit. That is safe because every room's `take` may see an event twice, late and in any order;
-one that fails takes the chunk back, and each is then done alone.
+A chunk of events is one commit. That is safe because every room's service may see an event twice, late and in any
+order; one that fails takes the chunk back, and each is then done alone.
 """
 
 import uuid
@@ -28,13 +28,13 @@ def apply_all(events: Sequence[WebhookEvent]) -> list[str]:
     states: dict[uuid.UUID, str] = {}
     for provider in {event.provider: None for event in events}:
         mine = [event for event in events if event.provider == provider]
-        notices = [IncomingEvent(event.event_type, event.event_id, event.payload) for event in mine]
-        for event, verdict in zip(mine, reader_of(provider).handle_all(notices), strict=True):
-            states[event.pk] = WorkState.IGNORED if verdict is EventOutcome.IGNORED else WorkState.DONE
+        incoming = [IncomingEvent(event.event_type, event.event_id, event.payload) for event in mine]
+        for event, outcome in zip(mine, get_event_reader(provider).handle_all(incoming), strict=True):
+            states[event.pk] = WorkState.IGNORED if outcome is EventOutcome.IGNORED else WorkState.DONE
     return [states[event.pk] for event in events]
 
 
-def reader_of(provider: str) -> EventReader:
+def get_event_reader(provider: str) -> EventReader:
     """A provider unknown here may be known to the next deploy: its events are released, never killed."""
     try:
         return registry.event_readers()[provider]
@@ -42,7 +42,7 @@ def reader_of(provider: str) -> EventReader:
         raise Release(DEPLOY_WAIT_S, f"no reader for {provider}") from None
 
 
-LANE = WorkQueue(
+QUEUE = WorkQueue(
     name="webhooks",
     model=WebhookEvent,
     apply=apply_event,

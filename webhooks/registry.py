@@ -7,7 +7,7 @@ from functools import cache
 
 from deliveries.couriers import webhooks
 from foundation.webhook import EventReader, WebhookProvider
-from notifications import webhooks as message_doors
+from notifications import webhooks as message_webhooks
 from orders.pos.stored_callbacks import PetPoojaReader
 from webhooks.stripe import StripeWebhooks
 
@@ -16,8 +16,8 @@ from webhooks.stripe import StripeWebhooks
 def webhook_providers() -> dict[str, WebhookProvider]:
     """By the word in their URL."""
     return {
-        door.provider: door
-        for door in (StripeWebhooks(), *webhooks.webhook_providers(), *message_doors.webhook_providers())
+        provider.provider: provider
+        for provider in (StripeWebhooks(), *webhooks.webhook_providers(), *message_webhooks.webhook_providers())
     }
 
 

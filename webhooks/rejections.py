@@ -45,16 +45,16 @@ class Rejection:
         return cls(provider, status, reason, detail[:200], remote_addr[:60], len(raw), digest)
 
 
-def write_rejection(attempt: Rejection) -> None:
+def write_rejection(rejection: Rejection) -> None:
     """Never lets the answer fail: a refusal is answered whether it could be written or not."""
-    facts = (attempt.provider, attempt.status, attempt.reason, attempt.detail, attempt.remote_addr)
+    facts = (rejection.provider, rejection.status, rejection.reason, rejection.detail, rejection.remote_addr)
     try:
-        storage.execute_rows(_INSERT, [(*facts, attempt.body_bytes, attempt.body_sha256, attempt.count)])
+        storage.execute_rows(_INSERT, [(*facts, rejection.body_bytes, rejection.body_sha256, rejection.count)])
     except (psycopg.Error, DatabaseError) as error:
-        log.warning("attempt_not_written", provider=attempt.provider, reason=attempt.reason, error=repr(error))
+        log.warning("attempt_not_written", provider=rejection.provider, reason=rejection.reason, error=repr(error))
 
 
-class RejectionFolder:
+class RejectionCounter:
     """Writes the first attempt of a kind at once, and one row for all that follow within the window."""
 
     def __init__(self, write: Callable[[Rejection], None], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,16 +63,16 @@ class RejectionFolder:
         self._lock = threading.Lock()
         self._windows: dict[tuple[str, int, str], tuple[float, Rejection | None]] = {}
 
-    def add_rejection(self, attempt: Rejection) -> None:
-        kind = (attempt.provider, attempt.status, attempt.reason)
+    def add_rejection(self, rejection: Rejection) -> None:
+        kind = (rejection.provider, rejection.status, rejection.reason)
         self.flush_counts()
         with self._lock:
             if kind in self._windows:
                 ends, folded = self._windows[kind]
-                self._windows[kind] = ends, replace(folded, count=folded.count + 1) if folded else attempt
+                self._windows[kind] = ends, replace(folded, count=folded.count + 1) if folded else rejection
                 return
             self._windows[kind] = self._clock() + WINDOW_S, None
-        self._write(attempt)
+        self._write(rejection)
 
     def flush_counts(self, *, everything: bool = False) -> None:
         """Write what was counted in windows that are over. Cheap while there is nothing: each request may ask."""
@@ -82,8 +82,8 @@ class RejectionFolder:
             now = self._clock()
             over = [kind for kind, (ends, _) in self._windows.items() if everything or ends <= now]
             folded = [self._windows.pop(kind)[1] for kind in over]
-        for attempt in filter(None, folded):
-            self._write(attempt)
+        for rejection in filter(None, folded):
+            self._write(rejection)
 
     def reset_counts(self) -> None:
         """As after a start."""
@@ -91,5 +91,5 @@ class RejectionFolder:
             self._windows.clear()
 
 
-LOG = RejectionFolder(write_rejection)
-atexit.register(LOG.flush_counts, everything=True)
+COUNTER = RejectionCounter(write_rejection)
+atexit.register(COUNTER.flush_counts, everything=True)

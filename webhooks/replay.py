@@ -29,7 +29,7 @@ class ReplayPreview:
     """What handling the event would do now. `error`: it would fail, and why. `recorded`: names of events of history,
     with their subject. `rows`: "2 new orders.payment" and the like."""
 
-    verdict: str = ""
+    outcome: str = ""
     error: str = ""
     recorded: list[str] = field(default_factory=list)
     rows: list[str] = field(default_factory=list)
@@ -37,9 +37,9 @@ class ReplayPreview:
     def __str__(self) -> str:
         if self.error:
             return f"would fail: {self.error}"
-        told = [f"would be {self.verdict}"]
-        told += [f"records {name}" for name in self.recorded]
-        return "\n".join([*told, *self.rows] if self.rows else [*told, "changes nothing"])
+        lines = [f"would be {self.outcome}"]
+        lines += [f"records {name}" for name in self.recorded]
+        return "\n".join([*lines, *self.rows] if self.rows else [*lines, "changes nothing"])
 
 
 def dry_run(event: WebhookEvent) -> ReplayPreview:
@@ -55,14 +55,14 @@ def _preview_event(event: WebhookEvent) -> ReplayPreview:
     before = _table_counts()
     try:
         with transaction.atomic():
-            reader = processing.reader_of(event.provider)
-            verdict = reader.handle(event.event_type, event.event_id, event.payload)
+            reader = processing.get_event_reader(event.provider)
+            outcome = reader.handle(event.event_type, event.event_id, event.payload)
     except Exception as error:  # noqa: BLE001 - whatever would stop it is what one wants to see
         return ReplayPreview(error=repr(error)[:500])
     cause = f"webhook:{event.provider}:{event.event_id}"
     recorded = Event.objects.filter(pk__gt=newest, cause=cause).order_by("pk")
     return ReplayPreview(
-        verdict=verdict.value,
+        outcome=outcome.value,
         recorded=[f"{made.name} of {made.subject}" for made in recorded],
         rows=_describe_difference(before, _table_counts()),
     )

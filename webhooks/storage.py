@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.db import connection
 
-from foundation.webhook import JSON, IncomingEvent, WebhookProvider
+from foundation.webhook import JSON_CONTENT_TYPES, IncomingEvent, WebhookProvider
 
 SIGNATURE_LENGTH = 255
 CONNECT_TIMEOUT_S = 3
@@ -28,7 +28,7 @@ class _ThreadConnection(threading.local):
     cursor: "psycopg.Cursor[Any] | None" = None
 
 
-_own = _ThreadConnection()
+_thread = _ThreadConnection()
 
 
 def store_events(provider: WebhookProvider, events: Sequence[IncomingEvent], *, raw: bytes, signature: str) -> int:
@@ -38,35 +38,35 @@ def store_events(provider: WebhookProvider, events: Sequence[IncomingEvent], *, 
     """
     kept = signature[:SIGNATURE_LENGTH]
     alone = len(events) == 1  # one of many keeps its own part of the body only
-    verbatim = alone and provider.content_types == JSON
+    verbatim = alone and provider.content_types == JSON_CONTENT_TYPES
     rows = [
         (
             provider.provider,
-            notice.event_type,
-            notice.event_id,
-            raw.decode() if verbatim else json.dumps(notice.payload),
+            event.event_type,
+            event.event_id,
+            raw.decode() if verbatim else json.dumps(event.payload),
             raw if alone else None,
             kept,
         )
-        for notice in events
+        for event in events
     ]
     return execute_rows(_INSERT, rows)
 
 
 def execute_rows(statement: str, rows: Sequence[Sequence[Any]]) -> int:
     """Run a statement for each row, in one commit; a connection that broke meanwhile is replaced once."""
-    cursor = _own.cursor
+    cursor = _thread.cursor
     if cursor is None:
         if connection.in_atomic_block:
             return _run(psycopg.Cursor(connection.connection), statement, rows)
-        return _run(_get_cursor(), statement, rows)
+        return _run(_open_cursor(), statement, rows)
     try:
         return _run(cursor, statement, rows)
     except psycopg.DataError:
         raise
     except psycopg.Error:
         close_connection()
-    return _run(_get_cursor(), statement, rows)
+    return _run(_open_cursor(), statement, rows)
 
 
 def _run(cursor: "psycopg.Cursor[Any]", statement: str, rows: Sequence[Sequence[Any]]) -> int:
@@ -78,19 +78,19 @@ def _run(cursor: "psycopg.Cursor[Any]", statement: str, rows: Sequence[Sequence[
     return cursor.rowcount
 
 
-def _get_cursor() -> "psycopg.Cursor[Any]":
+def _open_cursor() -> "psycopg.Cursor[Any]":
     params = connection.get_connection_params()
     for of_django in ("cursor_factory", "context"):
         params.pop(of_django, None)
     link = psycopg.connect(
         **{**params, "prepare_threshold": 0, "connect_timeout": CONNECT_TIMEOUT_S, "autocommit": True}
     )
-    _own.cursor = link.cursor()
-    return _own.cursor
+    _thread.cursor = link.cursor()
+    return _thread.cursor
 
 
 def close_connection() -> None:
     """Give this thread's connection up (tests, before their database goes)."""
-    cursor, _own.cursor = _own.cursor, None
+    cursor, _thread.cursor = _thread.cursor, None
     if cursor is not None:
         cursor.connection.close()

@@ -1,4 +1,4 @@
-"""Stripe's door and reader. Stripe speaks to two rooms (orders, payouts), so its reader lives above both.
+"""Stripe's webhook provider and reader. Stripe speaks to two rooms (orders, payouts), so its reader lives above both.
 
 Documented at docs.stripe.com/webhooks and docs.stripe.com/connect/webhooks.
 Authentication: `Stripe-Signature: t=…,v1=…`, HMAC-SHA256 of "{t}.{raw body}", at most 300 s old.
@@ -33,9 +33,9 @@ from payouts.runs.stripe_events import (
 )
 
 log = structlog.get_logger(__name__)
-Object = Mapping[str, Any]
+StripeObject = Mapping[str, Any]
 PLATFORM, CONNECT = "platform", "connect"
-ORDER = "order"  # metadata of the PaymentIntents we create: the order's public_id
+ORDER_METADATA_KEY = "order"  # metadata of the PaymentIntents we create: the order's public_id
 
 
 class StripeWebhooks(WebhookProvider):
@@ -55,11 +55,11 @@ class StripeWebhooks(WebhookProvider):
             raise WebhookRejected(400, "old_signature", "Stripe-Signature is more than 300 s old")
         raise WebhookRejected(400, "wrong_signature", "Stripe-Signature does not match")
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         if not _is_event(payload):
             raise WebhookRejected(400, "bad_body", "body is not a Stripe event")
         expected = CONNECT if payload.get("account") else PLATFORM
-        if seal.signer != expected:  # whoever holds one endpoint's secret cannot speak for the other
+        if verified.signer != expected:  # whoever holds one endpoint's secret cannot speak for the other
             raise WebhookRejected(
                 400, "wrong_secret", f"events of this kind are signed with the {expected} endpoint's secret"
             )
@@ -73,7 +73,7 @@ class StripeWebhooks(WebhookProvider):
             evidence = read_event(payload)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Permanent(f"{event_type} is not shaped as documented: {error!r}") from error
-        return EventOutcome.IGNORED if evidence is None else _hand_on(evidence)
+        return EventOutcome.IGNORED if evidence is None else _apply_evidence(evidence)
 
     def warm_up(self) -> None:
         stripe.verify_signature(b"", "", ["none"])
@@ -97,7 +97,7 @@ def _is_event(payload: Any) -> bool:
 
 
 # ── reading (pure) ───────────────────────────────────────────────────────────────────────────────────────────────
-def read_event(event: Object) -> PaymentEvidence | PayoutEvidence | None:
+def read_event(event: StripeObject) -> PaymentEvidence | PayoutEvidence | None:
     """The evidence in an event; None for a type that is nobody's business here.
 
     Raises KeyError, TypeError, ValueError, AttributeError or OverflowError when it is not shaped as documented.
@@ -107,7 +107,7 @@ def read_event(event: Object) -> PaymentEvidence | PayoutEvidence | None:
     return _read_payout_event(event)
 
 
-def _read_succeeded(event: Object, intent: Object) -> PaymentSucceeded:
+def _read_succeeded(event: StripeObject, intent: StripeObject) -> PaymentSucceeded:
     return PaymentSucceeded(
         intent_id=intent["id"],
         amount_minor=int(intent["amount_received"]),
@@ -117,19 +117,19 @@ def _read_succeeded(event: Object, intent: Object) -> PaymentSucceeded:
     )
 
 
-def _read_failed(event: Object, intent: Object) -> PaymentFailed:
+def _read_failed(event: StripeObject, intent: StripeObject) -> PaymentFailed:
     error = intent.get("last_payment_error") or {}
     reason = error.get("message") or error.get("decline_code") or error.get("code") or "The payment failed"
     return PaymentFailed(intent_id=intent["id"], reason=str(reason), **_common_fields(event, intent))
 
 
-def _read_canceled(event: Object, intent: Object) -> PaymentCanceled:
+def _read_canceled(event: StripeObject, intent: StripeObject) -> PaymentCanceled:
     return PaymentCanceled(
         intent_id=intent["id"], reason=intent.get("cancellation_reason") or "", **_common_fields(event, intent)
     )
 
 
-def _read_refunded(event: Object, charge: Object) -> ChargeRefunded | None:
+def _read_refunded(event: StripeObject, charge: StripeObject) -> ChargeRefunded | None:
     if not charge.get("payment_intent"):  # a charge made by hand, not by an order
         return None
     return ChargeRefunded(
@@ -143,9 +143,9 @@ def _read_refunded(event: Object, charge: Object) -> ChargeRefunded | None:
     )
 
 
-def _common_fields(event: Object, carrier: Object) -> dict[str, Any]:
+def _common_fields(event: StripeObject, carrier: StripeObject) -> dict[str, Any]:
     return {
-        "order_ref": str((carrier.get("metadata") or {}).get(ORDER) or ""),
+        "order_ref": str((carrier.get("metadata") or {}).get(ORDER_METADATA_KEY) or ""),
         "occurred_at": stripe.parse_time(event["created"]),
         "event_id": event["id"],
     }
@@ -154,7 +154,7 @@ def _common_fields(event: Object, carrier: Object) -> dict[str, Any]:
 _BANK = {"paid": BankPayout.Status.PAID, "failed": BankPayout.Status.FAILED, "canceled": BankPayout.Status.FAILED}
 
 
-def _read_payout_event(event: Object) -> PayoutEvidence | None:
+def _read_payout_event(event: StripeObject) -> PayoutEvidence | None:
     kind, obj = event["type"], event["data"]["object"]
     if kind == "account.updated":
         return _read_account(obj, occurred_at=stripe.parse_time(event["created"]), event_id=event["id"])
@@ -170,7 +170,7 @@ def _read_payout_event(event: Object) -> PayoutEvidence | None:
     return None
 
 
-def _read_account(account: Object, *, occurred_at: datetime, event_id: str) -> AccountUpdated:
+def _read_account(account: StripeObject, *, occurred_at: datetime, event_id: str) -> AccountUpdated:
     return AccountUpdated(
         account_id=account["id"],
         charges_enabled=bool(account["charges_enabled"]),
@@ -182,7 +182,7 @@ def _read_account(account: Object, *, occurred_at: datetime, event_id: str) -> A
     )
 
 
-def _read_bank_payout(payout: Object, *, account_id: str, event_id: str = "") -> BankPayoutEvidence:
+def _read_bank_payout(payout: StripeObject, *, account_id: str, event_id: str = "") -> BankPayoutEvidence:
     return BankPayoutEvidence(
         account_id=account_id,
         payout_id=payout["id"],
@@ -195,7 +195,7 @@ def _read_bank_payout(payout: Object, *, account_id: str, event_id: str = "") ->
     )
 
 
-_PAYMENTS: dict[str, Callable[[Object, Object], PaymentEvidence | None]] = {
+_PAYMENTS: dict[str, Callable[[StripeObject, StripeObject], PaymentEvidence | None]] = {
     "payment_intent.succeeded": _read_succeeded,
     "payment_intent.payment_failed": _read_failed,
     "payment_intent.canceled": _read_canceled,
@@ -204,7 +204,7 @@ _PAYMENTS: dict[str, Callable[[Object, Object], PaymentEvidence | None]] = {
 
 
 # ── handing on ───────────────────────────────────────────────────────────────────────────────────────────────────
-def _hand_on(evidence: PaymentEvidence | PayoutEvidence) -> EventOutcome:
+def _apply_evidence(evidence: PaymentEvidence | PayoutEvidence) -> EventOutcome:
     if isinstance(evidence, PaymentEvidence):
         return payments.apply_payment_event(evidence)
     if isinstance(evidence, AccountUpdated | AccountDeauthorized):

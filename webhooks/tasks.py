@@ -3,4 +3,4 @@
 from foundation.work_queues import WorkQueue
 from webhooks import processing
 
-QUEUES: list[WorkQueue] = [processing.LANE]
+QUEUES: list[WorkQueue] = [processing.QUEUE]

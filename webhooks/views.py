@@ -1,4 +1,4 @@
-"""The webhook endpoints as Django views: the same answers as the queue's, for servers that run Django alone."""
+"""The webhook endpoints as Django views: the same answers as the fast lane's, for servers that run Django alone."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt

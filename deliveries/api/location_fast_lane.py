@@ -36,7 +36,7 @@ class LocationFastLane:
 
     def __init__(self, django_application: Application) -> None:
         self._django = django_application
-        self._group = GroupCommit(location_reports.take_together, most=MOST, patience_s=PATIENCE_S)
+        self._group = GroupCommit(location_reports.take_together, max_items=MOST, timeout_s=PATIENCE_S)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] != PATH or not _is_plain(environ):
@@ -51,7 +51,7 @@ class LocationFastLane:
 
     def _answer_report(self, environ: dict[str, Any], raw: bytes) -> bytes | None:
         """The body of a 200, once all is committed. None: for Django to say."""
-        user = authentication.subject_of(environ.get("HTTP_AUTHORIZATION", ""))
+        user = authentication.read_token_subject(environ.get("HTTP_AUTHORIZATION", ""))
         if user is None:
             return None
         try:

@@ -13,7 +13,7 @@ from deliveries.fulfilment import location_reports
 from foundation import clock, geo
 from foundation.api.errors import first_message
 from riders.api.envelope import RiderView, envelope_schema, read_body, success_response
-from riders.positions import FixResult, FixVerdict, PositionFix
+from riders.positions import FixOutcome, FixResult, PositionFix
 
 MESSAGE = "Location updated successfully"
 POINT = RiderPoint()  # one for all points: making a serializer takes five times as long as reading with it
@@ -46,13 +46,13 @@ def describe_results(points: Sequence[PositionFix | str], results: Sequence[FixR
     return [
         {"index": index, "accepted": False, "result": "invalid", "reason": point}
         if isinstance(point, str)
-        else {"index": index, **_told_of(next(verdicts).verdict)}
+        else {"index": index, **_told_of(next(verdicts).outcome)}
         for index, point in enumerate(points)
     ]
 
 
-def _told_of(verdict: FixVerdict) -> dict[str, Any]:
-    return {"accepted": verdict == FixVerdict.ACCEPTED, "result": str(verdict), "reason": None}
+def _told_of(verdict: FixOutcome) -> dict[str, Any]:
+    return {"accepted": verdict == FixOutcome.ACCEPTED, "result": str(verdict), "reason": None}
 
 
 def read_points(body: Any) -> list[PositionFix | str]:

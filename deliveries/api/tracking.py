@@ -137,7 +137,7 @@ class StatusView(TrackingView):
         elif target == OrderStatus.DELIVERY_FAILED and self.signed_in_user.role in OPS_ROLES:
             ops_actions.fail_delivery(order.pk, wish["reason"], by=self.request_cause)
         else:
-            status_steps.take_step(
+            status_steps.set_status(
                 order.pk, target, by=self.request_cause, role=Role(self.signed_in_user.role), reason=wish["reason"]
             )
         return self.order_response(order)
@@ -162,7 +162,7 @@ class AcknowledgeView(TrackingView):
         """The store takes the order, and may say how many minutes it needs. Doing it twice is doing it once."""
         prep_minutes = read_body(AcknowledgeBody, request.data)["prep_minutes"]
         order = self.visible_order(order_id)
-        status_steps.acknowledge_order(order.pk, prep_minutes, by=self.request_cause)
+        status_steps.acknowledge_for_store(order.pk, prep_minutes, by=self.request_cause)
         return self.order_response(order)
 
 

@@ -13,7 +13,7 @@ from orders.lifecycle import TRACKING_WORDS, OrderStatus, PaymentState, Substitu
 from orders.line_items import LineState
 from orders.models import Substitution
 from orders.place_order import OrderCustomer, OrderRequest, RequestedItem
-from orders.substitutions import LONGEST_REASON, ProposedSubstitution, SubstitutionDecision
+from orders.substitutions import MAX_REASON, ProposedSubstitution, SubstitutionDecision
 from riders.api.fields import latitude_field, longitude_field
 
 WORDS = sorted(set(TRACKING_WORDS.values()))
@@ -251,7 +251,7 @@ class ReplacementBody(Serializer):
 class ProposalBody(Serializer):
     item = ItemName(help_text="Its position, or the storefront's id of it.")
     replacement = ReplacementBody(allow_null=True, help_text="null: there is none, the item is left out.")
-    reason = TextField(max_length=LONGEST_REASON, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=MAX_REASON, required=False, allow_blank=True, default="")
 
 
 class DecisionBody(Serializer):

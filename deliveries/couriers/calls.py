@@ -1,7 +1,7 @@
 """The work queue `couriers`: what we want of courier companies, called and written down (SPEC C2, C4, C8).
 
 A call is made outside any transaction, with the same ids on every try; its outcome is recorded in the transaction that
-finishes the row. WebhookRejected and unknown differ: an unknown create is tried again with the same ids, which no
+finishes the row. Refused and unknown differ: an unknown create is tried again with the same ids, which no
 company takes for a second job.
 """
 
@@ -286,12 +286,12 @@ class CourierCallQueue(CallQueue):
         log.info("courier_call_failed", call=item.pk, courier=item.courier, purpose=item.purpose, error=repr(error))
 
 
-LANE = CourierCallQueue(
+QUEUE = CourierCallQueue(
     name="couriers",
     model=CourierCall,
     call=make_call,
     apply=record_answer,
-    given_up=give_up,
+    on_give_up=give_up,
     batch=32,
     threads=8,
     lease_s=150.0,  # four times 30 s: a batch is four times the threads

@@ -225,7 +225,7 @@ def settle_delivery(
     if delivery.status != before or (delivery.status not in LIVE and WHAT_IT_COSTS & {*job_changed}):
         _record_event(order, delivery, by)
     if "reference" in job_changed:
-        delivery_progress.handed_to(order, delivery.attempt, delivery.courier, job.reference)
+        delivery_progress.record_courier(order, delivery.attempt, delivery.courier, job.reference)
         if job.stop_requested_at is not None and delivery.status in LIVE:  # now we know whom to tell
             enqueue.enqueue_call(delivery, CourierCall.Purpose.CANCEL, job.stop_reason)
     _tell_progress(order, delivery, _news_to_the_order(old, facts), facts, by)

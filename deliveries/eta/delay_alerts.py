@@ -49,7 +49,7 @@ def sweep_orders() -> int:
     """Look at every order under way. Returns how many are expected late."""
     now = clock.database_now()
     behind, hints = 0, list[publisher.Hint]()
-    for orders in _in_parts(promised_times.under_way(MOST)):
+    for orders in _in_parts(promised_times.list_active_ids(MOST)):
         expected = _estimate_orders(orders, now)
         news = promised_times.set_expected_arrivals({one.order.pk: one.arrival_at for one in expected})
         hints += [_arrival_hint(one.order) for one in expected if one.order.pk in news]
@@ -112,7 +112,7 @@ def _warn_rider(order: Order, delivery: Delivery | None) -> None:
         delivery.rider.recipient_id,
         "delivery.behind_schedule",
         {"orderId": order.public_id, "store": order.store.name},
-        dedupe=f"delivery:{delivery.pk}:{order.promised_at:{promised_times.TO_THE_SECOND}}",
+        dedupe=f"delivery:{delivery.pk}:{order.promised_at:{promised_times.PROMISE_KEY_FORMAT}}",
         order_ref=order.public_id,
     )
 

@@ -109,12 +109,12 @@ def flag_jump(rider: Rider, result: FixResult, *, order_id: int | None, delivery
             "longitude": before.point.lng,
             "at": clock.format_wire(before.recorded_at),
         },
-        "to": {"latitude": result.seen.point.lat, "longitude": result.seen.point.lng},
+        "to": {"latitude": result.fix.point.lat, "longitude": result.fix.point.lng},
         "distance_m": round(result.distance_m or 0),
         "speed_m_per_s": round(result.speed_m_per_s or 0),
         "plausible_m_per_s": settings.PLAUSIBLE_SPEED_M_PER_S,
     }
-    signal = FraudSignal(FraudKind.SPOOFING, rider, result.seen.recorded_at, figures)
+    signal = FraudSignal(FraudKind.SPOOFING, rider, result.fix.recorded_at, figures)
     with transaction.atomic():
         if order_id is None or delivery_id is None:
             return raise_flag(signal)

@@ -24,7 +24,7 @@ from foundation.geo import haversine_m
 from orders import locks
 from riders import positions
 from riders.models import Rider
-from riders.positions import FixResult, FixVerdict, PositionFix, Reporter
+from riders.positions import FixOutcome, FixResult, PositionFix, Reporter
 
 BY = Cause("system", "left the store")
 LEFT_AT_GEOFENCES = 2  # twice as far from the store as a pickup may be confirmed: the rider has left
@@ -49,13 +49,13 @@ class StoredReport:
 
     @property
     def accepted_fixes(self) -> list[PositionFix]:
-        return [result.seen for result in self.results if result.verdict == FixVerdict.ACCEPTED]
+        return [result.fix for result in self.results if result.outcome == FixOutcome.ACCEPTED]
 
 
 def take_report(rider: Rider, points: Sequence[PositionFix]) -> list[FixResult]:
     """Take what a phone reports, in any order; a result per point, in the order given. Writes tracks only while the
     rider carries something."""
-    results = positions.take_fixes(rider.pk, points, now=clock.now())
+    results = positions.record_fixes(rider.pk, points, now=clock.now())
     taken = StoredReport(rider.pk, results)
     fetched, _ = tracks.keep_positions({rider.pk: taken.accepted_fixes})
     follow_up(replace(taken, fetched=fetched))
@@ -93,7 +93,7 @@ def _judge_reports(
         if reporter is None:
             taken.append(None)
             continue
-        results, last = positions.judge_all(one.points, believed[reporter.rider_id], now=now)
+        results, last = positions.judge_fixes(one.points, believed[reporter.rider_id], now=now)
         believed[reporter.rider_id] = last
         taken.append(StoredReport(reporter.rider_id, results))
     return taken, believed
@@ -119,7 +119,7 @@ def _write_spots(riders: Sequence[Reporter], believed: Mapping[int, PositionFix 
 # ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────
 def follow_up(taken: StoredReport) -> None:
     """Raise a flag for what is impossible, and see who has left a store; each in a transaction of its own."""
-    impossible = [result for result in taken.results if result.verdict == FixVerdict.IMPOSSIBLE]
+    impossible = [result for result in taken.results if result.outcome == FixOutcome.IMPOSSIBLE]
     if impossible:
         _flag_jump(Rider.objects.get(pk=taken.rider_id), impossible[-1])
     if taken.fetched:

@@ -50,7 +50,7 @@ def give_to(order_id: int, rider_id: UUID, *, by: Cause) -> Delivery:
         if delivery.rider_id is not None:
             transitions.unassign_rider(order, delivery, by=by, reason=f"given to {rider.name}")
         offers.withdraw_offer(delivery, f"given to {rider.name}", by=by)
-        capacity.take_place(rider.pk)
+        capacity.occupy_place(rider.pk)
         transitions.assign_rider(order, delivery, rider, by=by)
         _notify_rider(order, delivery, rider)
     return delivery

@@ -25,7 +25,7 @@ from orders import locks
 from orders.models import Order, Store
 from riders import positions
 from riders.models import Rider
-from riders.positions import FixVerdict, PositionFix
+from riders.positions import FixOutcome, PositionFix
 
 log = structlog.get_logger(__name__)
 STEPS: dict[str, Callable[..., None]] = {
@@ -40,7 +40,7 @@ def take_step(order_id: int, rider: Rider, target: DeliveryStatus, claim: Positi
 
     Saying again what already is so changes nothing and succeeds: the first answer may have been lost on the way.
     Raises Forbidden (somebody else's), IllegalMove (not the next step), Conflict (the order was called off), and
-    Problem with the contract's FAKE_…_DETECTED codes, whose flag outlives the refusal.
+    APIError with the contract's FAKE_…_DETECTED codes, whose flag outlives the refusal.
     """
     asked_at = clock.database_now()
     if claim is not None:
@@ -128,8 +128,8 @@ def _look_at(order_id: int, rider: Rider, claim: PositionFix) -> None:
     Before the step's own transaction, since the spot is locked after everything else. One on a confirmation that is
     then refused is as good as any: it says where the rider is.
     """
-    [result] = positions.take_fixes(rider.pk, [claim], now=clock.now())
-    if result.verdict == FixVerdict.IMPOSSIBLE:
+    [result] = positions.record_fixes(rider.pk, [claim], now=clock.now())
+    if result.outcome == FixOutcome.IMPOSSIBLE:
         carried = Delivery.objects.filter(order=order_id, rider=rider, status__in=CARRIED).only("pk").first()
         if carried is not None:
             flags.flag_jump(rider, result, order_id=order_id, delivery_id=carried.pk)

@@ -1,5 +1,5 @@
 """The sockets process (SPEC T2, T4): `/ws/orders/{ref}` tells whoever may see an order that it changed,
-`/ws/stores/{slug}` whoever may see a store's orders about them, `/ws/track` the customer's page (deliveries/page).
+`/ws/stores/{slug}` whoever may see a store's orders about them, `/ws/track` the customer's page (tracking/page).
 docs/live.md is the manual for those who connect.
 
 A plain ASGI application: Django under ASGI costs a multiple, and nothing here renders a page. On connecting comes a

@@ -190,4 +190,4 @@ def channel_name(url: str) -> str:
     return f"handoff:live:{number}"
 
 
-LANE = HintQueue(name="live", batch=500, poll_s=0.05)
+QUEUE = HintQueue(name="live", batch=500, poll_s=0.05)

@@ -26,7 +26,9 @@ def ask_customer(order_id: int) -> None:
     if link is None:  # the time of its links is over: the deadline decides
         log.warning("nowhere_to_answer", order=order.public_id)
         return
-    notices.notify_customer(order, EVENT, again=waiting[-1].public_id, until=_hour_until(order, waiting), link=link)
+    notices.notify_customer(
+        order, EVENT, dedupe_suffix=waiting[-1].public_id, until=_hour_until(order, waiting), link=link
+    )
 
 
 def answer_until(order: Order) -> str | None:

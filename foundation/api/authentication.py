@@ -43,7 +43,7 @@ class TokenSubject(NamedTuple):
     password_digest: str
 
 
-def subject_of(header: str) -> TokenSubject | None:
+def read_token_subject(header: str) -> TokenSubject | None:
     """Whom a good `Authorization` header names, by its signature alone; None: it names nobody. Whether that user still
     exists, is active and has the same password is for the caller to ask."""
     reader = TokenAuthentication()
@@ -58,7 +58,7 @@ def subject_of(header: str) -> TokenSubject | None:
         return None
 
 
-def subject_for(user: User) -> TokenSubject:
+def token_subject_of_user(user: User) -> TokenSubject:
     """As a token that `user` is given now names them."""
     return TokenSubject(user.public_id, get_md5_hash_password(user.password))
 

@@ -17,7 +17,7 @@ from foundation import clock
 from foundation.errors import APIError, CallFailed, NotFound
 
 log = structlog.get_logger(__name__)
-LONGEST_MESSAGE = 500
+MAX_MESSAGE = 500
 CODES = {
     400: "BAD_REQUEST",
     401: "NOT_AUTHENTICATED",
@@ -41,7 +41,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if status is None:
         return None
     set_rollback()
-    message = message[:LONGEST_MESSAGE]  # a complaint may quote what was sent
+    message = message[:MAX_MESSAGE]  # a complaint may quote what was sent
     family = getattr(context.get("view"), "error_family", "tracking")
     log.info("request_refused", path=request.path, status=status, code=code, reason=message)
     return Response(error_body(family, code, message, request.path), status=status, headers=headers)
@@ -98,24 +98,28 @@ def error_body(family: str, code: str, message: str, path: str) -> dict[str, Any
     return {"detail": message, "code": code, "timestamp": clock.format_wire(clock.now()), "path": path}
 
 
-def family_of(path: str) -> str:
+def error_family_of_path(path: str) -> str:
     return "rider" if path.startswith("/api/v1/rider") else "tracking"
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """handler404: an unknown path is answered in the family of its neighbours, never with a redirect."""
     raise_as = NotFound("There is nothing at this address")
-    return JsonResponse(error_body(family_of(request.path), raise_as.code, raise_as.message, request.path), status=404)
+    return JsonResponse(
+        error_body(error_family_of_path(request.path), raise_as.code, raise_as.message, request.path), status=404
+    )
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """handler500: the log has the traceback, the caller a body that can be parsed."""
     return JsonResponse(
-        error_body(family_of(request.path), CODES[500], "Something went wrong here", request.path), status=500
+        error_body(error_family_of_path(request.path), CODES[500], "Something went wrong here", request.path),
+        status=500,
     )
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     return JsonResponse(
-        error_body(family_of(request.path), CODES[400], "The request cannot be read", request.path), status=400
+        error_body(error_family_of_path(request.path), CODES[400], "The request cannot be read", request.path),
+        status=400,
     )

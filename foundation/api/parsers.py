@@ -21,8 +21,8 @@ class UnreadableBody(ValueError):
 
 
 def strict_json(raw: bytes) -> Any:
-    """Parse JSON that PostgreSQL will also accept. Raises BadBody: not UTF-8, not JSON, NaN, NUL, lone surrogates,
-    deeper than 64 levels, numbers of absurd length or size."""
+    """Parse JSON that PostgreSQL will also accept. Raises UnreadableBody: not UTF-8, not JSON, NaN, NUL, lone
+    surrogates, deeper than 64 levels, numbers of absurd length or size."""
     if len(raw) >= MAX_BYTES:
         raise UnreadableBody("body is larger than 1 MB")
     try:

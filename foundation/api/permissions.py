@@ -9,7 +9,7 @@ from foundation.models import Role, User
 
 
 def require_roles(*allowed: Role) -> type[IsAuthenticated]:
-    """A permission class for users of these roles: `permission_classes = [roles(Role.RIDER)]`."""
+    """A permission class for users of these roles: `permission_classes = (require_roles(Role.RIDER),)`."""
 
     class HasRole(IsAuthenticated):
         message = "Your role may not do this"

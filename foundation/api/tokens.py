@@ -53,14 +53,14 @@ class SignInView(OpenView):
         """Sign in with username and password. After too many wrong ones none is looked at for a while (429)."""
         data = SignInSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        address = limits.address_of(request)
+        address = limits.client_address(request)
         counted = ((WRONG_FOR_NAME, f"{data.validated_data['username']} {address}"), (WRONG_FROM_ADDRESS, address))
         for limit, who in counted:
-            limits.require_left(limit, who)
+            limits.require_capacity(limit, who)
         user = authenticate(request, **data.validated_data)
         if not isinstance(user, User):
             for limit, who in counted:
-                limits.take_call(limit, who)
+                limits.consume_call(limit, who)
             raise TokenRefused("Username or password is wrong", code="WRONG_CREDENTIALS")
         return Response(authentication.issue_tokens(user))
 

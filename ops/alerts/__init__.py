@@ -8,18 +8,18 @@ from ops.alerts import money, operations, platform
 from ops.alerts.alert import Alert
 
 GROUPS: dict[str, list[Alert]] = {
-    "The house itself": platform.HOUSE,
+    "Handoff itself": platform.PLATFORM,
     "Providers": platform.PROVIDERS,
     "Orders and deliveries": operations.ORDERS,
     "Riders": operations.RIDERS,
     "Money": money.MONEY,
 }
 BY_KIND = {alert.kind: alert for alerts in GROUPS.values() for alert in alerts}
-ADVICE = {kind: alert.do for kind, alert in BY_KIND.items()}
+ADVICE = {kind: alert.advice for kind, alert in BY_KIND.items()}
 
 INTRODUCTION = """# Alerts
 
-What ops is told of, and what to do. This page is made from `config/alerts`; the console and the mails say the same.
+What ops is told of, and what to do. This page is made from `ops/alerts`; the console and the mails say the same.
 
 Everything is an incident in the console, the worst first. **Critical** ones are also mailed to `OPS_EMAIL` within
 seconds, again when they are over, and once more every `OPS_REMIND_MINUTES` while nobody acknowledges them.
@@ -35,5 +35,5 @@ def as_markdown() -> str:
     for title, alerts in GROUPS.items():
         lines += ["", f"## {title}", ""]
         lines += ["| alert | severity | what raises it | what to do | resolved by itself? |", "|---|---|---|---|---|"]
-        lines += [f"| `{a.kind}` | {a.severity} | {a.raised} | {a.do} | {a.ends} |" for a in alerts]
+        lines += [f"| `{a.kind}` | {a.severity} | {a.raised_when} | {a.advice} | {a.resolved_when} |" for a in alerts]
     return "\n".join(lines) + "\n"

@@ -8,10 +8,10 @@ BY_HAND = "no: somebody says how it ended"
 
 @dataclass(frozen=True)
 class Alert:
-    """`ends`: how it is resolved by itself, or that it is not."""
+    """`resolved_when`: how it is resolved by itself, or that it is not."""
 
     kind: str
     severity: str
-    raised: str
-    do: str
-    ends: str = BY_HAND
+    raised_when: str
+    advice: str
+    resolved_when: str = BY_HAND

@@ -75,7 +75,7 @@ MONEY = [
         "payout_went",
         CRITICAL,
         "A payout that had failed or was cancelled was sent after all.",
-        "The books follow it. See that the account is not paid once more for the same.",
+        "The ledger follows it. See that the account is not paid once more for the same.",
     ),
     Alert(
         "payout_contradiction",

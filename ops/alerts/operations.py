@@ -74,7 +74,7 @@ ORDERS = [
         "pos_cancel_failed",
         CRITICAL,
         "A store's POS did not take a cancellation.",
-        "Call the store: it may be cooking for nobody. Replay the row in lane pos.",
+        "Call the store: it may be cooking for nobody. Replay the row in the work queue pos.",
         "when the POS has taken it",
     ),
     Alert(

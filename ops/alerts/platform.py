@@ -1,13 +1,13 @@
-"""What the house reports of itself, and of its providers."""
+"""What the platform reports of itself, and of its providers."""
 
 from ops.alerts.alert import BOTH, CRITICAL, WARNING, Alert
 
-HOUSE = [
+PLATFORM = [
     Alert(
         "dead_letters",
         WARNING,
-        "Rows of a lane are out of tries, or were refused for good.",
-        "Open the list of the lane, read the errors, replay what can go well now, discard the rest with a reason.",
+        "Rows of a work queue are out of tries, or were refused for good.",
+        "Open its list, read the errors, replay what can go well now, discard the rest with a reason.",
         "when none is left",
     ),
     Alert(
@@ -15,13 +15,13 @@ HOUSE = [
         CRITICAL,
         "Rows have been due for more than two minutes.",
         "See whether worker and beat run (`manage.py doctor`), and whether the database is slow. Nothing is lost.",
-        "when the lane has caught up",
+        "when the work queue has caught up",
     ),
     Alert(
         "work_failing",
         WARNING,
         "Rows failed six times or more, or killed their workers, and are tried again.",
-        "Read their errors in the list of the lane: mend the cause before they are dead letters.",
+        "Read their errors in the list of the work queue: mend the cause before they are dead letters.",
         "when they are done or dead",
     ),
     Alert(
@@ -45,9 +45,9 @@ PROVIDERS = [
         "signature_failures",
         BOTH,
         "ALERT_SIGNATURE_FAILURES webhooks of a provider with a bad signature in a window; three, where not one"
-        " gets in any more. Critical: not one gets in, so that its news is being lost.",
+        " gets in any more. Critical: not one gets in, so that its events are being lost.",
         "Was its secret rotated? Add the new one beside the old one; providers send again what was refused. If"
-        " good ones come in between, somebody else is knocking: nothing is lost.",
+        " good ones come in between, somebody else is trying: nothing is lost.",
         "when the window is clean",
     ),
     Alert(

@@ -54,11 +54,12 @@ def list_summaries(now: datetime) -> list[CourierSummary]:
     since = now - WINDOW
     states = {breaker.courier: breaker for breaker in CircuitBreaker.objects.all()}
     return [
-        _build_summary(company, states.get(company.name), since) for company in providers.courier_providers().values()
+        _build_summary(provider, states.get(provider.name), since)
+        for provider in providers.courier_providers().values()
     ]
 
 
-def _build_summary(company: CourierProvider, breaker: CircuitBreaker | None, since: datetime) -> CourierSummary:
+def _build_summary(provider: CourierProvider, breaker: CircuitBreaker | None, since: datetime) -> CourierSummary:
     requested, delivered, failed, cancelled, assigned_s = _fetch_row(
         """
         SELECT count(*), count(*) FILTER (WHERE status = 'delivered'),
@@ -67,7 +68,7 @@ def _build_summary(company: CourierProvider, breaker: CircuitBreaker | None, sin
                    ORDER BY extract(epoch FROM assigned_at - created_at)) FILTER (WHERE assigned_at > created_at)
         FROM deliveries_delivery WHERE courier = %s AND created_at >= %s
         """,
-        [company.name, since],
+        [provider.name, since],
     )
     calls, failed_calls, quote_ms = _fetch_row(
         """
@@ -75,22 +76,22 @@ def _build_summary(company: CourierProvider, breaker: CircuitBreaker | None, sin
                percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE purpose LIKE '%%quote%%')
         FROM foundation_outboundcall WHERE provider = %s AND created_at >= %s
         """,
-        [company.name, since],
+        [provider.name, since],
     )
     [lag] = _fetch_row(
         """
         SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM processed_at - created_at))
         FROM webhook_events WHERE provider = %s AND created_at >= %s
         """,
-        [company.name, since],
+        [provider.name, since],
     )
     ended = delivered + failed + cancelled
     return CourierSummary(
-        name=company.name,
-        title=company.title,
-        enabled=company.is_enabled(),
+        name=provider.name,
+        title=provider.title,
+        enabled=provider.is_enabled(),
         breaker=breaker.get_state_display() if breaker else "Closed: never asked",
-        unavailable=circuit_breaker.refusal_reason(company.name),
+        unavailable=circuit_breaker.refusal_reason(provider.name),
         requested=requested,
         delivered=delivered,
         success=delivered / ended if ended else None,
@@ -100,13 +101,13 @@ def _build_summary(company: CourierProvider, breaker: CircuitBreaker | None, sin
         calls=calls,
         failed_calls=failed_calls,
         lag_p95_s=lag,
-        spend=_amount_earned(company.name, since),
-        deliveries_link=list_link("deliveries_delivery", courier=company.name),
-        webhooks_link=list_link("webhooks_webhookevent", provider=company.name),
+        spend=_format_earned(provider.name, since),
+        deliveries_link=list_link("deliveries_delivery", courier=provider.name),
+        webhooks_link=list_link("webhooks_webhookevent", provider=provider.name),
     )
 
 
-def _amount_earned(courier: str, since: datetime) -> str:
+def _format_earned(courier: str, since: datetime) -> str:
     """What it earned of us, by the ledger."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -69,7 +69,7 @@ def list_figures(now: datetime) -> list[Figure]:
             list_link("orders_order", age="24h"),
         ),
         _count_figure(
-            "On the road or in the kitchen",
+            "In preparation or delivery",
             bounded_count(Order.objects.filter(status__in=LIVE)),
             list_link("orders_order", progress="open"),
         ),
@@ -105,14 +105,14 @@ def _count_figure(label: str, count: int, link: str, *, warn: bool = False, alar
 
 def _incidents_figure() -> Figure:
     """What is not resolved, a storm counting as one."""
-    found = Counter(standing_incidents().values_list("severity", flat=True)[:COUNTED_TO])
+    found = Counter(unresolved_incidents().values_list("severity", flat=True)[:COUNTED_TO])
     note = ", ".join(f"{found[severity]} {severity}" for severity in reversed(Severity.values) if found[severity])
     tone = "alarm" if found[Severity.CRITICAL] else "warn" if found[Severity.WARNING] else "calm"
     return Figure("Incidents", format_count(found.total()), list_link("notifications_incident"), tone, note)
 
 
 def _dead_letters() -> Figure:
-    dead = {lane.name: queue_lag.count_dead(lane) for lane in all_queues().values()}
+    dead = {queue.name: queue_lag.count_dead(queue) for queue in all_queues().values()}
     worst = ", ".join(f"{name} {count}" for name, count in dead.items() if count)
     link = list_link("webhooks_webhookevent", state__exact=WorkState.DEAD)
     return Figure("Dead letters", format_count(sum(dead.values())), link, "alarm" if worst else "calm", worst)
@@ -217,6 +217,6 @@ def webhook_health(now: datetime) -> Iterable[ProviderHealth]:
     ]
 
 
-def standing_incidents() -> QuerySet[Incident]:
+def unresolved_incidents() -> QuerySet[Incident]:
     """The worst first, by the index of the queue."""
     return Incident.objects.filter(STANDING, folded_into=None).order_by("rank", "-last_at")

@@ -52,6 +52,6 @@ def home_context() -> dict[str, Any]:
     return {
         "figures": figures.list_figures(now),
         "health": figures.webhook_health(now),
-        "incidents": figures.standing_incidents()[:8],
+        "incidents": figures.unresolved_incidents()[:8],
         "looked_at": now,
     }

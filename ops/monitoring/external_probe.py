@@ -18,7 +18,7 @@ IN_A_ROW = 3  # one that fails may be a deploy
 TIMEOUT_S = 5.0
 
 
-def watch_from_outside() -> None:
+def watch_public_url() -> None:
     if settings.SELF_CHECK:
         _probe_public_url()
         lately = list(_recent_probes())

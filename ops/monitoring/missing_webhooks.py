@@ -19,7 +19,7 @@ from notifications.incidents.service import Problem
 from notifications.models import Severity
 
 SILENT = "webhooks_silent"
-ENOUGH = 5  # calls that bring an echo
+ENOUGH = 5  # calls that bring a webhook
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ExpectedWebhooks:
     vital: bool = False
 
 
-ECHOES = (
+EXPECTED = (
     ExpectedWebhooks("stripe", ("payment_intent.create", "refund.create", "transfer.create"), vital=True),
     ExpectedWebhooks("sendgrid", ("email.send",)),
     ExpectedWebhooks("twilio", ("sms.send",)),
@@ -54,43 +54,45 @@ _ASK = """
 
 
 def expected_webhooks() -> Iterable[ExpectedWebhooks]:
-    return (*ECHOES, *(ExpectedWebhooks(name, ("delivery.create",)) for name in providers.courier_providers()))
+    return (*EXPECTED, *(ExpectedWebhooks(name, ("delivery.create",)) for name in providers.courier_providers()))
 
 
 def watch_silence() -> None:
     now = clock.database_now()
-    troubles = [trouble for echo in expected_webhooks() if (trouble := _missing_problem(echo, now))]
-    service.sync_incidents(SILENT, troubles, resolution="it is heard again, or nothing is awaited")
+    problems = [problem for expected in expected_webhooks() if (problem := _missing_problem(expected, now))]
+    service.sync_incidents(SILENT, problems, resolution="it is heard again, or nothing is awaited")
 
 
-def _missing_problem(echo: ExpectedWebhooks, now: datetime) -> Problem | None:
+def _missing_problem(expected: ExpectedWebhooks, now: datetime) -> Problem | None:
     wait = timedelta(minutes=settings.ALERT_SILENT_MINUTES)
-    asked, heard_at = _load_facts(echo, since=now - 3 * wait, until=now - wait)
-    if len(asked) < ENOUGH or (heard_at is None and not echo.vital):
+    asked, heard_at = _load_facts(expected, since=now - 3 * wait, until=now - wait)
+    if len(asked) < ENOUGH or (heard_at is None and not expected.vital):
         return None
     if heard_at is not None and heard_at > min(asked):
         return None
     said = "has never told us anything" if heard_at is None else f"has told us nothing since {heard_at:%d %b %H:%M} UTC"
     return Problem(
-        f"{SILENT}:{echo.provider}",
-        f"{echo.provider} {said}, although it was asked for things: do its webhooks reach us?",
-        Severity.CRITICAL if echo.vital else Severity.WARNING,
+        f"{SILENT}:{expected.provider}",
+        f"{expected.provider} {said}, although it was asked for things: do its webhooks reach us?",
+        Severity.CRITICAL if expected.vital else Severity.WARNING,
         detail={
-            "provider": echo.provider,
+            "provider": expected.provider,
             "heard_at": clock.format_wire(heard_at),
             "asked_at": clock.format_wire(max(asked)),
         },
     )
 
 
-def _load_facts(echo: ExpectedWebhooks, *, since: datetime, until: datetime) -> tuple[list[datetime], datetime | None]:
+def _load_facts(
+    expected: ExpectedWebhooks, *, since: datetime, until: datetime
+) -> tuple[list[datetime], datetime | None]:
     """When it was last asked, as far as it had the time to answer, and when it was last heard."""
     with connection.cursor() as cursor:
         cursor.execute(
             _ASK,
             {
-                "provider": echo.provider,
-                "purposes": list(echo.purposes),
+                "provider": expected.provider,
+                "purposes": list(expected.purposes),
                 "since": since,
                 "until": until,
                 "enough": ENOUGH,

@@ -65,8 +65,8 @@ def watch_providers() -> None:
         ],
         resolution="hardly an error any more",
     )
-    _let_in_again()
-    _affordable_again(now)
+    _resolve_refused_channels()
+    _resolve_daily_caps(now)
 
 
 def _allowed_errors(was_reported: bool) -> int:
@@ -110,7 +110,7 @@ def _problem_of(provider: str, errors: ProviderErrors, since: datetime) -> Probl
     )
 
 
-def _let_in_again() -> None:
+def _resolve_refused_channels() -> None:
     """A channel whose provider refused our credentials is right again once that provider has taken something."""
     for refused in Incident.objects.filter(STANDING, kind=REFUSED_US):
         asked = OutboundCall.objects.filter(reference=refused.detail.get("call", "none"), outcome="permanent")
@@ -120,7 +120,7 @@ def _let_in_again() -> None:
             service.resolve_key(refused.dedupe_key, f"{provider} takes messages again")
 
 
-def _affordable_again(now: datetime) -> None:
+def _resolve_daily_caps(now: datetime) -> None:
     """What a channel may cost counts for a day: the next one begins anew."""
     for key in service.open_keys(budget.CAP):
         if not key.endswith(f":{now.astimezone(UTC).date()}"):

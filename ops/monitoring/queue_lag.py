@@ -21,7 +21,7 @@ def watch_queues() -> None:
             buried.append(Problem(f"dead_letters:{queue.name}", title, count=many, detail={"lane": queue.name}))
         if many := _count_late(queue):
             minutes = BEHIND_AFTER.seconds // 60
-            title = f"Lane {queue.name} is more than {minutes} minutes behind: are worker and beat running?"
+            title = f"Work queue {queue.name} is more than {minutes} minutes behind: are worker and beat running?"
             late.append(
                 Problem(f"lane_behind:{queue.name}", title, Severity.CRITICAL, many, detail={"lane": queue.name})
             )

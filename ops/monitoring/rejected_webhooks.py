@@ -21,7 +21,7 @@ FORGED, REFUSED = "signature_failures", "webhooks_refused"
 MISSING = "missing_signature"  # what strangers bring: it says nothing about our secret
 SIGNATURES = frozenset({MISSING, "wrong_signature", "old_signature", "wrong_secret", "wrong_token", "token_refused"})
 FEW = 3  # enough, where not one gets in
-_KNOCKS = """
+_REJECTIONS = """
     SELECT provider, reason, sum(count)::int, max(created_at), min(created_at) FROM webhooks_webhookattempt
     WHERE created_at > %s AND provider <> %s
     GROUP BY provider, reason ORDER BY provider, sum(count) DESC
@@ -38,22 +38,22 @@ def watch_rejections() -> None:
     service.sync_incidents(REFUSED, _list_problems(REFUSED, refused), resolution=resolution)
 
 
-def _list_problems(kind: str, knocks: dict[str, list[Any]]) -> list[Problem]:
+def _list_problems(kind: str, rejections: dict[str, list[Any]]) -> list[Problem]:
     before = service.open_keys(kind)
-    found = (_problem_of(kind, name, rows, f"{kind}:{name}" in before) for name, rows in knocks.items())
-    return [trouble for trouble in found if trouble]
+    found = (_problem_of(kind, name, rows, f"{kind}:{name}" in before) for name, rows in rejections.items())
+    return [problem for problem in found if problem]
 
 
 def _count_rejections(now: datetime) -> list[tuple]:
     with connection.cursor() as cursor:
-        cursor.execute(_KNOCKS, [now - timedelta(minutes=settings.ALERT_WINDOW_MINUTES), UNKNOWN])
+        cursor.execute(_REJECTIONS, [now - timedelta(minutes=settings.ALERT_WINDOW_MINUTES), UNKNOWN])
         return cursor.fetchall()
 
 
 def _problem_of(kind: str, provider: str, rows: list[Any], was_reported: bool) -> Problem | None:
     """None: too few to speak of. What was reported once is over when the window is clean."""
     many = sum(row[2] for row in rows)
-    closed = kind == FORGED and any(row[1] != MISSING for row in rows) and _lets_nothing_in(provider, rows)
+    closed = kind == FORGED and any(row[1] != MISSING for row in rows) and _is_locked_out(provider, rows)
     if not was_reported and many < (FEW if closed else settings.ALERT_SIGNATURE_FAILURES):
         return None
     reasons = {row[1]: row[2] for row in rows}
@@ -69,7 +69,7 @@ def _problem_of(kind: str, provider: str, rows: list[Any], was_reported: bool) -
     )
 
 
-def _lets_nothing_in(provider: str, rows: list[Any]) -> bool:
+def _is_locked_out(provider: str, rows: list[Any]) -> bool:
     """Since the first of them nothing was accepted, although it was before."""
     heard = WebhookEvent.objects.filter(provider=provider).order_by("-created_at").values_list("created_at", flat=True)
     last = heard.first()

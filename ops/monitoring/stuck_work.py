@@ -37,7 +37,7 @@ class Step:
     status: OrderStatus
     since: str
     minutes: int
-    words: str
+    description: str
     severity: Severity = Severity.WARNING
 
 
@@ -49,7 +49,7 @@ STEPS = (
     Step(OrderStatus.PICKED_UP, "picked_up_at", 120, "fetched, and not on their way"),
     Step(OrderStatus.IN_TRANSIT, "in_transit_at", 180, "on their way for hours"),
 )
-READY_ALONE = timedelta(minutes=10)
+READY_WAITS = timedelta(minutes=10)
 SILENT = timedelta(minutes=15)
 REFUND_WAITS = timedelta(hours=1)
 PAYOUT_WAITS = timedelta(hours=24)
@@ -58,7 +58,7 @@ BANK_WAITS = timedelta(days=7)
 
 def watch_stuck_work() -> None:
     now = clock.database_now()
-    service.sync_incidents(ORDERS, [*_stuck_orders(now), *_ready_alone(now)], resolution="they moved on")
+    service.sync_incidents(ORDERS, [*_stuck_orders(now), *_ready_without_search(now)], resolution="they moved on")
     service.sync_incidents(DELIVERIES, _stuck_deliveries(now), resolution="they are heard of again")
     service.sync_incidents(MONEY, _stuck_money(now), resolution="it is settled")
 
@@ -70,12 +70,12 @@ def _stuck_orders(now: datetime) -> Iterable[Problem]:
         there = Order.objects.filter(status=step.status, created_at__lt=since)
         stuck = there.filter(**{f"{step.since}__lt": since}).order_by("created_at")
         names = list(stuck.values_list("order_id", flat=True)[:MOST])
-        yield from _problem_of_names(f"{ORDERS}:{step.status}", names, f"orders are {step.words}", step.severity)
+        yield from _problem_of_names(f"{ORDERS}:{step.status}", names, f"orders are {step.description}", step.severity)
 
 
-def _ready_alone(now: datetime) -> Iterable[Problem]:
+def _ready_without_search(now: datetime) -> Iterable[Problem]:
     """Ready, and there is not even a search for a carrier."""
-    since = now - READY_ALONE
+    since = now - READY_WAITS
     ready = Order.objects.filter(status=OrderStatus.READY_FOR_PICKUP, created_at__lt=since, ready_at__lt=since)
     cared_for = Delivery.objects.filter(order=OuterRef("pk"), status__in=LIVE)
     alone = ready.exclude(Exists(cared_for)).order_by("created_at").values_list("order_id", flat=True)[:MOST]

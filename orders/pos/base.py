@@ -10,7 +10,7 @@ from typing import ClassVar
 from orders.models import Order
 
 
-class Pos(ABC):
+class PosProvider(ABC):
     kind: ClassVar[str]
 
     @abstractmethod

@@ -24,27 +24,27 @@ log = structlog.get_logger(__name__)
 
 BEFORE_PAYMENT = "pos_before_payment"
 TOO_LATE = "pos_cancelled_too_late"
-MOST_HELD = 20
+MAX_HELD = 20
 STATES = {PosSignal.ACCEPTED: PreparationState.ACKNOWLEDGED, PosSignal.READY: PreparationState.READY}
 
 
-class TokenRefused(APIError):
+class CallbackTokenRejected(APIError):
     status = 401
     code = "TOKEN_REFUSED"
 
 
 def apply_callback(evidence: PosStatus) -> tuple[EventOutcome, Order]:
     """In the caller's transaction. Raises NotFound (restaurant, its restID, or order) and TokenRefused."""
-    store = _admit_callback(evidence)
+    store = _verify_callback(evidence)
     order = locks.lock_by_public_id(evidence.order_ref)
     if order.store_id != store.pk:
         raise NotFound(locks.UNKNOWN, code="ORDER_NOT_FOUND")
-    verdict = _apply_status(order, evidence)
-    log.info("pos_status_taken", order=order.public_id, news=str(evidence.news), verdict=str(verdict))
-    return verdict, order
+    outcome = _apply_status(order, evidence)
+    log.info("pos_status_taken", order=order.public_id, news=str(evidence.news), outcome=str(outcome))
+    return outcome, order
 
 
-def _admit_callback(evidence: PosStatus) -> Store:
+def _verify_callback(evidence: PosStatus) -> Store:
     store = Store.objects.filter(slug=evidence.store_slug, pos_kind=evidence.provider).first()
     if store is None:
         raise NotFound("Restaurant not found", code="RESTAURANT_NOT_FOUND")
@@ -52,22 +52,22 @@ def _admit_callback(evidence: PosStatus) -> Store:
         raise NotFound("restID does not belong to this restaurant", code="REST_ID_MISMATCH", field="restID")
     expected = store.pos_callback_token
     if expected and not hmac.compare_digest(expected.encode(), evidence.token.encode()):
-        raise TokenRefused("The callback token is missing or wrong")
+        raise CallbackTokenRejected("The callback token is missing or wrong")
     return store
 
 
-def take_held(order: Order) -> None:
+def apply_held(order: Order) -> None:
     """The locked order has been paid: what its POS said before that counts now."""
     held, order.pos_held = order.pos_held, []
     if held:
         order.save(update_fields=["pos_held"])
         for fields in held:
             _apply_status(order, _from_stored(fields))
-        notices.ops_no_more(order, BEFORE_PAYMENT, "the payment has arrived")
+        notices.resolve_report(order, BEFORE_PAYMENT, "the payment has arrived")
 
 
 def _apply_status(order: Order, evidence: PosStatus) -> EventOutcome:
-    _keep_callback(order, evidence)
+    _store_callback(order, evidence)
     if evidence.news == PosSignal.IGNORED:
         return EventOutcome.IGNORED
     if not PAYMENT.has_reached(order.payment, PaymentState.PAID):
@@ -83,7 +83,7 @@ def _outcome_unmoved(order: Order, state: PreparationState) -> EventOutcome:
     return EventOutcome.REPEATED if order.preparation == state else EventOutcome.STALE
 
 
-def _keep_callback(order: Order, evidence: PosStatus) -> None:
+def _store_callback(order: Order, evidence: PosStatus) -> None:
     """The last full callback, and what any of them has told."""
     order.pos_response = evidence.payload
     order.minimum_prep_minutes = evidence.prep_minutes or order.minimum_prep_minutes
@@ -106,7 +106,7 @@ def _hold_callback(order: Order, evidence: PosStatus) -> EventOutcome:
         return EventOutcome.STALE
     if any(held["event_id"] == evidence.event_id for held in order.pos_held):
         return EventOutcome.REPEATED
-    if len(order.pos_held) < MOST_HELD:
+    if len(order.pos_held) < MAX_HELD:
         order.pos_held = [*order.pos_held, _to_stored(evidence)]
         order.save(update_fields=["pos_held"])
     title = f"The POS speaks of order {order.order_id}, which is not paid"
@@ -120,7 +120,7 @@ def _apply_cancelled(order: Order, evidence: PosStatus) -> EventOutcome:
         title = f"{order.store.name} cancelled order {order.order_id} after it was picked up"
         notices.report_to_ops(order, TOO_LATE, title, severity=Severity.WARNING, reason=reason)
         return EventOutcome.STALE
-    if cancellation.cancel_order(order, by=evidence.by, reason=reason, waive_fee=True, tell_pos=False):
+    if cancellation.cancel_order(order, by=evidence.by, reason=reason, waive_fee=True, notify_pos=False):
         return EventOutcome.APPLIED
     if order.cancel_reason == cancellation.REFUNDED_IN_FULL:  # the refund was faster; why is what only the store knows
         order.cancel_reason = reason

@@ -1,6 +1,6 @@
 """Telling the POS: the calls behind the rows of orders/pos/queue.py (work queue `pos`).
 
-WebhookRejected for good: the order fails, the money goes back, customer and ops hear of it. Unknown: tried again (see
+Refused for good: the order fails, the money goes back, customer and ops hear of it. Unknown: tried again (see
 the POS's own page for why that is safe); a callback in the meantime proves that the POS has it.
 """
 
@@ -15,7 +15,7 @@ from orders import cancellation, locks, notices, pos, transitions
 from orders.lifecycle import PREPARATION, OrderStatus, PreparationState
 from orders.models import Order, PosRelay
 from orders.pos import queue
-from orders.pos.base import Pos
+from orders.pos.base import PosProvider
 
 REFUSED = "pos_relay_failed"
 NOT_STOPPED = "pos_cancel_failed"
@@ -31,7 +31,7 @@ def _call(relay: PosRelay) -> str | None:
         return None
     if relay.retry_count > 1 and _has_answered(order):
         return order.pos_order_id
-    return _pos_system(order).save_order(order, attempt=relay.retry_count)
+    return _require_pos(order).save_order(order, attempt=relay.retry_count)
 
 
 def _cancel_at_pos(relay: PosRelay, order: Order) -> str | None:
@@ -40,15 +40,15 @@ def _cancel_at_pos(relay: PosRelay, order: Order) -> str | None:
         return None
     if save.state in OPEN:  # the order may be arriving there right now: first it, then its cancellation
         raise Release(WAIT_FOR_SAVE_S, "the order is still being saved")
-    _pos_system(order).cancel_order(order, reason=order.cancel_reason, attempt=relay.retry_count)
+    _require_pos(order).cancel_order(order, reason=order.cancel_reason, attempt=relay.retry_count)
     return ""
 
 
-def _pos_system(order: Order) -> Pos:
-    system = pos.pos_of_store(order.store)
-    if system is None:
+def _require_pos(order: Order) -> PosProvider:
+    provider = pos.find_pos(order.store)
+    if provider is None:
         raise Permanent("the store has no POS any more")
-    return system
+    return provider
 
 
 def _has_answered(order: Order) -> bool:
@@ -66,11 +66,11 @@ def _record_answer(relay: PosRelay, number: str | None) -> str:
         if order.preparation in transitions.CALLED_OFF:
             queue.enqueue_cancel(order)
     else:
-        notices.ops_no_more(locks.lock_order(relay.order_id), NOT_STOPPED, "the POS has taken the cancellation")
+        notices.resolve_report(locks.lock_order(relay.order_id), NOT_STOPPED, "the POS has taken the cancellation")
     return WorkState.DONE
 
 
-def _given_up(relay: PosRelay, error: Exception) -> str:
+def _on_give_up(relay: PosRelay, error: Exception) -> str:
     order = locks.lock_order(relay.order_id)
     facts: dict[str, Any] = {"error": str(error), "store": order.store.slug, "relay": relay.pk}
     if relay.kind == PosRelay.Kind.CANCEL:
@@ -82,7 +82,7 @@ def _given_up(relay: PosRelay, error: Exception) -> str:
     if _has_answered(order) and not refused and order.preparation not in transitions.CALLED_OFF:
         return WorkState.DONE
     reason = "The store cannot take the order" if refused else "The store could not be reached"
-    cancellation.cancel_order(order, by=_cause_of(order), reason=reason, refuse_store=True, tell_pos=not refused)
+    cancellation.cancel_order(order, by=_cause_of(order), reason=reason, refuse_store=True, notify_pos=not refused)
     title = f"The POS of {order.store.name} did not take order {order.order_id}: {error}"
     notices.report_to_ops(order, REFUSED, title, severity=Severity.CRITICAL, **facts)
     return WorkState.DEAD
@@ -92,12 +92,12 @@ def _cause_of(order: Order) -> Cause:
     return Cause(order.store.pos_kind, "job:orders.pos")
 
 
-LANE = CallQueue(
+QUEUE = CallQueue(
     name="pos",
     model=PosRelay,
     call=_call,
     apply=_record_answer,
-    given_up=_given_up,
+    on_give_up=_on_give_up,
     poll_s=0.05,
     schedule=Backoff(first_s=2, cap_s=60, tries=14),  # about seven minutes
 )

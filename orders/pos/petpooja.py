@@ -31,12 +31,12 @@ from orders.evidence import PosSignal, PosStatus
 from orders.lifecycle import POS_WORDS
 from orders.line_items import LineItem
 from orders.models import EXTERNAL_ID, EXTERNAL_ID_SHAPE, Order
-from orders.pos.base import Pos
+from orders.pos.base import PosProvider
 
 TIMEOUT_S = 15.0
 GENERAL_ERROR = "GN_"
 SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}\Z")
-NEWS = {
+SIGNALS = {
     "-1": PosSignal.CANCELLED,
     "1": PosSignal.ACCEPTED,
     "2": PosSignal.ACCEPTED,
@@ -45,10 +45,10 @@ NEWS = {
     "5": PosSignal.READY,
     "10": PosSignal.IGNORED,
 }
-MOST_MINUTES = 24 * 60
+MAX_PREP_MINUTES = 24 * 60
 
 
-class PetPooja(Pos):
+class PetPooja(PosProvider):
     kind: ClassVar[str] = "petpooja"
 
     def is_enabled(self) -> bool:
@@ -204,7 +204,7 @@ def callback_url(order: Order) -> str:
 
 
 def format_major(amount_minor: int, currency: str) -> str:
-    """`major(1250, "INR") == "12.50"`: exact, by digits."""
+    """`format_major(1250, "INR") == "12.50"`: exact, by digits."""
     digits = currency_exponent(currency)
     whole, part = divmod(amount_minor, 10**digits)
     return f"{whole}.{part:0{digits}d}" if digits else str(whole)
@@ -229,7 +229,7 @@ def read_callback(slug: str, payload: Any, *, token: str = "") -> PosStatus:
         raise Invalid("is not a restaurant's slug", field="restaurant_slug")
     fields = _require_fields(payload)
     status = _read_status(fields)
-    if status not in NEWS:
+    if status not in SIGNALS:
         raise Invalid(f"unknown status {status[:20]!r}", field="status", code="UNKNOWN_STATUS")
     return PosStatus(
         provider=PetPooja.kind,
@@ -237,7 +237,7 @@ def read_callback(slug: str, payload: Any, *, token: str = "") -> PosStatus:
         rest_id=_read_text(fields, "restID", 60),
         order_ref=_order_ref(fields),
         event_id=identify_callback(payload)[1],
-        news=NEWS[status],
+        news=SIGNALS[status],
         payload=dict(fields),
         token=token,
         reason=_read_text(fields, "cancel_reason", 300),
@@ -258,14 +258,14 @@ def accepted_body(order: Order, *, message: str = "Order status updated successf
     }
 
 
-def refused_body(problem: APIError | str, payload: Any) -> dict[str, Any]:
+def refused_body(error: APIError | str, payload: Any) -> dict[str, Any]:
     """The contract's error body; the HTTP status is `problem.status` (400, 401, 404), or 500."""
     order_ref = payload.get("orderID") if isinstance(payload, dict) else None
-    if isinstance(problem, APIError):
-        prefix = f"{problem.field}: " if problem.field else ""
-        message = prefix + problem.message
+    if isinstance(error, APIError):
+        prefix = f"{error.field}: " if error.field else ""
+        message = prefix + error.message
     else:
-        message = problem
+        message = error
     return {"success": False, "message": message, "order_id": order_ref if isinstance(order_ref, str) else None}
 
 
@@ -300,4 +300,4 @@ def _read_status(fields: Mapping[str, Any]) -> str:
 def _read_minutes(fields: Mapping[str, Any], name: str) -> int | None:
     text = _read_text(fields, name, 10)
     minutes = int(text) if text.isascii() and text.isdigit() else 0
-    return minutes if 0 < minutes <= MOST_MINUTES else None
+    return minutes if 0 < minutes <= MAX_PREP_MINUTES else None

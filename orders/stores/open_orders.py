@@ -1,7 +1,7 @@
 """A store's orders at work, as its screen, storefronts and ops see them (SPEC T2): what the store's socket begins with,
 and what its address in the API answers.
 
-At work is what is paid and not over. The most urgent stand first; more than MOST are cut off, which is said.
+At work is what is paid and not over. The most urgent stand first; more than MAX_ORDERS are cut off, which is said.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from django.db.models import F
 from orders.lifecycle import AT_WORK
 from orders.models import Order, Store
 
-MOST = 200
+MAX_ORDERS = 200
 
 
 @dataclass(frozen=True)
@@ -29,5 +29,5 @@ def list_open_orders(store: Store, storefront_id: int | None) -> OpenOrders:
     wanted = Order.objects.filter(store=store, status__in=sorted(AT_WORK))
     if storefront_id is not None:
         wanted = wanted.filter(storefront=storefront_id)
-    found = list(wanted.order_by(F("promised_at").asc(nulls_last=True), "-created_at", "-pk")[: MOST + 1])
-    return OpenOrders(store, found[:MOST], len(found) > MOST)
+    found = list(wanted.order_by(F("promised_at").asc(nulls_last=True), "-created_at", "-pk")[: MAX_ORDERS + 1])
+    return OpenOrders(store, found[:MAX_ORDERS], len(found) > MAX_ORDERS)

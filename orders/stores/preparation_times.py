@@ -1,9 +1,9 @@
 """How long a store takes to prepare an order, learned from what it has done (SPEC D7, O5): per store and hour.
 
-Every night the newest orders of the last LEARN_WEEKS are read once. A median of few orders says little: below FEWEST it
-is not looked at, above it is drawn towards the coarser one (an hour's towards the store's, the store's towards its own
-`preparation_minutes`) as if STEADIED_BY orders had taken exactly that long. What the store says of one order goes
-before all of it (orders/deadlines.py).
+Every night the newest orders of the last LEARN_WEEKS are read once. A median of few orders says little: below
+MIN_ORDERS it is not looked at, above it is drawn towards the coarser one (an hour's towards the store's, the store's
+towards its own `preparation_minutes`) as if PRIOR_ORDERS orders had taken exactly that long. What the store says of one
+order goes before all of it (orders/deadlines.py).
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ from orders.models import Order, PreparationTime
 from orders.stores.hour_slots import ZONES, slot_of, slot_sql
 
 log = structlog.get_logger(__name__)
-MOST = 1_000_000  # orders that one night reads, the newest first
-FEWEST, STEADIED_BY = 5, 10
-SHORTEST_MIN, LONGEST_MIN = 1, 240  # less is a button pressed twice, more is one forgotten
+MAX_ORDERS = 1_000_000  # orders that one night reads, the newest first
+MIN_ORDERS, PRIOR_ORDERS = 5, 10
+MIN_MINUTES, MAX_MINUTES = 1, 240  # less is a button pressed twice, more is one forgotten
 
-# An order that is handed over is ready (moves.READY comes with the pickup): how long before nobody knows.
-_LEARN = f"""
+# An order that is handed over is ready (the pickup sets PreparationState.READY): how long before nobody knows.
+_LEARN_SQL = f"""
     WITH newest AS MATERIALIZED (
         SELECT store_id, coalesce(confirmed_at, notified_at, paid_at, created_at) AS started_at, ready_at
         FROM orders_order
@@ -37,17 +37,17 @@ _LEARN = f"""
     ), levels AS MATERIALIZED (
         SELECT store_id, configured, slot, count(*) AS orders,
                percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes) AS median
-        FROM prepared WHERE minutes BETWEEN {SHORTEST_MIN} AND {LONGEST_MIN}
-        GROUP BY GROUPING SETS ((store_id, configured, slot), (store_id, configured)) HAVING count(*) >= {FEWEST}
+        FROM prepared WHERE minutes BETWEEN {MIN_MINUTES} AND {MAX_MINUTES}
+        GROUP BY GROUPING SETS ((store_id, configured, slot), (store_id, configured)) HAVING count(*) >= {MIN_ORDERS}
     ), stores AS (
         SELECT store_id, configured, orders,
-               (orders * median + {STEADIED_BY} * configured) / (orders + {STEADIED_BY}) AS minutes
+               (orders * median + {PRIOR_ORDERS} * configured) / (orders + {PRIOR_ORDERS}) AS minutes
         FROM levels WHERE slot IS NULL
     )
     INSERT INTO orders_preparationtime (store_id, slot, minutes, orders, configured_minutes, learned_at)
     SELECT store_id, NULL, minutes, orders, configured, now() FROM stores
     UNION ALL
-    SELECT l.store_id, l.slot, (l.orders * l.median + {STEADIED_BY} * s.minutes) / (l.orders + {STEADIED_BY}),
+    SELECT l.store_id, l.slot, (l.orders * l.median + {PRIOR_ORDERS} * s.minutes) / (l.orders + {PRIOR_ORDERS}),
            l.orders, l.configured, now()
     FROM levels l JOIN stores s USING (store_id) WHERE l.slot IS NOT NULL
 """  # noqa: S608 - made of constants
@@ -61,13 +61,13 @@ def learn_preparation_times() -> int:
             "LOCK TABLE orders_preparationtime IN SHARE ROW EXCLUSIVE MODE"
         )  # one night at a time; all may read
         cursor.execute("DELETE FROM orders_preparationtime")
-        cursor.execute(_LEARN, {"weeks": settings.LEARN_WEEKS, "most": MOST})
+        cursor.execute(_LEARN_SQL, {"weeks": settings.LEARN_WEEKS, "most": MAX_ORDERS})
         learned = cursor.rowcount
-    log.info("kitchens_learned", rows=learned)
+    log.info("preparation_times_learned", rows=learned)
     return learned
 
 
-def started_at(order: Order) -> datetime:
+def work_started_at(order: Order) -> datetime:
     """Since when the store has worked on it, as far as we know."""
     return order.confirmed_at or order.notified_at or order.paid_at or order.created_at
 
@@ -78,7 +78,7 @@ def usual_minutes(orders: Iterable[Order]) -> dict[int, float]:
     What was learned counts as long as the store's own figure is the one of that night: somebody who changes it knows
     better.
     """
-    asked = {order.pk: (order.store, slot_of(order.store, started_at(order))) for order in orders}
+    asked = {order.pk: (order.store, slot_of(order.store, work_started_at(order))) for order in orders}
     stores, slots = {store.pk for store, _ in asked.values()}, {slot for _, slot in asked.values()}
     rows = PreparationTime.objects.filter(Q(slot__in=slots) | Q(slot=None), store_id__in=stores)
     known: dict[tuple[int, int | None, int], float] = {

@@ -18,10 +18,10 @@ STORE_STATES: dict[str, PreparationState] = {
     OrderStatus.CANCELLED: PreparationState.CANCELLED,
     OrderStatus.FAILED: PreparationState.REFUSED,
 }
-CALLS_OFF = (OrderStatus.CANCELLED, OrderStatus.FAILED)
+CANCELLING = (OrderStatus.CANCELLED, OrderStatus.FAILED)
 
 
-def take_step(order_id: int, target: OrderStatus, *, by: Cause, role: Role, reason: str = "") -> None:
+def set_status(order_id: int, target: OrderStatus, *, by: Cause, role: Role, reason: str = "") -> None:
     """`target` is reached. Saying again what already is so changes nothing.
 
     Raises Forbidden for statuses that follow from payment and carriage, IllegalMove for what is not the next step.
@@ -35,15 +35,15 @@ def take_step(order_id: int, target: OrderStatus, *, by: Cause, role: Role, reas
         goes_on = order.status == OrderStatus.SUBSTITUTIONS_NEEDED and target == OrderStatus.PICKING_IN_PROGRESS
         if order.preparation == STORE_STATES[target] and not goes_on:
             return
-        if target in CALLS_OFF:
-            _call_off(order, target, by=by, role=role, reason=reason)
+        if target in CANCELLING:
+            _cancel_for_store(order, target, by=by, role=role, reason=reason)
         else:
             transitions.take_strict_step(order, target, by=by, why=reason)
 
 
-def _call_off(order: Order, target: OrderStatus, *, by: Cause, role: Role, reason: str) -> None:
+def _cancel_for_store(order: Order, target: OrderStatus, *, by: Cause, role: Role, reason: str) -> None:
     """The customer pays no fee for what the store could not do."""
-    cancellation.by_person(
+    cancellation.cancel_by_person(
         order.pk,
         by=by,
         reason=reason or f"cancelled by {role.label.lower()}",
@@ -52,7 +52,7 @@ def _call_off(order: Order, target: OrderStatus, *, by: Cause, role: Role, reaso
     )
 
 
-def acknowledge_order(order_id: int, prep_minutes: int | None, *, by: Cause) -> None:
+def acknowledge_for_store(order_id: int, prep_minutes: int | None, *, by: Cause) -> None:
     """The store takes the order. Raises IllegalMove unless it is paid and nobody was faster."""
     with transaction.atomic():
         order = locks.lock_order(order_id)

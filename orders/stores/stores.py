@@ -24,7 +24,7 @@ def create_store(
 ) -> Store:
     """A new store and whom to write to about it; `fields` are further columns of Store. Raises Invalid."""
     store = Store(name=name, slug=slug or slugify(name)[:60], **fields)
-    require_sound(store)
+    require_valid(store)
     with transaction.atomic():
         store.recipient = recipients.create_recipient(
             name=name, email=email, phone=phone, language=language, time_zone=store.time_zone
@@ -39,7 +39,7 @@ def assign_staff(user: User, store: Store) -> StoreStaff:
     return staff
 
 
-def require_sound(store: Store) -> None:
+def require_valid(store: Store) -> None:
     """Raises Invalid naming the field for what the database cannot check."""
     if not money.is_known_currency(store.currency):
         raise Invalid(f"{store.currency} is not a currency we do business in", field="currency")

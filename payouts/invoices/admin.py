@@ -81,7 +81,7 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         actions.accept_all,
         actions.match_again,
     )
-    readonly_fields = ("comparison_shown", "lines_shown", "debits_shown", "incidents_shown")
+    readonly_fields = ("shown_comparison", "shown_lines", "shown_debits", "shown_incidents")
 
     has_import_permission = has_permission("payouts.import_courierinvoice")
 
@@ -136,8 +136,8 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         return format_money(invoice.total_minor, invoice.currency)
 
     @admin.display(description="compared")
-    def comparison_shown(self, invoice: CourierInvoice) -> SafeString:
-        lines = expected_charges.expected_charges(
+    def shown_comparison(self, invoice: CourierInvoice) -> SafeString:
+        lines = expected_charges.list_expected_charges(
             invoice.courier, invoice.period_from, invoice.period_to, invoice.currency
         )
         ours = expected_charges.total_charges(lines).get(invoice.currency, 0)
@@ -149,7 +149,7 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         return render_table(("what", "amount"), rows)
 
     @admin.display(description="lines")
-    def lines_shown(self, invoice: CourierInvoice) -> SafeString:
+    def shown_lines(self, invoice: CourierInvoice) -> SafeString:
         lines = CourierInvoiceLine.objects.filter(invoice=invoice)
         differing_first = Case(When(verdict=LineResult.SAME, then=1), default=0)
         rows = [
@@ -169,7 +169,7 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         return format_html('{}<a href="{}">All {} lines</a>', shown, all_of_them, lines.count())
 
     @admin.display(description="debits")
-    def debits_shown(self, invoice: CourierInvoice) -> SafeString:
+    def shown_debits(self, invoice: CourierInvoice) -> SafeString:
         rows = CourierDebit.objects.filter(invoice=invoice).select_related("recorded_by").order_by("pk")
         cells = (
             (d.debited_on, format_money(d.amount_minor, invoice.currency), d.reference, d.recorded_by) for d in rows
@@ -177,10 +177,10 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         return render_table(("day", "amount", "reference", "recorded by"), cells)
 
     @admin.display(description="open incidents")
-    def incidents_shown(self, invoice: CourierInvoice) -> SafeString:
+    def shown_incidents(self, invoice: CourierInvoice) -> SafeString:
         lines = matching.open_differences(invoice)[:SHOWN_LINES]
         keys = [alerts.incident_key(alerts.LINE, line.pk) for line in lines]
-        return incident_links([*alerts.keys_of(invoice), *keys])
+        return incident_links([*alerts.incident_keys(invoice), *keys])
 
     # ── what people decide ───────────────────────────────────────────────────────────────────────────────────
 
@@ -188,11 +188,11 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
 @admin.register(CourierInvoiceLine)
 class CourierInvoiceLineAdmin(ReadOnlyAdmin):
     list_display = (
-        "line_shown",
+        "shown_line",
         "invoice",
         "kind",
-        "asked_shown",
-        "expected_shown",
+        "shown_asked",
+        "shown_expected",
         "verdict",
         "accepted_by",
         "acceptance",
@@ -203,38 +203,38 @@ class CourierInvoiceLineAdmin(ReadOnlyAdmin):
     search_fields = ("external_id__exact", "invoice__number__exact")
     search_help_text = "An exact delivery id (ours), or an invoice's number"
     verbs = (actions.accept_line,)
-    readonly_fields = ("incidents_shown",)
+    readonly_fields = ("shown_incidents",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CourierInvoiceLine]:
         return super().get_queryset(request).select_related("invoice")
 
     @admin.display(description="delivery")
-    def line_shown(self, line: CourierInvoiceLine) -> str:
+    def shown_line(self, line: CourierInvoiceLine) -> str:
         return str(line)
 
     @admin.display(description="asked")
-    def asked_shown(self, line: CourierInvoiceLine) -> str:
+    def shown_asked(self, line: CourierInvoiceLine) -> str:
         return _format_amount(line.amount_minor, line.invoice.currency)
 
     @admin.display(description="expected")
-    def expected_shown(self, line: CourierInvoiceLine) -> str:
+    def shown_expected(self, line: CourierInvoiceLine) -> str:
         return _format_amount(line.expected_minor, line.invoice.currency)
 
     @admin.display(description="open incidents")
-    def incidents_shown(self, line: CourierInvoiceLine) -> SafeString:
+    def shown_incidents(self, line: CourierInvoiceLine) -> SafeString:
         return incident_links([alerts.incident_key(alerts.LINE, line.pk)])
 
 
 @admin.register(CourierDebit)
 class CourierDebitAdmin(ReadOnlyAdmin):
-    list_display = ("reference", "courier", "invoice", "amount_shown", "debited_on", "recorded_by")
+    list_display = ("reference", "courier", "invoice", "shown_amount", "debited_on", "recorded_by")
     list_select_related = ("invoice", "recorded_by")
     ordering = ("-id",)
     search_fields = ("reference__exact",)
     search_help_text = "An exact reference of Stripe's balance transaction"
 
     @admin.display(description="amount")
-    def amount_shown(self, debit: CourierDebit) -> str:
+    def shown_amount(self, debit: CourierDebit) -> str:
         return format_money(debit.amount_minor, debit.invoice.currency)
 
 
@@ -262,7 +262,7 @@ def expected_table(lines: Iterable[ExpectedCharge]) -> SafeString:
 
 
 def incident_links(keys: list[str]) -> SafeString:
-    found = alerts.open_incidents(keys)
+    found = alerts.list_open_incidents(keys)
     links = ((reverse("admin:notifications_incident_change", args=[one.pk]), one.title) for one in found)
     return format_html_join("", '<p><a href="{}">{}</a></p>', links)
 
@@ -280,4 +280,4 @@ def _load_expected(period: PeriodForm) -> list[ExpectedCharge]:
     if not period.is_valid():
         return []
     facts = period.cleaned_data
-    return expected_charges.expected_charges(facts["courier"], facts["period_from"], facts["period_to"])
+    return expected_charges.list_expected_charges(facts["courier"], facts["period_from"], facts["period_to"])

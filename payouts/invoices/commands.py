@@ -26,8 +26,8 @@ from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, Ent
 BOOK_DELIVERY = jobs.handler_name("payouts.book_delivery")
 
 READERS: dict[str, ModuleType] = {cooco_csv.COURIER: cooco_csv}
-LOOKED_AT = timedelta(days=60)  # a settled invoice that is older is closed
-BOOKED_AGAIN = timedelta(days=3)
+RECHECK_WINDOW = timedelta(days=60)  # a settled invoice that is older is closed
+REBOOK_WINDOW = timedelta(days=3)
 LONGEST_PERIOD = timedelta(days=92)
 
 
@@ -68,14 +68,14 @@ def import_invoice(heading: InvoiceHeading, raw: bytes, *, by: Cause) -> tuple[C
             period_from=heading.period_from,
             period_to=heading.period_to,
             issued_on=heading.issued_on,
-            due_at=expected_charges.start_of(heading.issued_on + timedelta(days=READERS[heading.courier].NET_DAYS)),
+            due_at=expected_charges.start_of_day(heading.issued_on + timedelta(days=READERS[heading.courier].NET_DAYS)),
             currency=lines[0].currency,
             total_minor=sum(line.amount_minor for line in lines),
             file_sha256=digest,
             replaces=old,
             imported_by_id=by.user_id,
         )
-        _keep_lines(invoice, lines)
+        _store_lines(invoice, lines)
         CourierDebit.objects.filter(invoice=old).update(invoice=invoice)
         data = {"total_minor": invoice.total_minor, "lines": len(lines), "replaces": old.number if old else ""}
         events.record_event("courier_invoice.imported", invoice, by=by, data=data)
@@ -102,7 +102,7 @@ def _retire_replaced(heading: InvoiceHeading, currency: str, by: Cause) -> Couri
     return old
 
 
-def _keep_lines(invoice: CourierInvoice, lines: list[cooco_csv.ParsedLine]) -> None:
+def _store_lines(invoice: CourierInvoice, lines: list[cooco_csv.ParsedLine]) -> None:
     rows = [
         CourierInvoiceLine(
             invoice=invoice,
@@ -123,7 +123,7 @@ def accept_line(line: CourierInvoiceLine, by: Cause, reason: str) -> None:
     """What the company asks stands: its difference is booked, its incident closed. Raises Conflict where there is
     nothing to accept."""
     with transaction.atomic():
-        invoice = _lock_live(line.invoice_id)
+        invoice = _lock_active_invoice(line.invoice_id)
         row = matching.open_differences(invoice).filter(pk=line.pk).first()
         if row is None:
             raise Conflict("There is no open difference in this line")
@@ -134,7 +134,7 @@ def accept_line(line: CourierInvoiceLine, by: Cause, reason: str) -> None:
 def accept_all(invoice: CourierInvoice, by: Cause, reason: str) -> int:
     """The same for every line that differs; returns how many that were."""
     with transaction.atomic():
-        row = _lock_live(invoice.pk)
+        row = _lock_active_invoice(invoice.pk)
         lines = list(matching.open_differences(row))
         for line in lines:
             _accept_locked(row, line, by, reason)
@@ -145,12 +145,12 @@ def accept_all(invoice: CourierInvoice, by: Cause, reason: str) -> int:
 def _accept_locked(invoice: CourierInvoice, line: CourierInvoiceLine, by: Cause, reason: str) -> None:
     line.accepted_at, line.accepted_by_id, line.acceptance = clock.now(), by.user_id, reason[:300]
     line.save(update_fields=["accepted_at", "accepted_by", "acceptance"])
-    alerts.line_agrees(line, f"accepted: {reason}")
+    alerts.resolve_line_difference(line, f"accepted: {reason}")
     data = {"line": line.pk, "verdict": line.verdict, "asked": line.amount_minor, "expected": line.expected_minor}
     events.record_event("courier_invoice.line_accepted", invoice, by=by, data={**data, "why": reason})
 
 
-def _lock_live(invoice_id: int) -> CourierInvoice:
+def _lock_active_invoice(invoice_id: int) -> CourierInvoice:
     """Raises Conflict for one that counts no more."""
     row = matching.lock_invoice(invoice_id)
     if row.status == InvoiceStatus.REPLACED:
@@ -158,7 +158,7 @@ def _lock_live(invoice_id: int) -> CourierInvoice:
     return row
 
 
-def match_again(invoice: CourierInvoice) -> InvoiceStatus:
+def rematch_invoice(invoice: CourierInvoice) -> InvoiceStatus:
     """Compare it with what is true now."""
     with transaction.atomic():
         row = matching.lock_invoice(invoice.pk)
@@ -185,8 +185,8 @@ def record_debit(
     if debited_on > clock.now().date():
         raise Invalid("this day is still to come", field="debited_on")
     with transaction.atomic():
-        row = _lock_live(invoice.pk)
-        account = courier_costs.lock_accounts(row.courier, row.currency).payable
+        row = _lock_active_invoice(invoice.pk)
+        account = courier_costs.lock_courier_accounts(row.courier, row.currency).payable
         known = CourierDebit.objects.filter(courier=row.courier, reference=reference).first()
         if known is not None:
             if (known.invoice_id, known.amount_minor, known.debited_on) == (row.pk, amount_minor, debited_on):
@@ -201,7 +201,7 @@ def record_debit(
             reference=reference,
             recorded_by_id=by.user_id,
         )
-        at = expected_charges.start_of(debited_on)
+        at = expected_charges.start_of_day(debited_on)
         note = f"{row}, {reference}"
         entries.book_entry(account, EntryKind.DEBIT, subject_of(debit), -amount_minor, occurred_at=at, note=note)
         data = {"amount_minor": amount_minor, "reference": reference, "why": reason}
@@ -211,19 +211,19 @@ def record_debit(
 
 
 # ── the clock ────────────────────────────────────────────────────────────────────────────────────────────────────
-def watch_invoices() -> int:
+def recheck_invoices() -> int:
     """Search again at all that may still move: deliveries whose end was corrected without an event, invoices whose
     lines or debits no longer agree or are overdue. Returns how many invoices were looked at."""
     now = clock.now()
-    _book_again(now - BOOKED_AGAIN)
-    moving = Q(created_at__gte=now - LOOKED_AT) | ~Q(status=InvoiceStatus.SETTLED)
+    _enqueue_rebooking(now - REBOOK_WINDOW)
+    moving = Q(created_at__gte=now - RECHECK_WINDOW) | ~Q(status=InvoiceStatus.SETTLED)
     invoices = list(CourierInvoice.objects.filter(moving).exclude(status=InvoiceStatus.REPLACED).order_by("pk"))
     for invoice in invoices:
-        match_again(invoice)
+        rematch_invoice(invoice)
     return len(invoices)
 
 
-def _book_again(since: datetime) -> None:
+def _enqueue_rebooking(since: datetime) -> None:
     """Have the ledger of recent jobs looked at once more: where they are right, nothing happens."""
     recent = Delivery.objects.exclude(courier=IN_HOUSE).exclude(status__in=LIVE).filter(created_at__gte=since)
     for delivery in recent.order_by("pk").only("pk").iterator():

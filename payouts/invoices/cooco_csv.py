@@ -67,7 +67,7 @@ class ParsedLine:
 
 
 def read_lines(raw: bytes) -> list[ParsedLine]:
-    """Every line of the file. Raises BadFile."""
+    """Every line of the file. Raises UnreadableFile."""
     lines = [_parse_line(number, row) for number, row in _iterate_rows(_decode_text(raw))]
     if not lines:
         raise UnreadableFile("there is no line in it")

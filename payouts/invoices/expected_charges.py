@@ -27,12 +27,12 @@ class ExpectedCharge:
     occurred_at: datetime
 
 
-def expected_charges(courier: str, first: date, last: date, currency: str = "") -> list[ExpectedCharge]:
+def list_expected_charges(courier: str, first: date, last: date, currency: str = "") -> list[ExpectedCharge]:
     """What the company earned from the day `first` to the day `last`, both included; of one currency, or of all."""
     found: list[ExpectedCharge] = []
     for account in courier_costs.accounts_of(courier).filter(kind=AccountKind.PAYABLE).order_by("currency"):
         if currency in ("", account.currency):
-            found += _of_account(account, start_of(first), start_of(last + timedelta(days=1)))
+            found += _charges_of_account(account, start_of_day(first), start_of_day(last + timedelta(days=1)))
     return found
 
 
@@ -58,11 +58,11 @@ def amounts_by_delivery(account: LedgerAccount, deliveries: Collection[Delivery]
     return sums
 
 
-def start_of(day: date) -> datetime:
+def start_of_day(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _of_account(account: LedgerAccount, start: datetime, end: datetime) -> list[ExpectedCharge]:
+def _charges_of_account(account: LedgerAccount, start: datetime, end: datetime) -> list[ExpectedCharge]:
     came_in = LedgerEntry.objects.filter(
         account=account, kind__in=courier_costs.EARNING, occurred_at__gte=start, occurred_at__lt=end
     )
@@ -74,12 +74,12 @@ def _of_account(account: LedgerAccount, start: datetime, end: datetime) -> list[
     found = []
     for entry in rows:
         delivery = by_fact[entry.reference]
-        if due[delivery.pk] and entry.kind == _kind_of(delivery):
+        if due[delivery.pk] and entry.kind == _earned_kind(delivery):
             found.append(ExpectedCharge(delivery, entry.kind, due[delivery.pk], account.currency, entry.occurred_at))
     return found
 
 
-def _kind_of(delivery: Delivery) -> EntryKind:
+def _earned_kind(delivery: Delivery) -> EntryKind:
     """Which of its entries stands, where a cancelled job was delivered after all."""
     delivered = delivery.status == DeliveryStatus.DELIVERED
     return EntryKind.DELIVERY_FEE if delivered else EntryKind.CANCELLATION_FEE

@@ -38,7 +38,7 @@ def lock_invoice(invoice_id: int) -> CourierInvoice:
 
 def match_invoice(invoice: CourierInvoice) -> None:
     """Make a locked invoice agree with what is true now. Needs a transaction."""
-    account = courier_costs.lock_accounts(invoice.courier, invoice.currency).payable
+    account = courier_costs.lock_courier_accounts(invoice.courier, invoice.currency).payable
     if invoice.status != InvoiceStatus.REPLACED:
         _judge_lines(invoice, account)
     _adjust_ledger(invoice, account)
@@ -51,17 +51,17 @@ class LineMatch:
     """What is to be said of a line."""
 
     line: CourierInvoiceLine
-    verdict: LineResult
+    result: LineResult
     delivery: Delivery | None = None
     expected_minor: int | None = None
 
-    def is_news(self) -> bool:
+    def is_changed(self) -> bool:
         line, pk = self.line, self.delivery.pk if self.delivery else None
-        return (line.verdict, line.delivery_id, line.expected_minor) != (self.verdict, pk, self.expected_minor)
+        return (line.verdict, line.delivery_id, line.expected_minor) != (self.result, pk, self.expected_minor)
 
 
 def _judge_lines(invoice: CourierInvoice, account: LedgerAccount) -> None:
-    lines = lines_of(invoice)
+    lines = list_lines(invoice)
     charged = [line for line in lines if line.position is not None]
     named = _find_deliveries(invoice, charged)
     spent = _charged_elsewhere(invoice, {delivery.pk for delivery in named.values()})
@@ -73,10 +73,10 @@ def _judge_lines(invoice: CourierInvoice, account: LedgerAccount) -> None:
         if delivery is not None:
             spent.add(delivery.pk)
     found += _find_missing_lines(invoice, [line for line in lines if line.position is None], named.values())
-    _write_matches([finding for finding in found if finding.is_news()])
+    _write_matches([finding for finding in found if finding.is_changed()])
 
 
-def lines_of(invoice: CourierInvoice) -> list[CourierInvoiceLine]:
+def list_lines(invoice: CourierInvoice) -> list[CourierInvoiceLine]:
     lines = CourierInvoiceLine.objects.filter(invoice=invoice).select_related("delivery__order", "invoice")
     return list(lines.order_by("position", "pk"))
 
@@ -89,8 +89,8 @@ def _match_line(
     if delivery.pk in spent:
         return LineMatch(line, LineResult.TWICE, delivery, 0)
     expected_minor = due.get(delivery.pk, 0)
-    verdict = LineResult.SAME if line.amount_minor == expected_minor else LineResult.AMOUNT_DIFFERS
-    return LineMatch(line, verdict, delivery, expected_minor)
+    result = LineResult.SAME if line.amount_minor == expected_minor else LineResult.AMOUNT_DIFFERS
+    return LineMatch(line, result, delivery, expected_minor)
 
 
 def _find_deliveries(invoice: CourierInvoice, lines: Sequence[CourierInvoiceLine]) -> dict[int, Delivery]:
@@ -98,7 +98,7 @@ def _find_deliveries(invoice: CourierInvoice, lines: Sequence[CourierInvoiceLine
     theirs = Delivery.objects.filter(courier=invoice.courier).select_related("order")
     by_ours = {row.external_id: row for row in theirs.filter(external_id__in={line.external_id for line in lines})}
     left = {line.courier_ref for line in lines if line.external_id not in by_ours and line.courier_ref}
-    since = expected_charges.start_of(invoice.period_from) - JOBS_LIVE
+    since = expected_charges.start_of_day(invoice.period_from) - JOBS_LIVE
     by_theirs = {
         row.courier_job.reference: row
         for row in theirs.filter(courier_job__reference__in=left, created_at__gte=since).select_related("courier_job")
@@ -120,7 +120,7 @@ def _find_missing_lines(
     invoice: CourierInvoice, known: Sequence[CourierInvoiceLine], charged: Iterable[Delivery]
 ) -> list[LineMatch]:
     """What the period should have cost and no line is about. A line that is no longer missing stays, and is settled."""
-    expected = expected_charges.expected_charges(
+    expected = expected_charges.list_expected_charges(
         invoice.courier, invoice.period_from, invoice.period_to, invoice.currency
     )
     left = {one.delivery.pk: one for one in expected}
@@ -147,14 +147,14 @@ def _write_matches(findings: Sequence[LineMatch]) -> None:
     reported = 0
     for found in findings:
         line, was = found.line, found.line.verdict
-        line.verdict, line.delivery, line.expected_minor = found.verdict, found.delivery, found.expected_minor
+        line.verdict, line.delivery, line.expected_minor = found.result, found.delivery, found.expected_minor
         line.accepted_at, line.accepted_by = None, None
-        if found.verdict != LineResult.SAME:
+        if found.result != LineResult.SAME:
             reported += 1
             if reported <= MOST_INCIDENTS:
-                alerts.line_differs(line)
+                alerts.report_line_difference(line)
         elif was:
-            alerts.line_agrees(line, "the invoice and our books agree")
+            alerts.resolve_line_difference(line, "the invoice and our ledger agree")
     fields = ["verdict", "delivery", "expected_minor", "accepted_at", "accepted_by"]
     CourierInvoiceLine.objects.bulk_update([found.line for found in findings], fields, batch_size=500)
 
@@ -163,7 +163,7 @@ def _write_matches(findings: Sequence[LineMatch]) -> None:
 def _adjust_ledger(invoice: CourierInvoice, account: LedgerAccount) -> None:
     """Make the entries about an accepted line come to its difference, and those about any other to nothing."""
     booked = _adjusted_amounts(account)
-    for line in lines_of(invoice):
+    for line in list_lines(invoice):
         counts = line.accepted_at is not None and invoice.status != InvoiceStatus.REPLACED
         stands = booked.get(subject_of(line), [])
         left = (difference_minor(line) if counts else 0) - sum(stands)
@@ -223,6 +223,6 @@ def _conclude_invoice(invoice: CourierInvoice) -> None:
         invoice.status = status
         invoice.save(update_fields=["status"])
     overdue = not taken and debited != invoice.total_minor and clock.now() > invoice.due_at + DEBIT_GRACE
-    alerts.many_differ(invoice, left, wrong=left > MOST_INCIDENTS)
-    alerts.debit_differs(invoice, debited, wrong=taken and debited != invoice.total_minor)
-    alerts.debit_overdue(invoice, wrong=overdue)
+    alerts.sync_many_differences(invoice, left, wrong=left > MOST_INCIDENTS)
+    alerts.sync_debit_difference(invoice, debited, wrong=taken and debited != invoice.total_minor)
+    alerts.sync_overdue_debit(invoice, wrong=overdue)

@@ -46,7 +46,7 @@ def lock_payee(courier: str) -> None:
     CourierPayee.objects.select_for_update(no_key=True).get(pk=payee_id(courier))
 
 
-def lock_accounts(courier: str, currency: str) -> PayeeAccounts:
+def lock_courier_accounts(courier: str, currency: str) -> PayeeAccounts:
     """The company's accounts, locked. Needs a transaction."""
     return accounts.lock_accounts(PayeeKind.PROVIDER, payee_id(courier), courier_title(courier), currency)
 
@@ -59,7 +59,7 @@ def accounts_of(courier: str) -> QuerySet[LedgerAccount]:
 def courier_title(courier: str) -> str:
     try:
         return providers.find_provider(courier).title
-    except KeyError:  # a company that this release no longer knows keeps its books
+    except KeyError:  # a company that this release no longer knows keeps its accounts
         return courier
 
 

@@ -28,7 +28,7 @@ def book_entry(
 ) -> bool:
     """Book a fact on an account that the caller has locked. False: it stands already, nothing was done.
 
-    Raises Contradiction when it stands with another amount, IntegrityError when money from the same fact came in on
+    Raises ConflictingEntry when it stands with another amount, IntegrityError when money from the same fact came in on
     another account or `held` would become negative.
     """
     known = LedgerEntry.objects.filter(account=account, kind=kind, reference=reference).first()

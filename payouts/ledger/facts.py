@@ -90,12 +90,12 @@ def facts_of_deliveries(
             earned_at=delivery.ended_at if earned else None,
             suspected=suspected,
             upheld=(delivery.pk, FlagStatus.UPHELD) in flags,
-            paid_out=suspected and _paid_out(fact, entries.get(delivery.pk, ())),
+            paid_out=suspected and _was_paid_out(fact, entries.get(delivery.pk, ())),
         )
     return found
 
 
-def _paid_out(fact: str, entries: Iterable[LedgerEntry]) -> bool:
+def _was_paid_out(fact: str, entries: Iterable[LedgerEntry]) -> bool:
     """Whether a payout, since the last of these came to `payable`, took the balance and has not given it back."""
     earned = [
         entry

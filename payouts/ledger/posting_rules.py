@@ -129,24 +129,24 @@ def reversed_share(facts: OrderFacts) -> int:
     return taken_minor + money.share_of(share_minor, confirmed_minor, charged_minor)
 
 
-def of_order(facts: OrderFacts, entries: Iterable[BookedEntry], now: datetime) -> list[Booking]:
+def postings_for_order(facts: OrderFacts, entries: Iterable[BookedEntry], now: datetime) -> list[Booking]:
     if facts.paid_at is None:
         return []
-    d = start_batch(facts.fact, entries)
-    if not d.has_kind(EntryKind.ORDER):
-        d.add_booking(HELD, EntryKind.ORDER, facts.share_minor, facts.paid_at)
+    batch = start_batch(facts.fact, entries)
+    if not batch.has_kind(EntryKind.ORDER):
+        batch.add_booking(HELD, EntryKind.ORDER, facts.share_minor, facts.paid_at)
     reversed_minor = reversed_share(facts)
-    released = d.has_kind(EntryKind.RELEASE, EntryKind.CANCELLATION_FEE)
+    released = batch.has_kind(EntryKind.RELEASE, EntryKind.CANCELLATION_FEE)
     note = f"refunded {facts.refunded_minor} of {facts.total_minor}"
-    d.add_correction(
-        PAYABLE if released else HELD, EntryKind.REFUND, -reversed_minor - d.total_of(EntryKind.REFUND), now, note
+    batch.add_correction(
+        PAYABLE if released else HELD, EntryKind.REFUND, -reversed_minor - batch.total_of(EntryKind.REFUND), now, note
     )
     at = facts.ended_at or now
     if facts.delivered:
-        d.add_move(HELD, EntryKind.RELEASE, at, "delivered")
+        batch.add_move(HELD, EntryKind.RELEASE, at, "delivered")
     elif facts.ended and facts.asked_minor <= facts.refunded_minor:
-        d.add_move(HELD, EntryKind.CANCELLATION_FEE, at, "kept of an order that was not delivered")
-    return d.bookings
+        batch.add_move(HELD, EntryKind.CANCELLATION_FEE, at, "kept of an order that was not delivered")
+    return batch.bookings
 
 
 @dataclass(frozen=True)
@@ -163,24 +163,24 @@ class DeliveryFacts:
     paid_out: bool = False
 
 
-def of_delivery(facts: DeliveryFacts, entries: Iterable[BookedEntry], now: datetime) -> list[Booking]:
+def postings_for_delivery(facts: DeliveryFacts, entries: Iterable[BookedEntry], now: datetime) -> list[Booking]:
     if facts.earned_at is None:
         return []
-    d = start_batch(facts.fact, entries)
+    batch = start_batch(facts.fact, entries)
     where = HELD if facts.suspected or facts.upheld else PAYABLE
-    if not d.has_kind(EntryKind.DELIVERY_FEE):
-        d.add_booking(where, EntryKind.DELIVERY_FEE, facts.fee_minor, facts.earned_at)
-    if not d.has_kind(EntryKind.TIP):
-        d.add_booking(where, EntryKind.TIP, facts.tip_minor, facts.earned_at)
+    if not batch.has_kind(EntryKind.DELIVERY_FEE):
+        batch.add_booking(where, EntryKind.DELIVERY_FEE, facts.fee_minor, facts.earned_at)
+    if not batch.has_kind(EntryKind.TIP):
+        batch.add_booking(where, EntryKind.TIP, facts.tip_minor, facts.earned_at)
     if facts.upheld:
         for account in (HELD, PAYABLE):
-            d.add_booking(account, EntryKind.REVERSAL, -d.amount_on(account), now, "fraud flag upheld")
+            batch.add_booking(account, EntryKind.REVERSAL, -batch.amount_on(account), now, "fraud flag upheld")
     elif facts.suspected:
         if not facts.paid_out:
-            d.add_move(PAYABLE, EntryKind.HOLD, now, "fraud flag open")
+            batch.add_move(PAYABLE, EntryKind.HOLD, now, "fraud flag open")
     else:
-        d.add_move(HELD, EntryKind.RELEASE, now, "fraud flags dismissed")
-    return d.bookings
+        batch.add_move(HELD, EntryKind.RELEASE, now, "fraud flags dismissed")
+    return batch.bookings
 
 
 @dataclass(frozen=True)
@@ -194,11 +194,11 @@ class CourierFacts:
     ended_at: datetime | None = None
 
 
-def of_courier(facts: CourierFacts, entries: Iterable[BookedEntry], now: datetime) -> list[Booking]:
-    d = start_batch(facts.fact, entries)
+def postings_for_courier_job(facts: CourierFacts, entries: Iterable[BookedEntry], now: datetime) -> list[Booking]:
+    batch = start_batch(facts.fact, entries)
     due_minor = facts.amount_minor if facts.kind else 0
-    if facts.kind and not d.has_kind(facts.kind):
-        d.add_booking(PAYABLE, facts.kind, due_minor, facts.ended_at or now)
+    if facts.kind and not batch.has_kind(facts.kind):
+        batch.add_booking(PAYABLE, facts.kind, due_minor, facts.ended_at or now)
     note = f"it ended as {facts.kind} of {due_minor}" if facts.kind else "it earns nothing after all"
-    d.add_correction(PAYABLE, EntryKind.REVERSAL, due_minor - d.amount_on(PAYABLE), now, note)
-    return d.bookings
+    batch.add_correction(PAYABLE, EntryKind.REVERSAL, due_minor - batch.amount_on(PAYABLE), now, note)
+    return batch.bookings

@@ -27,20 +27,20 @@ def report_payout(payout: Payout, kind: str, title: str, severity: Severity = Se
     )
 
 
-def right_again(payout: Payout, resolution: str, *kinds: str) -> None:
+def resolve_payout_incidents(payout: Payout, resolution: str, *kinds: str) -> None:
     for kind in kinds:
         service.resolve_key(_incident_key(kind, payout), resolution)
 
 
-def made_good(payout: Payout) -> None:
+def resolve_refused_payouts(payout: Payout) -> None:
     """It went out: what earlier payouts of the account were refused is in it."""
     refused = Payout.objects.filter(account=payout.account, status=PayoutStatus.FAILED, pk__lt=payout.pk)
     for earlier in refused.order_by("pk"):
-        right_again(earlier, f"its money went out with {payout}", FAILED)
+        resolve_payout_incidents(earlier, f"its money went out with {payout}", FAILED)
 
 
 def report_bounced(bank_payout: BankPayout) -> None:
-    """Unless a later one is known to have arrived: news comes in any order."""
+    """Unless a later one is known to have arrived: events come in any order."""
     later = BankPayout.objects.filter(
         stripe_account=bank_payout.stripe_account, made_at__gt=bank_payout.made_at, status=BankPayout.Status.PAID
     )
@@ -64,7 +64,7 @@ def resolve_bounced(bank_payout: BankPayout) -> None:
         service.resolve_key(f"{BOUNCED}:{payout.stripe_payout}", "the money arrived with a later one")
 
 
-def run_incomplete(period: str, skipped: int) -> None:
+def sync_incomplete_run(period: str, skipped: int) -> None:
     """Accounts that the database did not let us pay; a later run pays them, or finds them as they are."""
     title = f"The payout run of {period} left {skipped} accounts out: the database did not answer in time"
     wrong = [Problem(INCOMPLETE, title, count=skipped)] if skipped else []
@@ -82,16 +82,16 @@ def report_skipped(account: LedgerAccount, reason: str) -> None:
     )
 
 
-def paid_again(account: LedgerAccount) -> None:
+def resolve_skipped(account: LedgerAccount) -> None:
     service.resolve_key(_incident_key(SKIPPED, account), "a payout was made")
 
 
-def no_funds(currency: str) -> None:
+def report_insufficient_funds(currency: str) -> None:
     title = f"Payouts in {currency} wait: the platform's balance at Stripe is too small"
     service.open_incident(WAITS, severity=Severity.WARNING, title=title, dedupe=f"{WAITS}:{currency}")
 
 
-def funds_again(currency: str) -> None:
+def resolve_insufficient_funds(currency: str) -> None:
     service.resolve_key(f"{WAITS}:{currency}", "transfers go through again")
 
 

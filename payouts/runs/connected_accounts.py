@@ -49,57 +49,63 @@ def open_account(payee_kind: PayeeKind, payee_id: int, *, email: str, country: s
     return row
 
 
-def apply_account_event(seen: AccountUpdated | AccountDeauthorized) -> EventOutcome:
-    by = Cause("stripe", f"webhook:stripe:{seen.event_id}")
+def apply_account_event(evidence: AccountUpdated | AccountDeauthorized) -> EventOutcome:
+    by = Cause("stripe", f"webhook:stripe:{evidence.event_id}")
     with transaction.atomic():
-        row = _find_account(seen)
+        row = _find_account(evidence)
         if row is None:
             return EventOutcome.IGNORED
         return (
-            _apply_update(row, seen, by) if isinstance(seen, AccountUpdated) else _apply_deauthorization(row, seen, by)
+            _apply_update(row, evidence, by)
+            if isinstance(evidence, AccountUpdated)
+            else _apply_deauthorization(row, evidence, by)
         )
 
 
-def _find_account(seen: AccountUpdated | AccountDeauthorized) -> ConnectAccount | None:
+def _find_account(evidence: AccountUpdated | AccountDeauthorized) -> ConnectAccount | None:
     """The row that the account belongs to, locked: by its id, else by our metadata."""
-    known = Q(stripe_account=seen.account_id) | Q(former_account=seen.account_id)
+    known = Q(stripe_account=evidence.account_id) | Q(former_account=evidence.account_id)
     rows = ConnectAccount.objects.order_by("pk").select_for_update(no_key=True, of=("self",))
     found = rows.filter(known).first()
-    if found is None and isinstance(seen, AccountUpdated):
-        kind, _, number = seen.payee.partition(":")
+    if found is None and isinstance(evidence, AccountUpdated):
+        kind, _, number = evidence.payee.partition(":")
         if number.isdecimal():
             found = rows.filter(payee_kind=kind, payee_id=int(number)).first()
     return found
 
 
-def _apply_update(row: ConnectAccount, seen: AccountUpdated, by: Cause) -> EventOutcome:
-    if _is_overtaken(row, seen):
+def _apply_update(row: ConnectAccount, evidence: AccountUpdated, by: Cause) -> EventOutcome:
+    if _is_overtaken(row, evidence):
         return EventOutcome.STALE
-    if row.newest == seen.event_id and row.stripe_account == seen.account_id:
+    if row.newest == evidence.event_id and row.stripe_account == evidence.account_id:
         return EventOutcome.REPEATED
-    if row.stripe_account != seen.account_id:
-        _attach_account(row, seen.account_id)
-    newer = row.updated_at is None or _rank_of_event(seen) > _rank_of_row(row)
+    if row.stripe_account != evidence.account_id:
+        _attach_account(row, evidence.account_id)
+    newer = row.updated_at is None or _rank_of_event(evidence) > _rank_of_row(row)
     if newer:
-        row.charges_enabled, row.payouts_enabled = seen.charges_enabled, seen.payouts_enabled
-        row.requirements, row.updated_at, row.newest = dict(seen.requirements), seen.occurred_at, seen.event_id
+        row.charges_enabled, row.payouts_enabled = evidence.charges_enabled, evidence.payouts_enabled
+        row.requirements, row.updated_at, row.newest = (
+            dict(evidence.requirements),
+            evidence.occurred_at,
+            evidence.event_id,
+        )
         row.save(update_fields=["charges_enabled", "payouts_enabled", "requirements", "updated_at", "newest"])
-    if seen.charges_enabled and seen.payouts_enabled:  # also when it is older: it was fully onboarded then
+    if evidence.charges_enabled and evidence.payouts_enabled:  # also when it is older: it was fully onboarded then
         _welcome_payee(row, by)
     return EventOutcome.APPLIED if newer else EventOutcome.STALE
 
 
-def _is_overtaken(row: ConnectAccount, seen: AccountUpdated) -> bool:
+def _is_overtaken(row: ConnectAccount, evidence: AccountUpdated) -> bool:
     """Whether it is about an account that was disconnected since, or that another one has replaced."""
     if row.stripe_account:
-        return row.stripe_account != seen.account_id
-    if row.former_account != seen.account_id or row.deauthorized_at is None:
+        return row.stripe_account != evidence.account_id
+    if row.former_account != evidence.account_id or row.deauthorized_at is None:
         return False
-    return seen.occurred_at <= row.deauthorized_at
+    return evidence.occurred_at <= row.deauthorized_at
 
 
-def _rank_of_event(seen: AccountUpdated) -> tuple[Any, ...]:
-    return seen.occurred_at, seen.charges_enabled + seen.payouts_enabled, seen.event_id
+def _rank_of_event(evidence: AccountUpdated) -> tuple[Any, ...]:
+    return evidence.occurred_at, evidence.charges_enabled + evidence.payouts_enabled, evidence.event_id
 
 
 def _rank_of_row(row: ConnectAccount) -> tuple[Any, ...]:
@@ -118,29 +124,29 @@ def _welcome_payee(row: ConnectAccount, by: Cause) -> None:
         return
     ConnectAccount.objects.filter(pk=row.pk).update(welcomed_at=Now())
     events.record_event(STRIPE_VERIFIED, row, by=by, data={"payee": row.payee})
-    if store := _store_of(row):
+    if store := _find_store(row):
         again = f"{row.pk}:{row.generation}"
         enqueue.enqueue_message(store.recipient_id, "store.connected", {"store": store.name}, dedupe=f"connect:{again}")
         if row.generation:
             stores.set_available(store, True, by)
 
 
-def _apply_deauthorization(row: ConnectAccount, seen: AccountDeauthorized, by: Cause) -> EventOutcome:
-    if row.stripe_account != seen.account_id:
+def _apply_deauthorization(row: ConnectAccount, evidence: AccountDeauthorized, by: Cause) -> EventOutcome:
+    if row.stripe_account != evidence.account_id:
         return EventOutcome.REPEATED
-    if row.updated_at is not None and row.updated_at > seen.occurred_at:
+    if row.updated_at is not None and row.updated_at > evidence.occurred_at:
         return EventOutcome.STALE  # it was connected again since
-    row.former_account, row.stripe_account, row.deauthorized_at = row.stripe_account, "", seen.occurred_at
+    row.former_account, row.stripe_account, row.deauthorized_at = row.stripe_account, "", evidence.occurred_at
     row.charges_enabled = row.payouts_enabled = False
     row.generation, row.welcomed_at = row.generation + 1, None
     row.save()
     events.record_event(DISCONNECTED, row, by=by, data={"payee": row.payee})
-    if store := _store_of(row):
+    if store := _find_store(row):
         stores.set_available(store, False, by)
         again = f"{row.pk}:{row.generation}"
         enqueue.enqueue_message(store.recipient_id, "store.reconnect", {"store": store.name}, dedupe=f"connect:{again}")
     return EventOutcome.APPLIED
 
 
-def _store_of(row: ConnectAccount) -> Store | None:
+def _find_store(row: ConnectAccount) -> Store | None:
     return Store.objects.filter(pk=row.payee_id).first() if row.payee_kind == PayeeKind.STORE else None

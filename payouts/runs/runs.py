@@ -63,7 +63,7 @@ def run_stores(period: date, *, by: Cause | None = None) -> RunResult:
     """Freeze what every store is owed (SPEC M2), once per account and `period`."""
     due = LedgerAccount.objects.filter(payee_kind=PayeeKind.STORE, kind=AccountKind.PAYABLE).exclude(balance_minor=0)
     run = _run(due.order_by("pk").values_list("pk", flat=True), period.isoformat(), by or Cause("clock", "pay_stores"))
-    alerts.run_incomplete(run.period, sum(one.reason == SkipReason.DATABASE for one in run.skipped))
+    alerts.sync_incomplete_run(run.period, sum(one.reason == SkipReason.DATABASE for one in run.skipped))
     log.info("stores_paid", period=run.period, frozen=len(run.frozen), skipped=len(run.skipped))
     return run
 
@@ -96,7 +96,7 @@ def freeze_account(account_id: int, period: str, *, by: Cause) -> Payout | Skipp
         if reason is not None or connection is None:
             return SkippedAccount(account, reason or SkipReason.NOT_CONNECTED)
         payout = transitions.freeze_payout(account, period=period, destination=connection.stripe_account, by=by)
-        alerts.paid_again(account)
+        alerts.resolve_skipped(account)
         return payout
 
 
@@ -114,14 +114,14 @@ def find_obstacle(account: LedgerAccount, connection: ConnectAccount | None) -> 
 
 
 # ── what Stripe tells ────────────────────────────────────────────────────────────────────────────────────────────
-def apply_stripe_event(seen: TransferEvidence | BankPayoutEvidence | FundsAvailable) -> EventOutcome:
-    by = Cause("stripe", f"webhook:stripe:{seen.event_id}")
+def apply_stripe_event(evidence: TransferEvidence | BankPayoutEvidence | FundsAvailable) -> EventOutcome:
+    by = Cause("stripe", f"webhook:stripe:{evidence.event_id}")
     with transaction.atomic():
-        if isinstance(seen, TransferEvidence):
-            return settlement.take_transfer(seen, by)
-        if isinstance(seen, BankPayoutEvidence):
-            return settlement.take_bank_payout(seen, by)
-        return settlement.take_funds(seen)
+        if isinstance(evidence, TransferEvidence):
+            return settlement.apply_transfer(evidence, by)
+        if isinstance(evidence, BankPayoutEvidence):
+            return settlement.apply_bank_payout(evidence, by)
+        return settlement.apply_available_funds(evidence)
 
 
 # ── what people decide ───────────────────────────────────────────────────────────────────────────────────────────
@@ -134,8 +134,8 @@ def approve_payout(payout: Payout, by: Cause, reason: str) -> None:
         transitions.change_status(
             row, PayoutStatus.SUBMITTING, by=by, why=reason, approved_by_id=by.user_id, failure=""
         )
-        _due_now(row)
-        alerts.right_again(row, f"approved: {reason}", alerts.REVIEW)
+        _make_due(row)
+        alerts.resolve_payout_incidents(row, f"approved: {reason}", alerts.REVIEW)
 
 
 def retry_payout(payout: Payout, by: Cause, reason: str) -> None:
@@ -146,7 +146,7 @@ def retry_payout(payout: Payout, by: Cause, reason: str) -> None:
             raise IllegalMove(f"Nothing to retry: the payout is {row.status}")
         if row.state == WorkState.LEASED:
             raise IllegalMove("The payout is being sent right now")
-        _due_now(row)
+        _make_due(row)
         events.record_event("payout.retried", row, by=by, data={"status": row.status, "why": reason})
 
 
@@ -159,7 +159,7 @@ def cancel_payout(payout: Payout, by: Cause, reason: str) -> None:
         transitions.change_status(row, PayoutStatus.CANCELLED, by=by, why=reason)
 
 
-def _due_now(row: Payout) -> None:
+def _make_due(row: Payout) -> None:
     Payout.objects.filter(pk=row.pk).update(
         state=WorkState.PENDING, due_at=Now(), retry_count=0, processed_at=None, error_message=""
     )

@@ -23,53 +23,57 @@ from payouts.runs import alerts, stripe_events, transitions
 from payouts.runs.stripe_events import BankPayoutEvidence, FundsAvailable, TransferEvidence
 
 # A bank payout may fail after it was said to be paid, never the other way round.
-_FURTHER = {BankPayout.Status.UNDER_WAY: 0, BankPayout.Status.PAID: 1, BankPayout.Status.FAILED: 2}
+_STATUS_ORDER = {BankPayout.Status.UNDER_WAY: 0, BankPayout.Status.PAID: 1, BankPayout.Status.FAILED: 2}
 
 
 # ── transfers ────────────────────────────────────────────────────────────────────────────────────────────────────
-def take_transfer(seen: TransferEvidence, by: Cause) -> EventOutcome:
+def apply_transfer(evidence: TransferEvidence, by: Cause) -> EventOutcome:
     """Also when our own call's answer was lost: the transfer says which payout it is."""
-    known = Q(stripe_transfer=seen.transfer_id)
-    if public_id := stripe_events.as_uuid(seen.reference):
+    known = Q(stripe_transfer=evidence.transfer_id)
+    if public_id := stripe_events.as_uuid(evidence.reference):
         known |= Q(public_id=public_id)
     payout_id = Payout.objects.filter(known).values_list("pk", flat=True).first()
     if payout_id is not None:
-        return settle_payout(payout_id, seen, by)
+        return settle_payout(payout_id, evidence, by)
     service.open_incident(
         alerts.UNKNOWN_TRANSFER,
         severity=Severity.CRITICAL,
-        title=f"Stripe made a transfer that is no payout of ours: {seen.transfer_id}",
-        dedupe=f"transfer:{seen.transfer_id}",
-        detail={"destination": seen.destination, "amount_minor": seen.amount_minor, "currency": seen.currency},
+        title=f"Stripe made a transfer that is no payout of ours: {evidence.transfer_id}",
+        dedupe=f"transfer:{evidence.transfer_id}",
+        detail={
+            "destination": evidence.destination,
+            "amount_minor": evidence.amount_minor,
+            "currency": evidence.currency,
+        },
     )
     return EventOutcome.REFUSED
 
 
-def settle_payout(payout_id: int, seen: TransferEvidence, by: Cause) -> EventOutcome:
+def settle_payout(payout_id: int, evidence: TransferEvidence, by: Cause) -> EventOutcome:
     """Make the payout agree with what is true of its transfer. Needs a transaction."""
     _lock_payee(payout_id)
     payout = transitions.lock_payout(payout_id)
-    if wrong := _find_contradiction(payout, seen):
+    if wrong := _find_contradiction(payout, evidence):
         alerts.report_payout(payout, alerts.CONTRADICTION, f"{payout}: {wrong}", Severity.CRITICAL)
         return EventOutcome.REFUSED
     if payout.status not in (*GONE, *SENT):
         alerts.report_payout(
             payout, alerts.WENT, f"{payout} was {payout.status}, but Stripe sent it", Severity.CRITICAL
         )
-    returned_minor = max(payout.returned_minor, seen.reversed_minor)
+    returned_minor = max(payout.returned_minor, evidence.reversed_minor)
     applied = transitions.change_status(
         payout,
-        _status_from(payout, seen, returned_minor),
+        _status_from(payout, evidence, returned_minor),
         by=by,
-        stripe_transfer=seen.transfer_id,
-        transferred_at=seen.made_at,
+        stripe_transfer=evidence.transfer_id,
+        transferred_at=evidence.made_at,
         returned_minor=returned_minor,
     )
     if payout.state == WorkState.DEAD:  # it was in review: there is nothing left to do
         Payout.objects.filter(pk=payout.pk).update(state=WorkState.DONE, processed_at=Now())
     if applied:
-        alerts.right_again(payout, "its transfer is known", alerts.STUCK, alerts.REVIEW)
-        alerts.made_good(payout)
+        alerts.resolve_payout_incidents(payout, "its transfer is known", alerts.STUCK, alerts.REVIEW)
+        alerts.resolve_refused_payouts(payout)
     return EventOutcome.APPLIED if applied else EventOutcome.REPEATED
 
 
@@ -79,20 +83,22 @@ def _lock_payee(payout_id: int) -> None:
     same.select_for_update(no_key=True).first()
 
 
-def _find_contradiction(payout: Payout, seen: TransferEvidence) -> str:
-    if payout.stripe_transfer and payout.stripe_transfer != seen.transfer_id:
-        return f"Stripe made a second transfer {seen.transfer_id} beside {payout.stripe_transfer}"
+def _find_contradiction(payout: Payout, evidence: TransferEvidence) -> str:
+    if payout.stripe_transfer and payout.stripe_transfer != evidence.transfer_id:
+        return f"Stripe made a second transfer {evidence.transfer_id} beside {payout.stripe_transfer}"
     asked = (payout.amount_minor, payout.currency, payout.destination)
-    if asked != (seen.amount_minor, seen.currency, seen.destination):
-        return f"transfer {seen.transfer_id} is {seen.amount_minor} {seen.currency} to {seen.destination}"
+    if asked != (evidence.amount_minor, evidence.currency, evidence.destination):
+        return (
+            f"transfer {evidence.transfer_id} is {evidence.amount_minor} {evidence.currency} to {evidence.destination}"
+        )
     return ""
 
 
-def _status_from(payout: Payout, seen: TransferEvidence, returned_minor: int) -> PayoutStatus:
+def _status_from(payout: Payout, evidence: TransferEvidence, returned_minor: int) -> PayoutStatus:
     if returned_minor == payout.amount_minor:
         return PayoutStatus.REVERSED
     arrived = _arrived_bank_payouts().filter(
-        stripe_account=payout.destination, currency=payout.currency, made_at__gte=seen.made_at
+        stripe_account=payout.destination, currency=payout.currency, made_at__gte=evidence.made_at
     )
     return PayoutStatus.PAID if arrived.exists() else PayoutStatus.PROCESSING
 
@@ -102,48 +108,48 @@ def _arrived_bank_payouts() -> QuerySet[BankPayout]:
 
 
 # ── bank payouts ─────────────────────────────────────────────────────────────────────────────────────────────────
-def take_bank_payout(seen: BankPayoutEvidence, by: Cause) -> EventOutcome:
+def apply_bank_payout(evidence: BankPayoutEvidence, by: Cause) -> EventOutcome:
     """A connected account's balance went to its bank, arrived there, or came back."""
-    theirs = Q(stripe_account=seen.account_id) | Q(former_account=seen.account_id)
+    theirs = Q(stripe_account=evidence.account_id) | Q(former_account=evidence.account_id)
     if ConnectAccount.objects.filter(theirs).order_by("pk").select_for_update(no_key=True).first() is None:
         return EventOutcome.IGNORED
-    kept = _keep_bank_payout(seen)
-    if kept is None:
+    bank_payout = _store_bank_payout(evidence)
+    if bank_payout is None:
         return EventOutcome.REPEATED
-    for payout_id, arrived in _mistaken_payouts(seen):
+    for payout_id, arrived in _payouts_to_correct(evidence):
         payout = transitions.lock_payout(payout_id)
-        why = "the bank payout arrived" if arrived else f"the bank sent it back: {seen.failure}"
+        why = "the bank payout arrived" if arrived else f"the bank sent it back: {evidence.failure}"
         transitions.change_status(payout, PayoutStatus.PAID if arrived else PayoutStatus.PROCESSING, by=by, why=why)
-    if seen.status == BankPayout.Status.FAILED:
-        alerts.report_bounced(kept)
-    elif seen.status == BankPayout.Status.PAID:
-        alerts.resolve_bounced(kept)
+    if evidence.status == BankPayout.Status.FAILED:
+        alerts.report_bounced(bank_payout)
+    elif evidence.status == BankPayout.Status.PAID:
+        alerts.resolve_bounced(bank_payout)
     return EventOutcome.APPLIED
 
 
-def _keep_bank_payout(seen: BankPayoutEvidence) -> BankPayout | None:
+def _store_bank_payout(evidence: BankPayoutEvidence) -> BankPayout | None:
     """Write down how far it got; None: nothing new."""
     BankPayout.objects.bulk_create(
         [
             BankPayout(
-                stripe_payout=seen.payout_id,
-                stripe_account=seen.account_id,
-                amount_minor=seen.amount_minor,
-                currency=seen.currency,
-                made_at=seen.made_at,
+                stripe_payout=evidence.payout_id,
+                stripe_account=evidence.account_id,
+                amount_minor=evidence.amount_minor,
+                currency=evidence.currency,
+                made_at=evidence.made_at,
             )
         ],
         ignore_conflicts=True,
     )
-    row = BankPayout.objects.get(stripe_payout=seen.payout_id)
-    if _FURTHER[seen.status] <= _FURTHER[BankPayout.Status(row.status)]:
+    row = BankPayout.objects.get(stripe_payout=evidence.payout_id)
+    if _STATUS_ORDER[evidence.status] <= _STATUS_ORDER[BankPayout.Status(row.status)]:
         return None
-    row.status, row.failure = seen.status, seen.failure[:300]
+    row.status, row.failure = evidence.status, evidence.failure[:300]
     row.save(update_fields=["status", "failure"])
     return row
 
 
-def _mistaken_payouts(seen: BankPayoutEvidence) -> list[tuple[int, bool]]:
+def _payouts_to_correct(evidence: BankPayoutEvidence) -> list[tuple[int, bool]]:
     """Payouts to this account whose status disagrees with the bank payouts known now: (id, whether it arrived)."""
     arrived = Exists(
         _arrived_bank_payouts().filter(
@@ -153,19 +159,19 @@ def _mistaken_payouts(seen: BankPayoutEvidence) -> list[tuple[int, bool]]:
         )
     )
     mine = Payout.objects.filter(
-        destination=seen.account_id, currency=seen.currency, transferred_at__lte=seen.made_at
+        destination=evidence.account_id, currency=evidence.currency, transferred_at__lte=evidence.made_at
     ).annotate(arrived=arrived)
     wrong = Q(status=PayoutStatus.PROCESSING, arrived=True) | Q(status=PayoutStatus.PAID, arrived=False)
     return list(mine.filter(wrong).order_by("pk").values_list("pk", "arrived"))
 
 
 # ── funds ────────────────────────────────────────────────────────────────────────────────────────────────────────
-def take_funds(seen: FundsAvailable) -> EventOutcome:
+def apply_available_funds(evidence: FundsAvailable) -> EventOutcome:
     """The platform's balance grew: what waits for it is due now."""
     waiting = Payout.objects.filter(
         status=PayoutStatus.PENDING,
         state=WorkState.PENDING,
         refusals__gt=0,
-        currency__in=[currency for currency, amount in seen.available.items() if amount > 0],
+        currency__in=[currency for currency, amount in evidence.available.items() if amount > 0],
     )
     return EventOutcome.APPLIED if waiting.update(due_at=Now()) else EventOutcome.REPEATED

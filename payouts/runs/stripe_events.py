@@ -1,4 +1,4 @@
-"""What Stripe tells this room, as facts (SPEC P5-P7). Amounts are minor units; currencies upper case, as in our books.
+"""What Stripe tells this room, as facts (SPEC P5-P7). Amounts are minor units; currencies upper case, as in our ledger.
 
 The functions read Stripe's objects (docs.stripe.com/api), from an event or as the answer to a call. They
 raise KeyError, TypeError or ValueError for something that is not such an object.
@@ -83,7 +83,7 @@ class FundsAvailable:
 PayoutEvidence = AccountUpdated | AccountDeauthorized | TransferEvidence | BankPayoutEvidence | FundsAvailable
 
 
-def transfer_evidence(transfer: stripe.Transfer, event_id: str = "") -> TransferEvidence:
+def transfer_evidence(transfer: stripe.StripeTransfer, event_id: str = "") -> TransferEvidence:
     """What Stripe's transfer says: heard by an event, or answered to a call (then without `event_id`)."""
     return TransferEvidence(
         transfer_id=transfer.id,

@@ -104,7 +104,7 @@ def _wait_for_funds(payout: Payout) -> None:
         transitions.change_status(
             row, PayoutStatus.PENDING, by=SYSTEM, why=why, submitted_at=None, refusals=row.refusals + 1
         )
-        alerts.no_funds(row.currency)
+        alerts.report_insufficient_funds(row.currency)
 
 
 def record_outcome(payout: Payout, sent: TransferEvidence | None) -> str | None:
@@ -112,7 +112,7 @@ def record_outcome(payout: Payout, sent: TransferEvidence | None) -> str | None:
     if sent is None:
         return None
     if settlement.settle_payout(payout.pk, sent, SYSTEM) != EventOutcome.REFUSED:
-        alerts.funds_again(payout.currency)
+        alerts.resolve_insufficient_funds(payout.currency)
         return None
     row = transitions.lock_payout(payout.pk)
     transitions.change_status(
@@ -121,8 +121,8 @@ def record_outcome(payout: Payout, sent: TransferEvidence | None) -> str | None:
     return WorkState.DEAD
 
 
-def given_up(payout: Payout, error: Exception) -> str | None:
-    """WebhookRejected for good: the money goes back to `payable`. Out of tries: nobody knows, a person must look."""
+def on_give_up(payout: Payout, error: Exception) -> str | None:
+    """Refused for good: the money goes back to `payable`. Out of tries: nobody knows, a person must look."""
     row = transitions.lock_payout(payout.pk)
     if row.status not in (PayoutStatus.PENDING, PayoutStatus.SUBMITTING):
         return WorkState.DONE
@@ -136,12 +136,12 @@ def given_up(payout: Payout, error: Exception) -> str | None:
     return WorkState.DEAD
 
 
-LANE = CallQueue(
+QUEUE = CallQueue(
     name="payouts",
     model=Payout,
     call=send_payout,
     apply=record_outcome,
-    given_up=given_up,
+    on_give_up=on_give_up,
     poll_s=0.2,
     lease_s=120,  # longer than a look-up and a transfer may take together
     schedule=Backoff(first_s=5, cap_s=3600, tries=48),  # past the day that Stripe remembers a key, and an answer 500

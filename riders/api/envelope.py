@@ -45,7 +45,7 @@ def read_body(kind: type[Data], body: Any) -> dict[str, Any]:
 
 
 class RiderView(APIView):
-    """An endpoint for riders only; `self.rider` is the one who asks, `self.by` the cause of what they do."""
+    """An endpoint for riders only; `self.rider` is the one who asks, `self.request_cause` the cause of what they do."""
 
     error_family = "rider"
     permission_classes = (require_roles(Role.RIDER),)

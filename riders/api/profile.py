@@ -45,7 +45,7 @@ class PushTokenSerializer(serializers.Serializer):
 
 
 def profile_body(rider: Rider) -> dict[str, Any]:
-    spot = positions.spot_of(rider.pk)
+    spot = positions.find_spot(rider.pk)
     return {
         "id": str(rider.public_id),
         "name": rider.name,
@@ -78,8 +78,10 @@ class AvailabilityView(RiderView):
     )
     def patch(self, request: Request) -> Response:
         """Go online (with a position, so that offers come at once) or offline."""
-        wish = read_body(AvailabilitySerializer, request.data)
-        rider = availability.set_online(self.rider.pk, wish["online"], wish["position"], by=self.request_cause)
+        availability_data = read_body(AvailabilitySerializer, request.data)
+        rider = availability.set_online(
+            self.rider.pk, availability_data["online"], availability_data["position"], by=self.request_cause
+        )
         return success_response("Availability updated successfully", profile_body(rider))
 
 

@@ -63,7 +63,7 @@ class ReferralView(RiderView):
     @extend_schema(responses=envelope_schema("Referrals", REFERRALS), operation_id="rider_referrals", tags=["riders"])
     def get(self, request: Request) -> Response:
         """The rider's own code (made on first asking) and whom it brought."""
-        code, brought = referrals.code_of(self.rider.pk), referrals.list_referrals(self.rider.pk)
+        code, brought = referrals.ensure_referral_code(self.rider.pk), referrals.list_referrals(self.rider.pk)
         data = {
             "code": code,
             "bonusPaise": referrals.BONUS_MINOR,

@@ -33,7 +33,7 @@ def quiet_city(settings: Any) -> None:
     """Riders may be anywhere in no time; no provider is configured; refusals are counted afresh."""
     settings.PLAUSIBLE_SPEED_M_PER_S = 1e9
     settings.STRIPE_WEBHOOK_SECRETS = settings.STRIPE_CONNECT_WEBHOOK_SECRETS = []
-    rejections.LOG.reset_counts()
+    rejections.COUNTER.reset_counts()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_a_page_that_must_wait_is_level_afterwards(browser: Browser, stage: Stag
     RateLimit.objects.filter(key=key).update(free_at=spent_until)
 
     acknowledged(placed)
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     look.page.wait_for_timeout(2_000)
     assert answers == [429]  # it asked once, and not again and again
     assert look.text("h1") == "Order placed"

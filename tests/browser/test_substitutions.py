@@ -26,7 +26,7 @@ def dinner() -> Order:
 
 def suggest(placed: Order) -> list[Substitution]:
     found = suggested(placed, (0, BIRYANI), (1, CURD))
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     return found
 
 
@@ -55,12 +55,12 @@ def test_suggestions_come_and_go_without_a_reload(browser: Browser, stage: Stage
     phone, desk = looks
     with phone.page.expect_navigation():
         phone.page.locator(".suggestions > li", has_text="biryani").get_by_role("button", name="Accept").click()
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     expect(desk.page.locator(".suggestions > li")).to_have_count(1)
     assert desk.page.evaluate("window.stayed")
     with desk.page.expect_navigation():
         desk.page.get_by_role("button", name="Leave it out").click()
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     expect(phone.page.get_by_role("region", name="The store suggests")).to_have_count(0)
     expect(phone.page.locator("[data-text=total]")).to_have_text("₹312.50")
     expect(phone.page.locator("[data-text=less]")).to_have_text("You paid ₹575.00; ₹262.50 is given back.")

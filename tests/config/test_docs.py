@@ -20,6 +20,6 @@ def test_the_troubleshooting_page_is_current():
 
 @pytest.mark.django_db
 def test_the_doctor_finds_a_healthy_house_and_an_unscheduled_one():
-    looks = {ailment.name: ailment.look() for ailment in doctor.AILMENTS}
+    looks = {ailment.name: ailment.find_problem() for ailment in doctor.CHECKS}
     assert looks["Python"] is looks["Database"] is looks["Migrations"] is looks["Broker"] is None
     assert "drain jobs" in str(looks["Schedule"])

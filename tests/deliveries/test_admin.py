@@ -80,7 +80,7 @@ def test_a_failed_delivery_is_refunded_and_closed():
 def test_a_live_delivery_is_taken_away_given_up_or_confirmed():
     one = rider("Ravi")
     first, second = assigned(one, searching()), moved(assigned(one, searching()), DeliveryStatus.IN_TRANSIT)
-    assert "looks for another rider" in act(desk(Role.OPS_AGENT), DELIVERIES, "search_again", first)
+    assert "searches for another rider" in act(desk(Role.OPS_AGENT), DELIVERIES, "search_again", first)
     assert "delivered" in act(desk(), DELIVERIES, "confirm_delivered", second)
     second.refresh_from_db()
     assert second.status == DeliveryStatus.DELIVERED

@@ -101,7 +101,7 @@ def test_what_happens_is_said_by_the_contracts_names(broker: redis.Redis, settin
         payments.apply_payment_event(refund_of(placed, 1_000))
         onboard(placed)
         delivery = moved(assigned(), DeliveryStatus.DELIVERED)
-        while publisher.LANE.drain_once():
+        while publisher.QUEUE.drain_once():
             pass
         hints = []
         while message := listener.get_message(timeout=1):
@@ -151,7 +151,7 @@ def test_among_many_orders_claiming_and_comparing_go_by_indexes():
             " now() - interval '1 day', true FROM orders_order"
         )
         cursor.execute("ANALYZE orders_order, foundation_event")
-        claim = plan(cursor, publisher._CLAIM_EVENTS, [publisher.LANE.batch])
+        claim = plan(cursor, publisher._CLAIM_EVENTS, [publisher.QUEUE.batch])
         compare = plan(cursor, publisher._CHANGED, [70.0])
     for text in (claim, compare):
         assert "Seq Scan on orders_order" not in text, text

@@ -61,7 +61,7 @@ def test_the_day_ends_as_it_should(scene, faults):
         for placed in [*good, cancelled]:
             scene.kitchen(placed)
         for placed in random.sample([*good, refused, cancelled], 5):
-            assert scene.pay(placed).is_ok
+            assert scene.pay(placed).ok
         scene.hurried(lambda: cancelled.status not in ("pending", "payment_confirmed"), "the paid order")
         assert cancel(scene, cancelled) == 200
         for placed in good:

@@ -162,7 +162,7 @@ def test_a_cancelled_order_is_cancelled_at_the_company(scene: Scene, company: Co
     placed, delivery = sent_to(scene, company)
     moves(scene, company, delivery, company.assigned)
     is_now(scene, delivery, DeliveryStatus.ASSIGNED)
-    cancellation.by_person(placed.row.pk, by=OPS, reason="changed mind")
+    cancellation.cancel_by_person(placed.row.pk, by=OPS, reason="changed mind")
     ended = is_now(scene, delivery, DeliveryStatus.CANCELLED)
     assert not job(scene, company, delivery)["live"]
     if company is COOCO:

@@ -27,7 +27,7 @@ def test_an_order_goes_from_the_storefront_to_the_stores_bank(scene):
     placed = scene.place()
     scene.kitchen(placed, prep_minutes=14)
     assert scene.tracked(placed)["current_status"] == "SUBMITTED"
-    assert scene.pay(placed).is_ok
+    assert scene.pay(placed).ok
 
     push = scene.offered(rider, placed)
     assert push["title"] == "New order assigned! Accept within 30s"

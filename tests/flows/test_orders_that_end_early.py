@@ -22,7 +22,7 @@ def refunded_in_full(scene: Scene, placed: Placed) -> None:
 def test_the_kitchen_refuses(scene):
     placed = scene.place()
     scene.kitchen(placed, outcome="cancel", cancel_reason="Out of paneer")
-    assert scene.pay(placed).is_ok
+    assert scene.pay(placed).ok
     refunded_in_full(scene, placed)
     assert placed.row.cancel_reason == "Out of paneer"
     assert placed.row.failed_at is not None
@@ -34,7 +34,7 @@ def test_the_pos_does_not_take_the_order(scene):
     scene.dies = {"pos": 1}  # ops may still want to see what the POS said
     placed = scene.place()
     scene.kitchen(placed, outcome="refuse")
-    assert scene.pay(placed).is_ok
+    assert scene.pay(placed).ok
     refunded_in_full(scene, placed)
     assert Incident.objects.filter(order_ref=placed.ref, kind="pos_relay_failed").exists()
     scene.hears(scene.mail_of(placed), "Order cancelled", "Refund on its way")
@@ -46,7 +46,7 @@ def test_cancelled_after_the_store_said_yes_costs_the_fee(scene):
     scene.store.save(update_fields=["cancellation_fee_minor"])
     placed = scene.place()
     scene.kitchen(placed, ready_after_s=600)
-    assert scene.pay(placed).is_ok
+    assert scene.pay(placed).ok
     scene.reaches(placed, "confirmed")
     rider = scene.rider()
     scene.offered(rider, placed)
@@ -108,7 +108,7 @@ def test_declined_then_paid(scene):
     scene.hears(scene.mail_of(placed), "Payment failed")
     assert (placed.status, placed.row.payment_error) == ("pending", "Your card was declined.")
     scene.kitchen(placed, ready_after_s=600)
-    assert scene.pay(placed).is_ok
+    assert scene.pay(placed).ok
     scene.reaches(placed, "confirmed")
     assert placed.row.payment_error == ""
     assert scene.charged(placed) == (TOTAL_MINOR, 0)

@@ -54,7 +54,7 @@ def test_who_lies_too_often_gets_no_more_orders(scene):
     other.go_online(False)
     placed = scene.place()
     scene.kitchen(placed)
-    assert scene.pay(placed).is_ok
+    assert scene.pay(placed).ok
     scene.offered(rider, placed)
     assert rider.accept(placed).status == 200
     for metres in (300, 400, 500, 600):

@@ -22,7 +22,7 @@ def call_lane(call, given_up=None, **more) -> CallQueue:
         model=Job,
         call=call,
         apply=lambda job, answer: effect(job),
-        given_up=given_up,
+        on_give_up=given_up,
         **{"schedule": Exact((30,)), "threads": 4, **more},
     )
 

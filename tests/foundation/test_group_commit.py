@@ -44,7 +44,7 @@ def queued(
     until(lambda: desk.groups == [[numbers[0]]])
     for place, number in enumerate(numbers[1:], start=1):
         asked.append(pool.submit(group.submit_item, number))
-        until(lambda: len(group._line) == place)  # noqa: B023 - asked at once
+        until(lambda: len(group._queue) == place)  # noqa: B023 - asked at once
     return asked
 
 
@@ -54,13 +54,13 @@ def desk() -> Desk:
 
 
 def test_who_comes_alone_is_served_at_once(desk: Desk):
-    group = GroupCommit[int, int](desk.serve, most=10, patience_s=30)
+    group = GroupCommit[int, int](desk.serve, max_items=10, timeout_s=30)
     assert [group.submit_item(number) for number in (1, 2, 3)] == [2, 4, 6]
     assert desk.groups == [[1], [2], [3]]
 
 
 def test_who_comes_meanwhile_is_served_together(desk: Desk):
-    group = GroupCommit[int, int](desk.serve, most=3, patience_s=30)
+    group = GroupCommit[int, int](desk.serve, max_items=3, timeout_s=30)
     with ThreadPoolExecutor(6) as pool:
         asked = queued(group, desk, pool, 1, 2, 3, 4, 5)
         desk.open.set()
@@ -69,7 +69,7 @@ def test_who_comes_meanwhile_is_served_together(desk: Desk):
 
 
 def test_what_is_left_undone_or_failed_is_handed_back_and_the_next_go_on(desk: Desk):
-    group = GroupCommit[int, int](desk.serve, most=2, patience_s=30)
+    group = GroupCommit[int, int](desk.serve, max_items=2, timeout_s=30)
     desk.bad = {4}
     with ThreadPoolExecutor(6) as pool:
         asked = queued(group, desk, pool, 1, -2, 3, 4, 5, 6)
@@ -79,7 +79,7 @@ def test_what_is_left_undone_or_failed_is_handed_back_and_the_next_go_on(desk: D
 
 
 def test_nobody_waits_for_ever(desk: Desk):
-    group = GroupCommit[int, int](desk.serve, most=10, patience_s=0.2)
+    group = GroupCommit[int, int](desk.serve, max_items=10, timeout_s=0.2)
     with ThreadPoolExecutor(2) as pool:
         asked = queued(group, desk, pool, 1, 2)
         assert asked[1].result(30) is None
@@ -90,7 +90,7 @@ def test_nobody_waits_for_ever(desk: Desk):
 
 
 def test_many_threads_are_each_served_once(desk: Desk):
-    group = GroupCommit[int, int](desk.serve, most=5, patience_s=30)
+    group = GroupCommit[int, int](desk.serve, max_items=5, timeout_s=30)
 
     def ask(thread: int) -> bool:
         return all(group.submit_item(number) == 2 * number for number in range(thread * 1_000, thread * 1_000 + 200))

@@ -37,7 +37,7 @@ def let_through(limit: RateLimitRule, who: str, calls: int = 10) -> int:
     through = 0
     for _ in range(calls):
         try:
-            limits.take_call(limit, who)
+            limits.consume_call(limit, who)
         except TooManyRequests:
             continue
         through += 1
@@ -47,7 +47,7 @@ def let_through(limit: RateLimitRule, who: str, calls: int = 10) -> int:
 # spec: S2
 @pytest.mark.django_db(transaction=True)
 def test_of_32_calls_at_once_three_get_through():
-    told = crowd.together([partial(limits.take_call, THREE, "somebody")] * 32)
+    told = crowd.together([partial(limits.consume_call, THREE, "somebody")] * 32)
     assert Counter(str(getattr(one, "code", "through")) for one in told) == {"through": 3, "TOO_MANY_REQUESTS": 29}
 
 
@@ -57,7 +57,7 @@ def test_a_limit_forgets_evenly_and_says_when():
     assert let_through(THREE, "a") == 3
     assert let_through(THREE, "b") == 3  # each for himself
     with pytest.raises(TooManyRequests) as refused:
-        limits.take_call(THREE, "a")
+        limits.consume_call(THREE, "a")
     assert (refused.value.status, refused.value.code) == (429, "TOO_MANY_REQUESTS")
     assert 190 <= int(refused.value.headers["Retry-After"]) <= 200
     assert refused.value.headers["Retry-After"] in refused.value.message
@@ -73,16 +73,16 @@ def test_a_limit_forgets_evenly_and_says_when():
 @pytest.mark.django_db
 def test_asking_whether_any_are_left_counts_nothing():
     for _ in range(5):
-        limits.require_left(THREE, "a")
+        limits.require_capacity(THREE, "a")
     assert let_through(THREE, "a") == 3
     with pytest.raises(TooManyRequests):
-        limits.require_left(THREE, "a")
+        limits.require_capacity(THREE, "a")
 
 
 # spec: S2, S4
 @pytest.mark.django_db
 def test_who_called_is_not_written_down_and_is_forgotten():
-    limits.take_call(THREE, "203.0.113.9")
+    limits.consume_call(THREE, "203.0.113.9")
     assert not RateLimit.objects.filter(key__contains="203").exists()
     assert retention.forget_old_rows()["foundation_ratelimit"] == 0
     time_passes(601)
@@ -118,7 +118,7 @@ def test_the_address_is_what_our_own_proxies_saw(settings, proxies: int, forward
     settings.TRUSTED_PROXIES = proxies
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     request = RequestFactory(headers=headers).get("/", REMOTE_ADDR=direct)
-    assert limits.address_of(request) == address
+    assert limits.client_address(request) == address
 
 
 # ── signing in ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -272,7 +272,7 @@ def test_a_call_that_kills_its_worker_ends_as_given_up_and_the_others_done():
         model=Job,
         call=call,
         apply=lambda job, answer: effect(job),
-        given_up=lambda job, error: given_up.append(job.subject),
+        on_give_up=lambda job, error: given_up.append(job.subject),
         schedule=Exact((0, 0)),
         threads=4,
     )

@@ -75,6 +75,6 @@ def test_the_page_of_alerts_is_current():
 
 @pytest.mark.parametrize("alert", alerts.BY_KIND.values(), ids=lambda alert: alert.kind)
 def test_an_explanation_says_something(alert: Alert):
-    assert alert.raised.endswith(".")
-    assert alert.do.endswith((".", "?"))
-    assert not alert.ends.endswith(".")
+    assert alert.raised_when.endswith(".")
+    assert alert.advice.endswith((".", "?"))
+    assert not alert.resolved_when.endswith(".")

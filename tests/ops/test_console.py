@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def signed_in(client):
     def sign_in(role: Role):
-        client.force_login(seeding.create_account(f"somebody-{role}", "a long password", role))
+        client.force_login(seeding.create_user(f"somebody-{role}", "a long password", role))
         return client
 
     return sign_in

@@ -100,7 +100,7 @@ def test_a_failed_payment_matters_until_the_order_is_paid_or_called_off():
     )
     assert why_not(failed) == why_not(of_other) == ""
     paid(placed)
-    cancellation.by_person(other.pk, by=OPS, reason="changed my mind")
+    cancellation.cancel_by_person(other.pk, by=OPS, reason="changed my mind")
     assert why_not(failed) == "the order is store_notified by now"
     assert why_not(of_other) == "the order is cancelled by now"
 
@@ -184,7 +184,7 @@ def test_what_was_decided_about_an_item_matters_while_the_order_does():
     suggested(placed, (0, None))
     message = told("order.item_left_out")
     assert why_not(message) == ""
-    cancellation.by_person(placed.pk, by=OPS, reason="changed my mind")
+    cancellation.cancel_by_person(placed.pk, by=OPS, reason="changed my mind")
     assert why_not(message) == "the order is cancelled by now"
 
 

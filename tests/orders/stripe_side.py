@@ -43,5 +43,5 @@ def charge(order: Order) -> str:
     return intent.id
 
 
-def charged_refunds(order: Order) -> list[stripe.Refund]:
+def charged_refunds(order: Order) -> list[stripe.StripeRefund]:
     return stripe.list_refunds(order.stripe_payment_intent, reference="")

@@ -114,13 +114,15 @@ def test_without_that_policy_the_order_waits_for_people() -> None:
     order = builders.paid_order()
     passes(order, days=2)
     run_due(order)
-    acknowledgement.let_lapse(order.pk)
+    acknowledgement.cancel_unacknowledged(order.pk)
     order.refresh_from_db()
     assert order.status == OrderStatus.STORE_NOTIFIED
 
 
 # spec: O5
-@pytest.mark.parametrize("verb", [acknowledgement.remind_store, acknowledgement.alert_ops, acknowledgement.let_lapse])
+@pytest.mark.parametrize(
+    "verb", [acknowledgement.remind_store, acknowledgement.report_unacknowledged, acknowledgement.cancel_unacknowledged]
+)
 @pytest.mark.parametrize("moment", ["in time", "late"])
 def test_a_deadline_that_fires_early_or_after_the_answer_does_nothing(verb, moment) -> None:
     order = builders.paid_order(of=builders.store(cancel_unacknowledged_s=900))
@@ -176,7 +178,7 @@ def test_a_store_whose_pos_is_turned_off_is_told_by_message_and_ops_hears_of_it(
 def test_telling_the_store_twice_is_telling_it_once() -> None:
     order = builders.paid_order()
     with transaction.atomic():
-        acknowledgement.notify_store(locks.lock_order(order.pk), by=builders.TEST)
+        acknowledgement.submit_to_store(locks.lock_order(order.pk), by=builders.TEST)
     assert Message.objects.filter(order_ref=order.public_id).count() == 1
 
 
@@ -200,7 +202,7 @@ def test_a_preparation_time_that_cannot_be_is_refused(minutes) -> None:
 # ── ready ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_food_that_is_long_overdue_is_reported_until_it_is_ready() -> None:
     order = builders.acknowledged(builders.paid_order(), prep_minutes=20)
-    acknowledgement.ready_overdue(order.pk)
+    acknowledgement.report_not_ready(order.pk)
     assert not Incident.objects.filter(kind=deadlines.NOT_READY).exists()
     passes(order, minutes=31)
     assert "orders.ready_overdue" in run_due(order)

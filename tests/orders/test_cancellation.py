@@ -23,7 +23,7 @@ BY = Cause("user:7", "api")
 
 
 def cancel(order: Order, **facts) -> Order:
-    cancellation.by_person(order.pk, by=BY, reason=facts.pop("reason", "changed their mind"), **facts)
+    cancellation.cancel_by_person(order.pk, by=BY, reason=facts.pop("reason", "changed their mind"), **facts)
     order.refresh_from_db()
     return order
 
@@ -40,7 +40,7 @@ def test_an_unpaid_order_is_cancelled_with_its_intent(sandbox, work_off) -> None
     cancel(order)
     assert (order.status, order.cancel_reason) == (OrderStatus.CANCELLED, "changed their mind")
     assert not Refund.objects.exists()
-    work_off(payment_intents.LANE)
+    work_off(payment_intents.QUEUE)
     assert IntentCancellation.objects.get(order=order).state == WorkState.DONE
     assert stripe.retrieve_payment_intent(order.stripe_payment_intent).status == "canceled"
     assert pay(order.stripe_payment_intent).status_code == 400
@@ -54,7 +54,7 @@ def test_a_payment_that_was_faster_than_the_cancellation_is_given_back(sandbox, 
     order.save()
     cancel(order)
     pay(order.stripe_payment_intent).raise_for_status()
-    work_off(payment_intents.LANE)
+    work_off(payment_intents.QUEUE)
     assert IntentCancellation.objects.get(order=order).state == WorkState.IGNORED
     assert not Refund.objects.exists()
     assert payments.apply_payment_event(builders.payment_of(order)) == EventOutcome.APPLIED
@@ -69,10 +69,10 @@ def test_a_stripe_that_is_down_is_asked_again(sandbox, work_off) -> None:
     order.save()
     sandbox.fault("stripe", "answer", "error_500", path="/v1/payment_intents", times=1)
     cancel(order)
-    work_off(payment_intents.LANE)
+    work_off(payment_intents.QUEUE)
     assert IntentCancellation.objects.get().state == WorkState.PENDING
     IntentCancellation.objects.update(due_at=Now())
-    work_off(payment_intents.LANE)
+    work_off(payment_intents.QUEUE)
     assert stripe.retrieve_payment_intent(order.stripe_payment_intent).status == "canceled"
 
 
@@ -205,5 +205,5 @@ def test_a_pos_that_may_have_the_order_hears_that_it_is_off(pos_order, state) ->
 def test_a_pos_that_cancelled_itself_is_not_told(pos_order) -> None:
     PosRelay.objects.update(state=WorkState.DONE, retry_count=1)
     with transaction.atomic():
-        cancellation.cancel_order(locks.lock_order(pos_order.pk), by=BY, reason="closed", tell_pos=False)
+        cancellation.cancel_order(locks.lock_order(pos_order.pk), by=BY, reason="closed", notify_pos=False)
     assert relays(pos_order) == {"save": WorkState.DONE}

@@ -138,7 +138,7 @@ def test_a_refund_that_may_have_been_sent_forbids_a_new_attempt() -> None:
 def test_delivered_after_cancelled_is_delivered_and_for_ops() -> None:
     order = an_order()
     assigned(order)
-    cancellation.by_person(order.pk, by=BY, reason="too slow")
+    cancellation.cancel_by_person(order.pk, by=BY, reason="too slow")
     assert call(delivery_progress.record_delivered, order, 1) == EventOutcome.APPLIED
     assert order.status == OrderStatus.DELIVERED
     assert Incident.objects.filter(kind=delivery_progress.DELIVERED_ANYWAY, order_ref=order.public_id).exists()
@@ -147,7 +147,7 @@ def test_delivered_after_cancelled_is_delivered_and_for_ops() -> None:
 def test_after_our_own_cancel_a_failure_has_no_second_effect() -> None:
     order = an_order()
     assigned(order)
-    cancellation.by_person(order.pk, by=BY, reason="too slow")
+    cancellation.cancel_by_person(order.pk, by=BY, reason="too slow")
     call(delivery_progress.record_failed, order, 1, "cancelled by you")
     assert order.status == OrderStatus.CANCELLED
     assert Refund.objects.filter(order=order).count() == 1

@@ -44,7 +44,7 @@ def told(order: Order) -> list[str]:
 
 
 def cancelled(order: Order) -> Order:
-    cancellation.by_person(order.pk, by=builders.TEST, reason="changed their mind")
+    cancellation.cancel_by_person(order.pk, by=builders.TEST, reason="changed their mind")
     order.refresh_from_db()
     return order
 
@@ -93,7 +93,7 @@ def test_money_without_an_order_waits_a_while_and_is_then_ops_business() -> None
     with pytest.raises(Transient, match="pi_of_nobody"):
         take(builders.payment_of(order, **strange))
     assert not Incident.objects.exists()
-    old = clock.now() - payments.PATIENCE - timedelta(seconds=1)
+    old = clock.now() - payments.ORPHAN_WAIT - timedelta(seconds=1)
     assert take(builders.payment_of(order, **strange, occurred_at=old)) == EventOutcome.REFUSED
     incident = Incident.objects.get(kind=payments.ORPHAN)
     assert incident.severity == "critical"

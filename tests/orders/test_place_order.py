@@ -230,13 +230,13 @@ def test_an_order_cancelled_before_it_had_an_intent_gets_it_cancelled(
     real = stripe.create_payment_intent
 
     def cancel_meanwhile(**facts):
-        cancellation.by_person(Order.objects.get().pk, by=builders.TEST, reason="at once")
+        cancellation.cancel_by_person(Order.objects.get().pk, by=builders.TEST, reason="at once")
         return real(**facts)
 
     monkeypatch.setattr(stripe, "create_payment_intent", cancel_meanwhile)
     order = place_order.place_order(storefront, wish).order
     assert IntentCancellation.objects.filter(order=order).exists()
-    work_off(payment_intents.LANE)
+    work_off(payment_intents.QUEUE)
     assert stripe.retrieve_payment_intent(order.stripe_payment_intent).status == "canceled"
 
 

@@ -55,7 +55,7 @@ def test_nothing_can_be_given_back_of_an_unpaid_order() -> None:
     with pytest.raises(Invalid):
         request(order, 1)
     with transaction.atomic():
-        assert refunds.request_rest(locks.lock_order(order.pk), reference="r", reason="r") is None
+        assert refunds.request_remaining(locks.lock_order(order.pk), reference="r", reason="r") is None
 
 
 # spec: O7
@@ -85,7 +85,7 @@ def test_a_request_that_was_taken_back_can_be_made_again() -> None:
     later = clock.now() + timedelta(hours=1)
     first = request(order, 10_000, due_at=later)
     with transaction.atomic():
-        assert refunds.clear_unsent(locks.lock_order(order.pk), "test")
+        assert refunds.withdraw_unsent(locks.lock_order(order.pk), "test")
     again = request(order, 20_000)
     assert (again.pk, again.state, again.amount_minor) == (first.pk, WorkState.PENDING, 20_000)
     assert again.due_at < later
@@ -97,8 +97,8 @@ def test_what_has_been_claimed_cannot_be_taken_back() -> None:
     request(order, 10_000)
     Refund.claim_batch(limit=1, lease_s=60)
     with transaction.atomic():
-        assert not refunds.clear_unsent(locks.lock_order(order.pk), "test")
-        assert refunds.is_under_way(order, "test")
+        assert not refunds.withdraw_unsent(locks.lock_order(order.pk), "test")
+        assert refunds.is_in_progress(order, "test")
 
 
 # ── what becomes of it at Stripe ─────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +106,7 @@ def test_what_has_been_claimed_cannot_be_taken_back() -> None:
 def test_a_request_becomes_a_refund_at_stripe(sandbox, work_off) -> None:
     order = paid_at_stripe()
     refund = request(order, 12_345)
-    work_off(refunds.LANE)
+    work_off(refunds.QUEUE)
     refund.refresh_from_db()
     assert refund.state == WorkState.DONE
     (there,) = charged_refunds(order)
@@ -120,7 +120,7 @@ def test_a_request_becomes_a_refund_at_stripe(sandbox, work_off) -> None:
 def test_a_refund_that_is_not_due_waits(sandbox, work_off) -> None:
     order = paid_at_stripe()
     request(order, 100, due_at=clock.now() + timedelta(hours=1))
-    assert work_off(refunds.LANE) == 0
+    assert work_off(refunds.QUEUE) == 0
     assert charged_refunds(order) == []
 
 
@@ -133,14 +133,14 @@ def test_an_unknown_outcome_is_looked_up_and_never_doubled(sandbox, work_off, ki
     order = paid_at_stripe()
     sandbox.fault("stripe", "answer", kind, path="/v1/refunds", times=1)
     refund = request(order, 5_000)
-    work_off(refunds.LANE)
+    work_off(refunds.QUEUE)
     refund.refresh_from_db()
     assert refund.state == WorkState.PENDING
     if forgotten:
         sandbox.control("POST", "stripe/forget_keys")
     for _ in range(3):
         due_again(refund)
-        work_off(refunds.LANE)
+        work_off(refunds.QUEUE)
     refund.refresh_from_db()
     assert refund.state == WorkState.DONE
     assert [there.id for there in charged_refunds(order)] == [refund.stripe_refund]
@@ -152,7 +152,7 @@ def test_a_charge_that_others_refunded_needs_no_refund(sandbox, work_off) -> Non
         intent_id=order.stripe_payment_intent, amount_minor=45_000, metadata={}, reference="", idempotency_key="dash"
     )
     refund = request(order, 45_000)
-    work_off(refunds.LANE)
+    work_off(refunds.QUEUE)
     refund.refresh_from_db()
     assert refund.state == WorkState.IGNORED
     assert len(charged_refunds(order)) == 1
@@ -162,7 +162,7 @@ def test_a_charge_that_others_refunded_needs_no_refund(sandbox, work_off) -> Non
 def test_a_refused_refund_is_ops_business(sandbox, work_off) -> None:
     order = builders.paid_order(stripe_payment_intent="pi_unknown_at_stripe")
     refund = request(order, 45_000)
-    work_off(refunds.LANE)
+    work_off(refunds.QUEUE)
     refund.refresh_from_db()
     assert refund.state == WorkState.DEAD
     incident = Incident.objects.get(kind=refunds.FAILED)
@@ -176,7 +176,7 @@ def test_a_lane_never_holds_a_transaction_while_it_calls(sandbox, monkeypatch, w
     real = stripe.create_refund
     monkeypatch.setattr(stripe, "create_refund", lambda **p: (seen.append(connection.in_atomic_block), real(**p))[1])
     request(paid_at_stripe(), 100)
-    work_off(refunds.LANE)
+    work_off(refunds.QUEUE)
     assert seen == [False]
-    assert isinstance(refunds.LANE, WorkQueue)
-    assert refunds.LANE.lease_s > 2 * stripe.TIMEOUT_S
+    assert isinstance(refunds.QUEUE, WorkQueue)
+    assert refunds.QUEUE.lease_s > 2 * stripe.TIMEOUT_S

@@ -9,7 +9,7 @@ from foundation.work import WorkState
 from orders import cancellation, delivery_progress, locks, reactions, substitution_decisions, substitutions, transitions
 from orders.lifecycle import CarriageState, OrderStatus, PreparationState, SubstitutionPreference, SubstitutionStatus
 from orders.models import Order, OrderItem, Substitution
-from orders.place_order import MOST_MINOR, RequestedItem
+from orders.place_order import MAX_MINOR, RequestedItem
 from orders.substitutions import ProposedSubstitution
 from tests import builders
 from tests.builders import TEST, suggested
@@ -50,7 +50,7 @@ def test_a_store_that_is_not_picking_proposes_nothing(to: str):
     elif to == "ready":
         builders.ready(order)
     elif to == "cancelled":
-        cancellation.by_person(order.pk, by=TEST, reason="no")
+        cancellation.cancel_by_person(order.pk, by=TEST, reason="no")
     with pytest.raises(IllegalMove):
         suggested(order, (0, BIRYANI))
     assert not Substitution.objects.exists()
@@ -82,7 +82,7 @@ def test_items_are_named_by_position_or_by_the_storefronts_id():
             "proposals[0].replacement.quantity",
         ),
         (
-            [ProposedSubstitution(item=0, replacement=RequestedItem(name="A", quantity=1, price_minor=MOST_MINOR + 1))],
+            [ProposedSubstitution(item=0, replacement=RequestedItem(name="A", quantity=1, price_minor=MAX_MINOR + 1))],
             "proposals[0].replacement.price_minor",
         ),
         ([ProposedSubstitution(item=0, replacement=None, reason="x" * 301)], "proposals[0].reason"),
@@ -261,7 +261,7 @@ def test_cancelling_withdraws_what_is_undecided_and_gives_everything_back_once()
     order = dinner()
     first, second = suggested(order, (0, BIRYANI), (1, CURD))
     decide(order, (first, False))
-    cancellation.by_person(order.pk, by=TEST, reason="changed their mind")
+    cancellation.cancel_by_person(order.pk, by=TEST, reason="changed their mind")
     order.refresh_from_db()
     second.refresh_from_db()
     assert (second.status, second.how) == (SubstitutionStatus.WITHDRAWN, How.CALLED_OFF)

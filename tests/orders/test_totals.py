@@ -115,7 +115,7 @@ def test_an_order_of_which_nothing_is_left_is_called_off(ended: str):
 # spec: O6, O8
 def test_goodwill_of_ops_counts_and_nothing_goes_back_twice():
     order = dinner()
-    refunds.by_person(order.pk, 50_000, by=TEST, reason="sorry", reference="ops:1")
+    refunds.refund_by_person(order.pk, 50_000, by=TEST, reason="sorry", reference="ops:1")
     decide(order, (suggested(order, (0, BIRYANI))[0], False))
     assert given_back(order) == [50_000, 7_500]
     assert Refund.objects.get(amount_minor=7_500).store_part_minor == share_of(36_000, 7_500, 42_000)

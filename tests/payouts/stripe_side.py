@@ -15,7 +15,7 @@ from tests.payouts import money
 from tests.sandbox.process import Sandbox
 from webhooks.stripe import read_event
 
-LANE = replace(transfers.LANE, threads=1)  # in this thread, on this test's connection
+LANE = replace(transfers.QUEUE, threads=1)  # in this thread, on this test's connection
 ABLE = {"charges_enabled": True, "payouts_enabled": True, "capabilities": {"transfers": "active"}}
 
 

@@ -213,7 +213,7 @@ def all_of_it_left_out() -> None:
     builders.suggested(order, (1, None))
     Substitution.objects.filter(order=order, decided_at=None).update(decide_by=clock.now() - timedelta(hours=1))
     with transaction.atomic():
-        substitutions.let_lapse(order.pk)
+        substitutions.decide_overdue(order.pk)
 
 
 def left_out_and_refunded_in_part() -> None:
@@ -223,7 +223,7 @@ def left_out_and_refunded_in_part() -> None:
 
 def given_back_by_ops() -> None:
     order = Corner().paid()
-    refunds.by_person(order.pk, 5_000, by=TEST, reason="cold", reference="ops:1")
+    refunds.refund_by_person(order.pk, 5_000, by=TEST, reason="cold", reference="ops:1")
 
 
 def failed_on_the_way() -> None:

@@ -87,10 +87,10 @@ def expected_rest(facts: OrderFacts) -> int:
 def test_a_store_has_its_share_of_what_was_not_refunded(history, looks):
     ledger = Ledger()
     for facts in seen(history, looks):
-        ledger.carry_out(posting_rules.of_order(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.postings_for_order(facts, ledger.entries, NOW))
     final = history[-1]
     assert ledger.stands(HELD) + ledger.stands(PAYABLE) == expected_rest(final)
-    assert posting_rules.of_order(final, ledger.entries, NOW) == []  # a run more changes nothing
+    assert posting_rules.postings_for_order(final, ledger.entries, NOW) == []  # a run more changes nothing
     if final.paid_at and (final.delivered or (final.ended and final.asked_minor <= final.refunded_minor)):
         assert ledger.stands(HELD) == 0
 
@@ -102,7 +102,7 @@ def test_a_full_refund_leaves_nothing_anywhere(history, looks):
     history.append(replace(last, paid_at=NOW, refunded_minor=last.total_minor))
     ledger = Ledger()
     for facts in seen(history, looks):
-        ledger.carry_out(posting_rules.of_order(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.postings_for_order(facts, ledger.entries, NOW))
     assert (ledger.stands(HELD), ledger.stands(PAYABLE)) == (0, 0)
 
 
@@ -112,7 +112,7 @@ def test_nothing_is_payable_before_the_order_is_settled(history):
     for facts in history:
         settled = facts.delivered or (facts.ended and facts.asked_minor <= facts.refunded_minor)
         before = ledger.stands(PAYABLE)
-        ledger.carry_out(posting_rules.of_order(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.postings_for_order(facts, ledger.entries, NOW))
         if not settled:
             assert ledger.stands(PAYABLE) <= before
 
@@ -139,14 +139,14 @@ def delivery_histories(draw: st.DrawFn) -> list[DeliveryFacts]:
 def test_a_rider_has_the_earning_once_and_where_it_belongs(history, looks):
     ledger = Ledger()
     for facts in seen(history, looks):
-        ledger.carry_out(posting_rules.of_delivery(facts, ledger.entries, NOW))
+        ledger.carry_out(posting_rules.postings_for_delivery(facts, ledger.entries, NOW))
     final = history[-1]
     earned = final.fee_minor + final.tip_minor if final.earned_at else 0
     if final.upheld:
         earned = 0
     held, payable = (earned, 0) if final.suspected else (0, earned)
     assert (ledger.stands(HELD), ledger.stands(PAYABLE)) == (held, payable)
-    assert posting_rules.of_delivery(final, ledger.entries, NOW) == []
+    assert posting_rules.postings_for_delivery(final, ledger.entries, NOW) == []
 
 
 @given(delivery_histories(), st.integers(0, 12))
@@ -155,7 +155,7 @@ def test_what_was_paid_out_is_not_held_for_a_flag(history, when):
     ledger, taken = Ledger(), 0
     for number, facts in enumerate(history):
         paid_out = number > when and taken > 0
-        ledger.carry_out(posting_rules.of_delivery(replace(facts, paid_out=paid_out), ledger.entries, NOW))
+        ledger.carry_out(posting_rules.postings_for_delivery(replace(facts, paid_out=paid_out), ledger.entries, NOW))
         if number == when:
             taken = ledger.stands(PAYABLE)
         if paid_out and not facts.upheld:

@@ -19,12 +19,12 @@ from deliveries.fulfilment.location_reports import LocationReport
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import FraudFlag, FraudKind, Track
 from foundation import clock
-from foundation.api.authentication import subject_for
+from foundation.api.authentication import token_subject_of_user
 from foundation.geo import Point, haversine_m
 from orders.models import Order
 from riders import positions
 from riders.models import Rider, RiderSpot
-from riders.positions import FixVerdict, PositionFix
+from riders.positions import FixOutcome, PositionFix
 from tests.builders import CENTRE, assigned, moved, near, rider, searching
 from tests.deliveries.api.location_calls import Web, serving
 from tests.hostile import VALUES
@@ -51,7 +51,7 @@ RAW = [
 ]
 FIELDS = ("lat", "lng", "accuracy", "recordedAt", "points", "body")
 NO_POINT = ("Invalid data. Expected a dictionary", "No data provided")
-RESULTS = {*map(str, FixVerdict), "invalid"}
+RESULTS = {*map(str, FixOutcome), "invalid"}
 
 
 class Phone:
@@ -187,11 +187,11 @@ def test_a_batch_in_any_order_ends_as_the_sorted_one(points: list[Any], dice: ra
     sent = [PositionFix(place, BEGIN + after, accuracy) for after, place, accuracy in points]
     in_order = sorted(sent, key=lambda seen: seen.recorded_at)
     shuffled = dice.sample(sent, len(sent))
-    results = [positions.judge_all(some, last, now=clock.now()) for some in (in_order, shuffled)]
+    results = [positions.judge_fixes(some, last, now=clock.now()) for some in (in_order, shuffled)]
     (calm, calm_end), (wild, wild_end) = results
     assert calm_end == wild_end
     assert Counter(map(repr, calm)) == Counter(map(repr, wild))
-    believed = (one.seen for one in wild if one.verdict == FixVerdict.ACCEPTED)
+    believed = (one.fix for one in wild if one.outcome == FixOutcome.ACCEPTED)
     accepted = sorted(believed, key=lambda seen: seen.recorded_at)
     assert len({one.recorded_at for one in accepted}) == len(accepted)
     assert wild_end == (accepted[-1] if accepted else last)
@@ -215,7 +215,9 @@ def test_in_company_and_alone_it_is_the_same():
             places = [dice.choice([base, base, near(base, north_m=80_000)]) for _ in times]
             sent.append([PositionFix(place, at, 5.0) for place, at in zip(places, times, strict=True)])
         RiderSpot.objects.filter(seen_at__gt=now - timedelta(seconds=5)).update(seen_at=now - timedelta(minutes=10))
-        reports = [LocationReport(subject_for(one.user), points) for one, points in zip(crowd, sent, strict=True)]
+        reports = [
+            LocationReport(token_subject_of_user(one.user), points) for one, points in zip(crowd, sent, strict=True)
+        ]
         together = [one.results if one else [] for one in location_reports.take_together(reports)]
         alone = [location_reports.take_report(one, points) for one, points in zip(loners, sent, strict=True)]
         assert [describe_results(one, one_told) for one, one_told in zip(sent, together, strict=True)] == [

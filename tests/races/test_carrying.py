@@ -79,7 +79,7 @@ def test_cancelling_against_picking_up_has_one_outcome():
             )
 
         def cancel(delivery: Delivery = delivery) -> object:
-            return cancellation.by_person(delivery.order_id, by=TEST, reason="changed mind")
+            return cancellation.cancel_by_person(delivery.order_id, by=TEST, reason="changed mind")
 
         fetched, cancelled = together([fetch, cancel])
         follow_order(delivery.order_id)

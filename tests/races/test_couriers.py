@@ -151,7 +151,9 @@ def fight(contest: Sequence[Delivery], riders: Sequence[Rider], seed: int) -> Co
         partial(hand, "send", lambda one: ops_actions.send_to(one.order_id, "beta", "quicker", by=TEST)),
         partial(hand, "give", give),
         partial(
-            hand, "cancel", lambda one: orders_cancellation.by_person(one.order_id, by=TEST, reason="changed mind")
+            hand,
+            "cancel",
+            lambda one: orders_cancellation.cancel_by_person(one.order_id, by=TEST, reason="changed mind"),
         ),
         partial(hand, "stop", stop),
     ]

@@ -77,7 +77,7 @@ def test_the_same_payment_told_many_times_at_once_is_booked_once() -> None:
 @pytest.mark.parametrize("_", range(5))
 def test_cancelling_races_the_payment(_) -> None:
     order = builders.order()
-    cancel = partial(cancellation.by_person, order.pk, by=builders.TEST, reason="changed their mind")
+    cancel = partial(cancellation.cancel_by_person, order.pk, by=builders.TEST, reason="changed their mind")
     together([cancel, partial(payments.apply_payment_event, builders.payment_of(order))])
     assert whole(order).status == OrderStatus.CANCELLED
     assert Payment.objects.get(order=order).amount_minor == order.total_minor
@@ -93,7 +93,7 @@ def test_callbacks_race_each_other_and_the_customer(_) -> None:
         with transaction.atomic():
             return callbacks.apply_callback(builders.pos_status(order, code))[0]
 
-    cancel = partial(cancellation.by_person, order.pk, by=builders.TEST, reason="changed their mind")
+    cancel = partial(cancellation.cancel_by_person, order.pk, by=builders.TEST, reason="changed their mind")
     told = together([*(partial(says, code) for code in ("1", "3", "5", "-1")), cancel])
     assert whole(order).status == OrderStatus.CANCELLED
     refused = [one for one in told if isinstance(one, APIError)]

@@ -19,7 +19,7 @@ from foundation import clock
 from orders import locks
 from riders import capacity
 from riders.models import Rider, RiderSpot
-from riders.positions import spot_of
+from riders.positions import find_spot
 from tests.builders import TEST, assigned, moved, near, rider, searching
 from tests.deliveries.api.location_calls import through
 from tests.races.riders_and_orders import together
@@ -68,8 +68,8 @@ def test_sixteen_threads_report_for_fifty_riders_in_any_order():
         low, high = people[0].pk, people[1].pk
         while not over.is_set():
             with transaction.atomic():
-                capacity.take_place(high)
-                capacity.take_place(low)
+                capacity.occupy_place(high)
+                capacity.occupy_place(low)
             with transaction.atomic():
                 capacity.free_place(high)
                 capacity.free_place(low)
@@ -81,7 +81,7 @@ def test_sixteen_threads_report_for_fifty_riders_in_any_order():
     juggler.join(30)
     assert statuses == [200] * len(sent)
     last = near(north_m=5.0 * (TURNS - 1))
-    assert {spot_of(one.pk).point for one in people} == {last}
+    assert {find_spot(one.pk).point for one in people} == {last}
     assert RiderSpot.objects.count() == RIDERS
     for delivery in deliveries:
         kept = {round((lat - near().lat) * 111_195 / 5) for lat in latitudes(delivery)}

@@ -89,7 +89,7 @@ def test_an_answer_races_the_deadline_and_the_store(_) -> None:
 @pytest.mark.parametrize("_", range(4))
 def test_an_answer_races_a_cancellation(_) -> None:
     order, one = asked()
-    cancel = partial(cancellation.by_person, order.pk, by=builders.TEST, reason="changed their mind")
+    cancel = partial(cancellation.cancel_by_person, order.pk, by=builders.TEST, reason="changed their mind")
     told = together([partial(say, order, one, True), cancel])
     order = decided_once(order, one)
     assert isinstance(told[0], APIError) == (one.status == SubstitutionStatus.WITHDRAWN)

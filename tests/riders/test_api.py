@@ -37,7 +37,7 @@ def test_a_rider_goes_online_and_sees_it():
     status, body = call(one.user, "patch", "/api/v1/rider/availability", {"online": True, "lat": 12.5, "lng": 77.25})
     assert (status, body["success"], body["message"]) == (200, True, "Availability updated successfully")
     assert (body["data"]["online"], body["data"]["name"], body["data"]["maxConcurrentOrders"]) == (True, "Ravi", 3)
-    assert positions.spot_of(one.pk).point == (12.5, 77.25)
+    assert positions.find_spot(one.pk).point == (12.5, 77.25)
     status, again = call(one.user, "get", "/api/v1/rider/me")
     assert (status, again["data"]) == (200, body["data"])
     assert body["data"]["lastSeenAt"].endswith("Z")
@@ -127,7 +127,13 @@ def test_referral_codes_over_http():
     ]
     status, body = call(rider().user, "post", "/api/v1/rider/referral", {"code": code})
     assert (status, body["errorCode"]) == (409, "REFERRAL_TOO_LATE")
-    for bad in ({}, {"code": ""}, {"code": "NOBODY22"}, {"code": "x" * 99}, {"code": referrals.code_of(new.pk)}):
+    for bad in (
+        {},
+        {"code": ""},
+        {"code": "NOBODY22"},
+        {"code": "x" * 99},
+        {"code": referrals.ensure_referral_code(new.pk)},
+    ):
         assert call(new.user, "post", "/api/v1/rider/referral", bad)[0] == 400
 
 
@@ -136,4 +142,4 @@ def test_a_position_far_away_at_going_online_is_believed():
     one = rider(at=CENTRE, online=False)
     body = {"online": True, "lat": -33.9, "lng": 151.2}
     assert call(one.user, "patch", "/api/v1/rider/availability", body)[0] == 200
-    assert positions.spot_of(one.pk).point == (-33.9, 151.2)
+    assert positions.find_spot(one.pk).point == (-33.9, 151.2)

@@ -49,9 +49,9 @@ def test_counters_never_fall_below_zero_nor_rise_above_the_limit():
     for mistake in (capacity.free_place, capacity.release_offer, capacity.accept_offer):
         with pytest.raises(IntegrityError), transaction.atomic():
             mistake(ravi.pk)
-    capacity.take_place(ravi.pk)
+    capacity.occupy_place(ravi.pk)
     with pytest.raises(Conflict) as refused:
-        capacity.take_place(ravi.pk)
+        capacity.occupy_place(ravi.pk)
     assert refused.value.code == "RIDER_FULL"
     assert counted(ravi) == (1, 0, 1, False)
 

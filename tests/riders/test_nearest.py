@@ -73,4 +73,4 @@ def test_a_candidate_says_what_a_decision_needs():
     assert candidate.distance_m == pytest.approx(1_000, abs=2)
     assert candidate.is_online
     assert candidate.standing == "verified"
-    assert PositionFix(candidate.point, candidate.seen_at) == positions.spot_of(ravi.pk)
+    assert PositionFix(candidate.point, candidate.seen_at) == positions.find_spot(ravi.pk)

@@ -40,7 +40,7 @@ def test_a_suspended_rider_is_offline_told_why_and_back_only_by_ops():
     riders.suspend_rider(one.pk, "again", by=TEST)
     row = Rider.objects.get(pk=one.pk)
     assert (row.standing, row.is_online, row.suspended_reason) == ("suspended", False, "too many fake deliveries")
-    assert positions.spot_of(one.pk) is None
+    assert positions.find_spot(one.pk) is None
     assert Message.objects.get(event="rider.suspended").params == {"reason": "too many fake deliveries"}
     with pytest.raises(Forbidden) as refused:
         availability.set_online(one.pk, True, CENTRE, by=TEST)
@@ -71,8 +71,8 @@ def test_what_cannot_be_is_said_clearly():
 @pytest.mark.django_db
 def test_a_referral_earns_once_at_the_twentieth_delivery():
     referrer = rider("Asha")
-    code = referrals.code_of(referrer.pk)
-    assert referrals.code_of(referrer.pk) == code
+    code = referrals.ensure_referral_code(referrer.pk)
+    assert referrals.ensure_referral_code(referrer.pk) == code
     new = applicant(referral_code=code.lower())
     for _ in range(19):
         referrals.count_delivery(new.pk, by=TEST)
@@ -91,13 +91,13 @@ def test_a_referral_earns_once_at_the_twentieth_delivery():
 @pytest.mark.django_db
 def test_a_code_is_used_once_at_sign_up_and_never_ones_own():
     first, second, new = rider(), rider(), applicant()
-    used = referrals.use_code(new.pk, referrals.code_of(first.pk))
-    assert referrals.use_code(new.pk, referrals.code_of(first.pk)) == used
+    used = referrals.use_code(new.pk, referrals.ensure_referral_code(first.pk))
+    assert referrals.use_code(new.pk, referrals.ensure_referral_code(first.pk)) == used
     with pytest.raises(Conflict) as refused:
-        referrals.use_code(new.pk, referrals.code_of(second.pk))
+        referrals.use_code(new.pk, referrals.ensure_referral_code(second.pk))
     assert refused.value.code == "REFERRAL_ALREADY_USED"
     with pytest.raises(Conflict) as refused:
-        referrals.use_code(second.pk, referrals.code_of(first.pk))
+        referrals.use_code(second.pk, referrals.ensure_referral_code(first.pk))
     assert refused.value.code == "REFERRAL_TOO_LATE"
     with pytest.raises(Invalid):
-        referrals.use_code(first.pk, referrals.code_of(first.pk))
+        referrals.use_code(first.pk, referrals.ensure_referral_code(first.pk))

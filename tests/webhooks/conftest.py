@@ -39,13 +39,13 @@ def nothing_left_open() -> Iterator[None]:
 
     As under Django's own test client, a request does not close the connection that the test works on.
     """
-    rejections.LOG.reset_counts()
+    rejections.COUNTER.reset_counts()
     for moment in (request_started, request_finished):
         moment.disconnect(close_old_connections)
     yield
     for moment in (request_started, request_finished):
         moment.connect(close_old_connections)
-    rejections.LOG.reset_counts()
+    rejections.COUNTER.reset_counts()
     storage.close_connection()
 
 
@@ -64,7 +64,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
     """
     with django_db_blocker.unblock():
         yield
-        rejections.LOG.reset_counts()
+        rejections.COUNTER.reset_counts()
         WebhookEvent.objects.all().delete()
         WebhookAttempt.objects.all().delete()
 
@@ -101,5 +101,5 @@ def wsgi_client(application: Callable[..., Any]) -> Door:
 
 def refusals() -> list[tuple[str, int, str]]:
     """(provider, status, reason) of what was refused, oldest first."""
-    rejections.LOG.flush_counts(everything=True)
+    rejections.COUNTER.flush_counts(everything=True)
     return list(WebhookAttempt.objects.order_by("id").values_list("provider", "status", "reason"))

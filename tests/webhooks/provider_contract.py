@@ -1,4 +1,4 @@
-"""What every provider's door must do: `class TestStripe(DoorContract)` inherits all of it (SPEC W1-W4, W7)."""
+"""What every webhook provider must do: `class TestStripe(ProviderContract)` inherits all of it (SPEC W1-W4, W7)."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from webhooks import processing, registry
 from webhooks.models import WebhookEvent
 
 
-class DoorContract:
+class ProviderContract:
     """A subclass says how its provider signs, and which payload files it has (tests/webhooks/payloads/{provider}/)."""
 
     provider: ClassVar[str]
@@ -180,7 +180,7 @@ class DoorContract:
     def test_a_type_that_nobody_handles_is_kept_as_ignored(self, door: conftest.Door):
         body = self.encode(self.unknown())
         assert self.knock(door, body).status == 200
-        processing.LANE.drain_once()
+        processing.QUEUE.drain_once()
         event = WebhookEvent.objects.get()
         assert (event.state, event.processed, event.payload) == (WorkState.IGNORED, True, self.kept(body))
 

@@ -53,7 +53,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing():
     made = dead(of_order("payment_intent.succeeded", placed))
     before = Event.objects.count()
     preview = replay.dry_run(made)
-    assert preview.verdict == "applied"
+    assert preview.outcome == "applied"
     assert f"order.payment_confirmed of order:{placed.pk}" in preview.recorded
     assert "1 new orders.payment" in preview.rows
     placed.refresh_from_db()
@@ -68,7 +68,7 @@ def test_what_it_says_is_what_the_replay_does():
     foreseen = replay.dry_run(made)
     before = Event.objects.count()
     replay.replay_event(made.pk, by=builders.TEST, reason="mended")
-    assert processing.LANE.drain_once() == 1
+    assert processing.QUEUE.drain_once() == 1
     happened = Event.objects.filter(cause=f"webhook:stripe:{made.event_id}").order_by("pk")
     assert [f"{e.name} of {e.subject}" for e in happened] == foreseen.recorded
     assert Event.objects.count() == before + len(foreseen.recorded) + 1  # and the replay itself
@@ -79,7 +79,7 @@ def test_a_dry_run_of_what_is_known_already_changes_nothing():
     made = dead(of_order("payment_intent.succeeded", placed, created=int(placed.paid_at.timestamp())))
     Payment.objects.update(paid_at=placed.paid_at.replace(microsecond=0))
     preview = replay.dry_run(made)
-    assert (preview.verdict, preview.recorded, preview.rows) == ("repeated", [], [])
+    assert (preview.outcome, preview.recorded, preview.rows) == ("repeated", [], [])
     assert "changes nothing" in str(preview)
 
 
@@ -95,7 +95,7 @@ def test_a_dry_run_that_breaks_its_transaction_leaves_ours_whole(monkeypatch: py
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1/0")
 
-    monkeypatch.setattr(processing, "reader_of", lambda _: Breaking())
+    monkeypatch.setattr(processing, "get_event_reader", lambda _: Breaking())
     assert "division by zero" in replay.dry_run(WebhookEvent(provider="a", event_id="1")).error
     assert Order.objects.count() == 0  # the connection still answers
 
@@ -117,7 +117,7 @@ def test_replaying_in_bulk_does_it_and_leaves_a_trace():
     placed = builders.order()
     rows = [dead(of_order("payment_intent.succeeded", placed)), dead(of_order("payment_intent.payment_failed", placed))]
     act(console(), "replay_event", *rows)
-    assert processing.LANE.drain_once() == 2
+    assert processing.QUEUE.drain_once() == 2
     placed.refresh_from_db()
     assert placed.status == OrderStatus.STORE_NOTIFIED
     assert set(WebhookEvent.objects.values_list("state", flat=True)) == {WorkState.DONE}

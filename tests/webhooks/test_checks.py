@@ -6,7 +6,7 @@ import pytest
 
 from webhooks import checks
 
-ALL = (checks.doors_that_are_closed, checks.payments_are_heard_of, checks.endpoints_have_secrets_of_their_own)
+ALL = (checks.check_missing_secrets, checks.check_payment_events, checks.check_distinct_secrets)
 
 
 def found() -> set[str]:

@@ -101,7 +101,7 @@ def dsn() -> str:
 def test_a_connection_that_broke_is_replaced_once(lane: Door):
     assert post(lane, event("payment_intent.succeeded")).status == 200
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [storage._own.cursor.connection.info.backend_pid])
+        cursor.execute("SELECT pg_terminate_backend(%s)", [storage._thread.cursor.connection.info.backend_pid])
     assert post(lane, event("payment_intent.succeeded")).status == 200
     assert WebhookEvent.objects.count() == 2
     assert refusals() == []

@@ -224,7 +224,7 @@ def test_a_lock_held_too_long_is_tried_again(order: Order, call: Call, monkeypat
 
 def test_a_kept_callback_leaves_the_lane_nothing_to_do(order: Order, call: Call):
     call(callback(order))
-    assert processing.LANE.drain_once() == 0
+    assert processing.QUEUE.drain_once() == 0
 
 
 def test_the_address_ends_with_a_slash_and_nothing_is_redirected(order: Order):

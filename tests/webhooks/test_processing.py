@@ -34,7 +34,7 @@ def worked_off(*events: WebhookEvent) -> list[str]:
     """Drain the work queue until nothing is due, as if no time had to pass between tries; the states of these
     events."""
     for _ in range(30):
-        if not processing.LANE.drain_once():
+        if not processing.QUEUE.drain_once():
             break
     states = WebhookEvent.objects.in_bulk([made.pk for made in events])
     return [states[made.pk].state for made in events]
@@ -113,7 +113,7 @@ def test_a_failure_is_tried_again_later_and_later(scripted):
 
 
 def test_after_the_last_try_it_is_a_dead_letter_that_can_be_replayed(scripted):
-    tries = processing.LANE.schedule.tries
+    tries = processing.QUEUE.schedule.tries
     reader = scripted(*[Transient("no")] * tries)
     made = told()
     for _ in range(tries):

@@ -6,7 +6,7 @@ from django.db import connection
 from tests.webhooks.conftest import Door, refusals
 from webhooks import rejections
 from webhooks.models import WebhookAttempt
-from webhooks.rejections import Rejection, RejectionFolder
+from webhooks.rejections import Rejection, RejectionCounter
 
 
 class Clock:
@@ -23,7 +23,7 @@ def refused(reason: str = "wrong_signature", remote_addr: str = "") -> Rejection
 def test_the_first_is_written_at_once_and_the_rest_of_its_second_as_one():
     written: list[Rejection] = []
     clock = Clock()
-    folding = RejectionFolder(written.append, clock=clock)
+    folding = RejectionCounter(written.append, clock=clock)
     for number in range(1_000):
         folding.add_rejection(refused(remote_addr=f"10.0.0.{number}"))
     assert [(a.count, a.remote_addr) for a in written] == [(1, "10.0.0.0")]
@@ -36,7 +36,7 @@ def test_the_first_is_written_at_once_and_the_rest_of_its_second_as_one():
 
 def test_kinds_are_counted_apart():
     written: list[Rejection] = []
-    folding = RejectionFolder(written.append, clock=Clock())
+    folding = RejectionCounter(written.append, clock=Clock())
     for reason in ("a", "b", "a", "b", "a"):
         folding.add_rejection(refused(reason))
     folding.flush_counts(everything=True)
@@ -46,7 +46,7 @@ def test_kinds_are_counted_apart():
 def test_a_quiet_second_leaves_nothing_behind():
     written: list[Rejection] = []
     clock = Clock()
-    folding = RejectionFolder(written.append, clock=clock)
+    folding = RejectionCounter(written.append, clock=clock)
     folding.add_rejection(refused())
     clock.now += 2
     folding.flush_counts()
@@ -65,7 +65,7 @@ def test_a_storm_of_refusals_is_a_few_rows(lane: Door):
 
 def test_an_accepted_event_writes_what_was_counted_before(lane: Door, monkeypatch: pytest.MonkeyPatch):
     clock = Clock()
-    monkeypatch.setattr(rejections.LOG, "_clock", clock)
+    monkeypatch.setattr(rejections.COUNTER, "_clock", clock)
     for _ in range(3):
         lane("/webhooks/stripe", b"{}")
     assert WebhookAttempt.objects.count() == 1

@@ -17,7 +17,7 @@ from foundation.webhook import WebhookRejected, WebhookRequest
 from notifications.models import ReceiptOutcome
 from notifications.webhooks import sendgrid
 from tests.webhooks.conftest import Door
-from tests.webhooks.provider_contract import DoorContract
+from tests.webhooks.provider_contract import ProviderContract
 from webhooks.models import WebhookEvent
 
 PATH = "/webhooks/sendgrid"
@@ -47,7 +47,7 @@ def signed(body: bytes, *, secret: str, age_s: float = 0) -> dict[str, str]:
     }
 
 
-class TestSendGridDoor(DoorContract):
+class TestSendGridDoor(ProviderContract):
     provider = "sendgrid"
     mapped = frozenset(sendgrid.WORDS)
     misshapen = (b"[]", b"{}", b'"text"', b"null", b"1", b"[1]", b'[{"event": 5}]', b'[{"event": "open"}]', b"[[]]")

@@ -18,7 +18,7 @@ from payouts.runs.stripe_events import (
 )
 from tests.webhooks import stripe_events
 from tests.webhooks.conftest import Door, refusals
-from tests.webhooks.provider_contract import DoorContract
+from tests.webhooks.provider_contract import ProviderContract
 from tests.webhooks.stripe_events import CONNECT_SECRET, PLATFORM_SECRET, event, raw, sign
 from webhooks import stripe
 from webhooks.models import WebhookEvent
@@ -44,7 +44,7 @@ FILES = sorted(path.stem for path in stripe_events.PAYLOADS.glob("*.json"))
 PATH = "/webhooks/stripe"
 
 
-class TestStripeDoor(DoorContract):
+class TestStripeDoor(ProviderContract):
     provider = "stripe"
     refused_with = 400
     too_old_after_s = 300

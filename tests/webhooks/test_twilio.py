@@ -15,7 +15,7 @@ from foundation.webhook import WebhookRejected, WebhookRequest
 from notifications.models import ReceiptOutcome
 from notifications.webhooks import twilio
 from tests.webhooks.conftest import Door
-from tests.webhooks.provider_contract import DoorContract
+from tests.webhooks.provider_contract import ProviderContract
 from webhooks.models import WebhookEvent
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"}
@@ -28,7 +28,7 @@ def signature(url: str, form: Mapping[str, str], token: str) -> str:
     return base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
 
 
-class TestTwilioDoor(DoorContract):
+class TestTwilioDoor(ProviderContract):
     provider = "twilio"
     mapped = frozenset({"sent", "delivered", "undelivered", "failed", "read", "queued", "sending"})
     plain = FORM

@@ -13,7 +13,7 @@ import pytest
 from foundation.errors import Permanent
 from notifications.webhooks import whatsapp
 from tests.webhooks.conftest import Door, refusals
-from tests.webhooks.provider_contract import DoorContract
+from tests.webhooks.provider_contract import ProviderContract
 from webhooks.models import WebhookEvent
 
 PATH = "/webhooks/whatsapp"
@@ -28,11 +28,11 @@ def value_of(payload: dict[str, Any]) -> dict[str, Any]:
     return payload["entry"][0]["changes"][0]["value"]
 
 
-class TestWhatsAppDoor(DoorContract):
+class TestWhatsAppDoor(ProviderContract):
     provider = "whatsapp"
     mapped = frozenset({"status.sent", "status.delivered", "status.read", "status.failed", "message.text"})
     misshapen = (
-        *DoorContract.misshapen,
+        *ProviderContract.misshapen,
         b'{"object": "page", "entry": []}',
         b'{"object": "whatsapp_business_account", "entry": []}',
         b'{"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": 1}]}]}',

@@ -1,4 +1,4 @@
-"""What every courier company's module must offer (SPEC C1): the calls we make, its status words, its door.
+"""What every courier company's module must offer (SPEC C1): the calls we make, its statuses, its webhooks.
 
 A company is one module here that subclasses `CourierProvider`, and one line in
 deliveries/couriers/providers/__init__.py. Modules speak HTTP and read payloads; they write no row. What follows from an
@@ -162,16 +162,16 @@ class CourierProvider(ABC):
         """Stop it. One that is cancelled already is the answer, not an error. Raises CannotCancel when it goes on,
         NotAsked as `get` does."""
 
-    # ── its door, /webhooks/{name} ───────────────────────────────────────────────────────────────────────────────
+    # ── its webhooks, /webhooks/{name} ───────────────────────────────────────────────────────────────────────────────
     @abstractmethod
     def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
-        """As WebhookProvider.verify (foundation/webhook.py): on the raw bytes, in constant time, against every live
-        secret; 503 `not_enabled` without one."""
+        """As WebhookProvider.verify_signature (foundation/webhook.py): on the raw bytes, in constant time, against
+        every live secret; 503 `not_enabled` without one."""
 
     @abstractmethod
     def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
-        """As WebhookProvider.notices: the events in a verified body, each with what makes it the same event when sent
-        again."""
+        """As WebhookProvider.list_events: the events in a verified body, each with what makes it the same event when
+        sent again."""
 
     @abstractmethod
     def read_event(self, event_type: str, payload: Any) -> CourierUpdate | None:

@@ -54,7 +54,7 @@ def state_of(order: Order) -> State:
         "rating": _describe_rating(rating.stars) if rating else "",
         "may_change": may_change(order, tracking.delivery),
         "suggestions": [texts.describe_substitution(one, zone) for one in _list_undecided(order)],
-        "may_prefer": substitutions.may_choose(order),
+        "may_prefer": substitutions.can_set_preference(order),
         "prefers": order.substitution_preference,
         "lines": [texts.describe_line(line, order.currency) for line in tracking.items],
         "total": format_money(order.total_minor, order.currency),
@@ -68,7 +68,7 @@ PREFERENCES: dict[str, Any] = {"contact_free": False, "call_before_arriving": Fa
 
 def may_change(order: Order, delivery: Delivery | None) -> bool:
     """A courier company has been told already: what is changed later would reach nobody."""
-    if not delivery_preferences.may_change(order):
+    if not delivery_preferences.can_change(order):
         return False
     return delivery is None or delivery.status not in CARRIED or delivery.courier == IN_HOUSE
 

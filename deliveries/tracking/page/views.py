@@ -72,14 +72,14 @@ def opened_by_link(*, as_json: bool = False) -> Callable[[View], Callable[..., H
 
 def _find_link(request: HttpRequest, token: str) -> TrackingLink:
     """The link that is looked at. Raises what links.resolve_token raises, and TooManyRequests."""
-    address = limits.address_of(request)
-    limits.require_left(USELESS, address)
+    address = limits.client_address(request)
+    limits.require_capacity(USELESS, address)
     try:
         link = links.resolve_token(token)
     except (NotFound, LinkExpired):
-        limits.take_call(USELESS, address)
+        limits.consume_call(USELESS, address)
         raise
-    limits.take_call(LOOKS, str(link.pk))
+    limits.consume_call(LOOKS, str(link.pk))
     return link
 
 
@@ -202,7 +202,7 @@ def _run_form(
         field, complaints = next(iter(form.errors.items()))
         return _render_page(request, link, f"{field.replace('_', ' ').capitalize()}: {complaints[0]}", status=400)
     try:
-        limits.take_call(FORMS, str(link.pk))
+        limits.consume_call(FORMS, str(link.pk))
         keep(form.cleaned_data)
     except (Conflict, Invalid, TooManyRequests) as problem:
         return _add_headers(_render_page(request, link, problem.message, status=problem.status), problem.headers)

@@ -18,11 +18,13 @@ class Command(BaseCommand):
         if options["markdown"]:
             self.stdout.write(doctor.as_markdown(), ending="")
             return
-        grave = False
-        for ailment in doctor.AILMENTS:
-            wrong = ailment.look()
-            grave |= bool(wrong) and ailment.grave
-            mark = self.style.SUCCESS("ok  ") if not wrong else (self.style.ERROR("bad ") if ailment.grave else "note")
-            self.stdout.write(f"{mark} {ailment.name}" + (f": {wrong}\n       → {ailment.mend}" if wrong else ""))
-        if grave:
+        failed = False
+        for check in doctor.CHECKS:
+            wrong = check.find_problem()
+            failed |= bool(wrong) and check.is_required
+            mark = (
+                self.style.SUCCESS("ok  ") if not wrong else (self.style.ERROR("bad ") if check.is_required else "note")
+            )
+            self.stdout.write(f"{mark} {check.name}" + (f": {wrong}\n       → {check.remedy}" if wrong else ""))
+        if failed:
             raise SystemExit(1)

@@ -12,7 +12,7 @@ from payouts.audit import AuditReport
 
 
 class Command(BaseCommand):
-    help = "Prove the books: every balance, payout, order and delivery. Exit code 1 when something does not agree."
+    help = "Prove the ledger: every balance, payout, order and delivery. Exit code 1 when something does not agree."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print the whole report as JSON.")

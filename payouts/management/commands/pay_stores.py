@@ -13,7 +13,7 @@ from payouts.runs import runs
 
 
 class Command(BaseCommand):
-    help = "Freeze what every store is owed; the lane then sends it. Running it again for the same day adds nothing."
+    help = "Freeze what every store is owed; a work queue sends it. Repeated for the same day it adds nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--period", help="The day it is for, YYYY-MM-DD (default: today, UTC).")

@@ -22,4 +22,4 @@ if __name__ == "__main__":
     if os.environ.get("COURIER_EACH"):
         CourierWebhooks.handle_all = EventReader.handle_all  # type: ignore[method-assign]
     while True:
-        work_queues.drain_queue(processing.LANE, seconds=1.0)
+        work_queues.drain_queue(processing.QUEUE, seconds=1.0)

@@ -60,13 +60,13 @@ class OneUpdateEach(OneUpdate):
 
 def drain() -> None:
     while True:
-        work_queues.drain_queue(processing.LANE, seconds=1.0)
+        work_queues.drain_queue(processing.QUEUE, seconds=1.0)
 
 
 def beat() -> None:
     while True:
         begin = time.monotonic()
-        work_queues.drain_queue(processing.LANE, seconds=1.0)
+        work_queues.drain_queue(processing.QUEUE, seconds=1.0)
         connection.close()  # as Celery does after each task
         time.sleep(max(0.0, 1.0 - (time.monotonic() - begin)))
 
@@ -76,7 +76,7 @@ def nudged() -> None:
     link = connection.connection
     link.execute(f"LISTEN {CHANNEL}")
     while True:
-        while processing.LANE.drain_once():
+        while processing.QUEUE.drain_once():
             pass
         for _ in link.notifies(timeout=1.0, stop_after=1):
             pass

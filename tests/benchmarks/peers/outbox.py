@@ -15,4 +15,4 @@ from foundation import work_queues  # noqa: E402
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
-        work_queues.drain_queue(publisher.LANE, seconds=1.0)
+        work_queues.drain_queue(publisher.QUEUE, seconds=1.0)

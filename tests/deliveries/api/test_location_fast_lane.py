@@ -19,11 +19,11 @@ from deliveries.fulfilment.location_reports import LocationReport
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, FraudFlag, Track
 from foundation import clock
-from foundation.api.authentication import subject_for
+from foundation.api.authentication import token_subject_of_user
 from foundation.models import Role, User
 from riders import availability
 from riders.models import RiderSpot
-from riders.positions import FixVerdict, PositionFix
+from riders.positions import FixOutcome, PositionFix
 from tests.builders import CENTRE, TEST, assigned, moved, near, rider, searching, user
 from tests.deliveries.api.location_calls import Web, serving, through
 from tests.hostile import BODIES, VALUES
@@ -165,7 +165,7 @@ def test_jumps_are_flagged_and_leaving_the_store_is_seen(web: Web):
 # ── in company ───────────────────────────────────────────────────────────────────────────────────────────────────
 def reports(riders: list[Any], metres: float = 10.0) -> list[LocationReport]:
     at = clock.now() + timedelta(seconds=metres / 10)
-    return [LocationReport(subject_for(one.user), [PositionFix(near(north_m=metres), at)]) for one in riders]
+    return [LocationReport(token_subject_of_user(one.user), [PositionFix(near(north_m=metres), at)]) for one in riders]
 
 
 # spec: R7
@@ -192,10 +192,13 @@ def test_two_reports_of_one_rider_count_one_after_the_other():
     at = clock.now()
     first, second = PositionFix(near(), at), PositionFix(near(north_m=20), at - timedelta(seconds=5))
     taken = location_reports.take_together(
-        [LocationReport(subject_for(one.user), [first]), LocationReport(subject_for(one.user), [second, first])]
+        [
+            LocationReport(token_subject_of_user(one.user), [first]),
+            LocationReport(token_subject_of_user(one.user), [second, first]),
+        ]
     )
-    assert [[result.verdict for result in one.results] for one in taken if one] == [
-        [FixVerdict.ACCEPTED], [FixVerdict.OLD, FixVerdict.DUPLICATE],
+    assert [[result.outcome for result in one.results] for one in taken if one] == [
+        [FixOutcome.ACCEPTED], [FixOutcome.OLD, FixOutcome.DUPLICATE],
     ]  # fmt: skip
     assert RiderSpot.objects.get(pk=one.pk).latitude == near().lat
 
@@ -243,7 +246,7 @@ def test_whoever_is_locked_is_left_out_whole_and_nobody_waits_for_them(table: st
     assert [one is None for one in taken] == [True, False]
     assert RiderSpot.objects.filter(pk=one.pk).values_list("seen_at", flat=True).first() == before
     release()
-    assert [one.verdict for one in location_reports.take_report(one, sent[0].points)] == [FixVerdict.ACCEPTED]
+    assert [one.outcome for one in location_reports.take_report(one, sent[0].points)] == [FixOutcome.ACCEPTED]
     assert Track.objects.count() == (0 if table == "rider" else 1)
     assert RiderSpot.objects.get(pk=one.pk).seen_at == sent[0].points[0].recorded_at
 
@@ -275,7 +278,7 @@ def test_the_lane_does_alone_whom_a_group_left_out(web: Web, locker: Any):
 @pytest.mark.django_db
 def test_who_is_offline_or_unknown_leaves_no_spot():
     one = rider(online=False)
-    stranger = LocationReport(subject_for(user(Role.OPS_LEAD)), [PositionFix(CENTRE, clock.now())])
+    stranger = LocationReport(token_subject_of_user(user(Role.OPS_LEAD)), [PositionFix(CENTRE, clock.now())])
     taken = location_reports.take_together([*reports([one]), stranger])
     assert [one is None for one in taken] == [False, True]
     assert not RiderSpot.objects.exists()

@@ -43,7 +43,7 @@ def headers(name: str, body: bytes) -> dict[str, str]:
     return {"x-cooco-signature": f"sha256={digest}", "x-cooco-timestamp": now}
 
 
-def knock(name: str, body: bytes) -> intake.Reply:
+def knock(name: str, body: bytes) -> intake.WebhookResponse:
     url = f"https://handoff.example/webhooks/{name}"
     return intake.receive_events(registry.webhook_providers()[name], WebhookRequest(body, headers(name, body), url))
 

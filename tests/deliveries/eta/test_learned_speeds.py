@@ -14,7 +14,7 @@ from deliveries.fulfilment import location_reports, transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery, LearnedSpeed
 from foundation import clock
-from ops.tasks import learn_kitchens, learn_paces
+from ops.tasks import learn_preparation_times, learn_speeds
 from orders import deadlines, locks
 from orders.models import Order, PreparationTime, Store
 from orders.stores import preparation_times
@@ -195,11 +195,11 @@ def test_learning_again_changes_nothing_and_what_is_too_old_is_forgotten(pattern
         )
         return known + list(PreparationTime.objects.order_by("store", "slot").values_list("store", "slot", "minutes"))
 
-    learn_kitchens()
-    learn_paces()
+    learn_preparation_times()
+    learn_speeds()
     before = learned()
-    learn_kitchens()
-    learn_paces()
+    learn_preparation_times()
+    learn_speeds()
     assert learned() == before != []
     settings.LEARN_WEEKS = 1
     Delivery.objects.update(created_at=clock.now() - timedelta(days=8))

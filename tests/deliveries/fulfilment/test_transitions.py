@@ -49,7 +49,7 @@ def only(placed: Order) -> Delivery:
 
 
 def cancel(placed: Order) -> None:
-    cancellation.by_person(placed.pk, by=TEST, reason="changed mind")
+    cancellation.cancel_by_person(placed.pk, by=TEST, reason="changed mind")
 
 
 # ── following the order ──────────────────────────────────────────────────────────────────────────────────────────
@@ -231,7 +231,7 @@ def test_a_delivery_that_dispatch_holds_right_now_is_left_to_it(verb: str):
         live = transitions.lock_live(placed)
         assert live is not None
         if verb == "assign":
-            capacity.take_place(one.pk)
+            capacity.occupy_place(one.pk)
             transitions.assign_rider(placed, live, one, by=TEST)
         else:
             transitions.cancel_delivery(placed, live, by=TEST, reason="off")

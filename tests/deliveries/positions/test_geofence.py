@@ -43,7 +43,7 @@ def seen(
     """The phone told us so long ago that its rider was so far from the store; it took `late_s` to reach us."""
     at = clock.now() - timedelta(seconds=ago_s)
     assert (
-        location_reports.take_report(delivery.rider, [PositionFix(near(north_m=metres), at, accuracy_m)])[0].verdict
+        location_reports.take_report(delivery.rider, [PositionFix(near(north_m=metres), at, accuracy_m)])[0].outcome
         == "accepted"
     )
     Track.objects.filter(delivery=delivery, recorded_at=at).update(received_at=at + timedelta(seconds=late_s))

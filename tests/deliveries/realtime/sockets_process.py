@@ -104,7 +104,7 @@ def said(socket: ClientConnection, many: int) -> list[dict[str, Any]]:
 
 def announce() -> None:
     """All that has happened is said, to whoever listens."""
-    while publisher.LANE.drain_once():
+    while publisher.QUEUE.drain_once():
         pass
 
 

@@ -98,7 +98,7 @@ def evening(here: Store) -> tuple[list[Order], list[Callable[[], Any]]]:
         lambda: acknowledged(called_off),
         lambda: step(carried[0], DeliveryStatus.PICKED_UP),
         lambda: paid(waits),
-        lambda: cancellation.by_person(called_off.pk, reason="changed my mind", by=TEST),
+        lambda: cancellation.cancel_by_person(called_off.pk, reason="changed my mind", by=TEST),
         lambda: step(carried[0], DeliveryStatus.IN_TRANSIT),
         lambda: step(carried[0], DeliveryStatus.DELIVERED),
         lambda: acknowledged(waits),

@@ -64,8 +64,8 @@ def test_every_event_is_announced_once_without_gaps(broker: redis.Redis, setting
         listener.subscribe(publisher.channel_name(settings.LIVE_URL))
         assert listener.get_message(timeout=5)["type"] == "subscribe"
         placed = paid_order()
-        assert publisher.LANE.drain_once() == Event.objects.count() > 0
-        assert publisher.LANE.drain_once() == 0
+        assert publisher.QUEUE.drain_once() == Event.objects.count() > 0
+        assert publisher.QUEUE.drain_once() == 0
         hints = json.loads(listener.get_message(timeout=5)["data"])
         assert listener.get_message(timeout=0.2) is None
     own = [hint for hint in hints if hint["topic"] == f"order:{placed.public_id}"]
@@ -76,7 +76,7 @@ def test_every_event_is_announced_once_without_gaps(broker: redis.Redis, setting
 @pytest.mark.django_db
 def test_the_newest_point_is_announced_once_per_order(broker: redis.Redis, settings):
     delivery, other = (moved(assigned(), DeliveryStatus.PICKED_UP) for _ in range(2))
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     later = clock.now()
     with broker.pubsub() as listener:
         listener.subscribe(publisher.channel_name(settings.LIVE_URL))
@@ -85,7 +85,7 @@ def test_the_newest_point_is_announced_once_per_order(broker: redis.Redis, setti
         location_reports.take_report(delivery.rider, seen)
         location_reports.take_report(other.rider, seen[:1])
         assert Track.objects.filter(announced=False).count() == 4
-        assert publisher.LANE.drain_once() == 4
+        assert publisher.QUEUE.drain_once() == 4
         hints = json.loads(listener.get_message(timeout=5)["data"])
     at = {
         "lat": near(north_m=30).lat,
@@ -98,7 +98,7 @@ def test_the_newest_point_is_announced_once_per_order(broker: redis.Redis, setti
         publisher.order_topic(one.order.public_id) for one in (delivery, other)
     )
     assert not Track.objects.filter(announced=False).exists()
-    assert publisher.LANE.drain_once() == 0
+    assert publisher.QUEUE.drain_once() == 0
 
 
 # spec: T4
@@ -106,12 +106,12 @@ def test_the_newest_point_is_announced_once_per_order(broker: redis.Redis, setti
 @pytest.mark.parametrize("to", [None, *CARRIED_ON])
 def test_where_a_rider_is_leaves_only_while_the_order_is_on_its_way(to: str | None, monkeypatch):
     delivery = assigned() if to is None else moved(assigned(), to)
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     said: list[Any] = []
     monkeypatch.setattr(publisher, "publish_hints", said.extend)
     point = {"latitude": near().lat, "longitude": near().lng, "recorded_at": clock.now()}
     Track.objects.create(delivery=delivery, rider=delivery.rider, **point)
-    assert publisher.LANE.drain_once() == 1
+    assert publisher.QUEUE.drain_once() == 1
     assert [hint["name"] for hint in said] == (["delivery:location"] if to in snapshot.ON_THE_WAY else [])
     assert not Track.objects.filter(announced=False).exists()
 
@@ -120,12 +120,12 @@ def test_where_a_rider_is_leaves_only_while_the_order_is_on_its_way(to: str | No
 @pytest.mark.django_db
 def test_where_somebody_is_who_carries_it_no_more_is_told_to_nobody(monkeypatch):
     delivery, before = moved(assigned(), DeliveryStatus.PICKED_UP), rider("Somebody before")
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     said: list[Any] = []
     monkeypatch.setattr(publisher, "publish_hints", said.extend)
     point = {"latitude": near().lat, "longitude": near().lng, "recorded_at": clock.now()}
     Track.objects.create(delivery=delivery, rider=before, **point)
-    assert publisher.LANE.drain_once() == 1
+    assert publisher.QUEUE.drain_once() == 1
     assert said == []
 
 
@@ -135,7 +135,7 @@ def test_where_somebody_is_who_carries_it_no_more_is_told_to_nobody(monkeypatch)
 def test_no_broker_costs_hints_and_nothing_else(settings, caplog, url: str):
     settings.LIVE_URL = url
     paid_order()
-    assert publisher.LANE.drain_once() > 0
+    assert publisher.QUEUE.drain_once() > 0
     assert not Event.objects.filter(announced=False).exists()
     assert ("hints_lost" in caplog.text) == bool(url)
 
@@ -144,9 +144,9 @@ def test_no_broker_costs_hints_and_nothing_else(settings, caplog, url: str):
 @pytest.mark.django_db
 def test_an_outbox_that_falls_behind_is_noticed():
     paid_order()
-    assert publisher.LANE.count_dead(10) == 0
-    assert publisher.LANE.count_due(clock.now() - timedelta(minutes=2), 10) == 0
-    assert publisher.LANE.count_due(clock.now() + timedelta(minutes=2), 1000) == Event.objects.count()
+    assert publisher.QUEUE.count_dead(10) == 0
+    assert publisher.QUEUE.count_due(clock.now() - timedelta(minutes=2), 10) == 0
+    assert publisher.QUEUE.count_due(clock.now() + timedelta(minutes=2), 1000) == Event.objects.count()
     assert queue_lag.count_backlog()["live"] == Event.objects.count()
 
 

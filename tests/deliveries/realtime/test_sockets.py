@@ -34,9 +34,9 @@ def test_a_snapshot_first_and_then_hints(hearing: Sockets):
         assert (snapshot["topic"], snapshot["name"]) == (f"order:{placed.public_id}", "snapshot")
         assert snapshot["version"] == snapshot["data"]["version"] == placed.version
         assert snapshot["data"]["current_status"] == "STORE_NOTIFIED"
-        publisher.LANE.drain_once()  # all of it is in the snapshot: nobody hears of it again
+        publisher.QUEUE.drain_once()  # all of it is in the snapshot: nobody hears of it again
         ready(acknowledged(placed))
-        publisher.LANE.drain_once()
+        publisher.QUEUE.drain_once()
         hints = read_until(socket, "order:status")
         assert all(set(hint) == {"topic", "version", "name"} for hint in hints)
         while hints[-1]["version"] < Order.objects.get(pk=placed.pk).version:
@@ -52,10 +52,10 @@ def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
     delivery = assigned()
     with hearing.watch(delivery.order.storefront, delivery.order) as socket:
         read(socket)
-        while publisher.LANE.drain_once():
+        while publisher.QUEUE.drain_once():
             pass
         moved(delivery, DeliveryStatus.DELIVERED)
-        publisher.LANE.drain_once()
+        publisher.QUEUE.drain_once()
         names = {message["name"] for message in read_until(socket, "order:status")}
         assert {"order:delivered", "delivery:status", "order:status"} <= names
 
@@ -63,13 +63,13 @@ def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
 # spec: T2, T4
 def test_positions_come_with_their_hint(hearing: Sockets):
     delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
-    while publisher.LANE.drain_once():
+    while publisher.QUEUE.drain_once():
         pass
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"] is None
         seen = PositionFix(near(north_m=40), clock.now() + timedelta(seconds=2))
         location_reports.take_report(delivery.rider, [seen])
-        publisher.LANE.drain_once()
+        publisher.QUEUE.drain_once()
         assert read(socket) == publisher.location_hint(delivery.order.public_id, *seen.point, seen.recorded_at)
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"]["latitude"] == near(north_m=40).lat
@@ -79,7 +79,7 @@ def test_positions_come_with_their_hint(hearing: Sockets):
 def test_an_expectation_that_changes_is_hinted_at_and_read_anew(hearing: Sockets):
     delivery = assigned()
     delay_alerts.sweep_orders()
-    while publisher.LANE.drain_once():
+    while publisher.QUEUE.drain_once():
         pass
     somebody = signed_in(delivery.order.customer)
     address = f"/orders/tracking/{delivery.order.public_id}"
@@ -188,7 +188,7 @@ def test_what_clients_say_is_not_listened_to_and_all_watchers_hear(hearing: Sock
         socket.send("x" * 10_000)
         socket.send(b"\x00\xff")
     acknowledged(placed)
-    publisher.LANE.drain_once()
+    publisher.QUEUE.drain_once()
     assert all(read_until(socket, "order:status") for socket in watching)
     for socket in watching:
         socket.close()
@@ -210,13 +210,13 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_news(
             broker.stop()
             wait_for(lambda: not sockets.health()["live"])  # noqa: B023
             acknowledged(placed)
-            assert publisher.LANE.drain_once() > 0  # said to nobody, and nothing breaks
+            assert publisher.QUEUE.drain_once() > 0  # said to nobody, and nothing breaks
             assert not Event.objects.filter(announced=False).exists()
             broker.start()
             assert read(socket)["version"] > version
             wait_for(lambda: sockets.health()["live"])  # noqa: B023
             ready(placed)
-            publisher.LANE.drain_once()
+            publisher.QUEUE.drain_once()
             assert read_until(socket, "order:status")
 
 

@@ -144,7 +144,7 @@ def test_at_a_store_too_a_lost_hint_is_only_a_late_one(hearing: Sockets):
         assert len(read(socket)["data"]["orders"]) == 2
         appears = paid_order(of=here)
         acknowledged(changes)
-        cancellation.by_person(ends.pk, reason="changed my mind", by=TEST)
+        cancellation.cancel_by_person(ends.pk, reason="changed my mind", by=TEST)
         lost()
         hints = said(socket, 3)  # within COMPARE_EVERY_S
         assert {hint["order"]: hint["version"] for hint in hints} == {
@@ -157,7 +157,7 @@ def test_at_a_store_too_a_lost_hint_is_only_a_late_one(hearing: Sockets):
 # spec: T2
 @pytest.mark.django_db(transaction=False)
 def test_the_most_urgent_come_first_and_too_many_are_cut_off(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(open_orders, "MOST", 3)
+    monkeypatch.setattr(open_orders, "MAX_ORDERS", 3)
     here, soon = store(), clock.now() + timedelta(minutes=5)
     whenever = paid_order(of=here)
     later = paid_order(of=here, promised_at=soon + timedelta(minutes=30))

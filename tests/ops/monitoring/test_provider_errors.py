@@ -1,4 +1,4 @@
-"""WebhookRejected webhooks, failing providers, missing webhooks, and whether we are reached. # spec: W6"""
+"""Rejected webhooks, failing providers, missing webhooks, and whether we are reached. # spec: W6"""
 
 from datetime import timedelta
 
@@ -197,7 +197,7 @@ def test_an_address_that_does_not_answer_three_times_is_critical_until_it_does(s
     steps = [(NOBODY, {}), (live_server.url, {}), *[(NOBODY, {})] * 2, *[(NOBODY, critical)] * 2, (live_server.url, {})]
     for url, expected in steps:
         settings.PUBLIC_URL = url
-        external_probe.watch_from_outside()
+        external_probe.watch_public_url()
         assert standing() == expected
     last = OutboundCall.objects.latest("created_at")
     assert (last.url, last.answer["status"]) == (f"{live_server.url}/ready", "ready")
@@ -205,7 +205,7 @@ def test_an_address_that_does_not_answer_three_times_is_critical_until_it_does(s
 
 def test_nobody_looks_from_outside_unless_it_is_wished(settings):
     settings.SELF_CHECK = False
-    assert quiet_cost(external_probe.watch_from_outside) <= 1
+    assert quiet_cost(external_probe.watch_public_url) <= 1
     assert not OutboundCall.objects.exists()
 
 

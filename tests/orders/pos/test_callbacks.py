@@ -132,7 +132,7 @@ def test_a_cancellation_that_was_kept_gives_the_money_back(unpaid) -> None:
 def test_a_flood_of_callbacks_does_not_fill_the_order(unpaid) -> None:
     for minutes in range(1, 40):
         pos_says(unpaid, "1", minimum_prep_time=minutes)
-    assert len(unpaid.pos_held) == callbacks.MOST_HELD
+    assert len(unpaid.pos_held) == callbacks.MAX_HELD
 
 
 def test_the_token_is_not_kept_with_what_waits(unpaid) -> None:
@@ -224,7 +224,7 @@ def test_a_pos_that_spoke_before_the_payment_is_still_sent_the_order(unpaid, san
     pos_says(unpaid, "1")
     order = builders.paid(unpaid)
     assert order.status == OrderStatus.CONFIRMED
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     assert sandbox.control("GET", f"petpooja/orders/{order.public_id}")["order"]["times_saved"] == 1
     order.refresh_from_db()
     assert (order.status, order.notified_at is not None) == (OrderStatus.CONFIRMED, True)
@@ -234,7 +234,7 @@ def test_an_order_that_was_confirmed_by_a_stranger_and_refused_by_the_pos_fails(
     pos_says(unpaid, "1")
     order = builders.paid(unpaid)
     sandbox.control("PUT", f"petpooja/orders/{order.public_id}", {"outcome": "refuse"})
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     order.refresh_from_db()
     assert order.status == OrderStatus.FAILED
     assert Refund.objects.get(order=order).amount_minor == order.total_minor

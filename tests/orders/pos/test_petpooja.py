@@ -170,7 +170,7 @@ def test_http_200_says_nothing_success_does(answer, outcome) -> None:
 
 def test_every_pos_of_a_store_is_registered() -> None:
     assert set(pos.REGISTRY) == set(Store.Pos.values) - {Store.Pos.TABLET}
-    assert pos.pos_of_store(Store(pos_kind="tablet")) is None
+    assert pos.find_pos(Store(pos_kind="tablet")) is None
 
 
 # ── the relay ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -193,7 +193,7 @@ def at_pos(sandbox, order: Order) -> dict | None:
 
 # spec: O5
 def test_a_paid_order_is_saved_at_the_pos_and_the_store_counts_as_told(sandbox, relayed, work_off) -> None:
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     relayed.refresh_from_db()
     assert relay(relayed).state == WorkState.DONE
     assert relayed.status == OrderStatus.STORE_NOTIFIED
@@ -208,7 +208,7 @@ def test_a_paid_order_is_saved_at_the_pos_and_the_store_counts_as_told(sandbox, 
 
 # spec: C8
 def test_the_call_is_kept_without_credentials(sandbox, relayed, work_off, settings) -> None:
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     call = OutboundCall.objects.get(provider="petpooja", purpose="save_order")
     kept = str(call.request)
     for secret in (settings.PETPOOJA_APP_KEY, settings.PETPOOJA_APP_SECRET, settings.PETPOOJA_ACCESS_TOKEN):
@@ -220,10 +220,10 @@ def test_the_call_is_kept_without_credentials(sandbox, relayed, work_off, settin
 @pytest.mark.parametrize("kind", ["lost_answer", "error_500"])
 def test_an_unknown_outcome_is_tried_again_with_the_same_order_id(sandbox, relayed, work_off, kind) -> None:
     sandbox.fault("petpooja", "answer", kind, times=1)
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     assert relay(relayed).state == WorkState.PENDING
     make_due()
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     relayed.refresh_from_db()
     assert relayed.status == OrderStatus.STORE_NOTIFIED
     assert at_pos(sandbox, relayed)["times_saved"] == (2 if kind == "lost_answer" else 1)
@@ -233,10 +233,10 @@ def test_an_unknown_outcome_is_tried_again_with_the_same_order_id(sandbox, relay
 def test_a_callback_proves_that_the_pos_has_the_order(sandbox, relayed, work_off) -> None:
     """The answer was lost, the callback came: nothing is sent again, nothing is given up."""
     sandbox.fault("petpooja", "answer", "lost_answer", times=1)
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     builders.pos_says(relayed, "1")
     make_due()
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     relayed.refresh_from_db()
     assert (relay(relayed).state, relayed.status) == (WorkState.DONE, OrderStatus.CONFIRMED)
     assert at_pos(sandbox, relayed)["times_saved"] == 1
@@ -245,7 +245,7 @@ def test_a_callback_proves_that_the_pos_has_the_order(sandbox, relayed, work_off
 # spec: O5, O7
 def test_an_order_that_the_pos_refuses_for_good_fails_with_a_refund(sandbox, relayed, work_off) -> None:
     sandbox.control("PUT", f"petpooja/orders/{relayed.public_id}", {"outcome": "refuse", "cancel_reason": "closed"})
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     relayed.refresh_from_db()
     assert relay(relayed).state == WorkState.DEAD
     assert relayed.status == OrderStatus.FAILED
@@ -259,36 +259,36 @@ def test_an_order_that_the_pos_refuses_for_good_fails_with_a_refund(sandbox, rel
 # spec: O5
 def test_a_pos_that_nobody_can_reach_fails_the_order_and_takes_it_back(sandbox, relayed, work_off, settings) -> None:
     settings.PETPOOJA_API_BASE = "http://127.0.0.1:9"
-    PosRelay.objects.update(retry_count=outbox.LANE.schedule.tries - 1)
-    work_off(outbox.LANE)
+    PosRelay.objects.update(retry_count=outbox.QUEUE.schedule.tries - 1)
+    work_off(outbox.QUEUE)
     relayed.refresh_from_db()
     assert relayed.status == OrderStatus.FAILED
     assert relay(relayed, "cancel").state == WorkState.PENDING  # nobody knows whether an earlier try got through
     make_due()
     settings.PETPOOJA_API_BASE = sandbox.env["PETPOOJA_API_BASE"]
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     assert relay(relayed, "cancel").state == WorkState.DEAD
     assert not Incident.objects.filter(kind=outbox.NOT_STOPPED).exists()  # it never had it
 
 
 def test_wrong_credentials_are_ours_to_mend_not_the_order_s_end(sandbox, relayed, work_off, settings) -> None:
     settings.PETPOOJA_APP_KEY = "an old one"
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     relayed.refresh_from_db()
     assert relay(relayed).state == WorkState.PENDING
     assert relayed.status == OrderStatus.PAYMENT_CONFIRMED
     settings.PETPOOJA_APP_KEY = sandbox.env["PETPOOJA_APP_KEY"]
     make_due()
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     relayed.refresh_from_db()
     assert relayed.status == OrderStatus.STORE_NOTIFIED
 
 
 # spec: O7
 def test_a_cancelled_order_is_taken_back_from_the_pos(sandbox, relayed, work_off) -> None:
-    work_off(outbox.LANE)
-    cancellation.by_person(relayed.pk, by=builders.TEST, reason="changed their mind")
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
+    cancellation.cancel_by_person(relayed.pk, by=builders.TEST, reason="changed their mind")
+    work_off(outbox.QUEUE)
     assert relay(relayed, "cancel").state == WorkState.DONE
     there = at_pos(sandbox, relayed)
     assert (there["state"], there["cancel_reason"]) == ("cancelled", "changed their mind")
@@ -296,19 +296,19 @@ def test_a_cancelled_order_is_taken_back_from_the_pos(sandbox, relayed, work_off
 
 def test_a_cancellation_waits_for_the_save_that_is_under_way(sandbox, relayed, work_off) -> None:
     PosRelay.claim_batch(limit=1, lease_s=60)  # a worker is saving it right now
-    cancellation.by_person(relayed.pk, by=builders.TEST, reason="changed their mind")
-    work_off(outbox.LANE)
+    cancellation.cancel_by_person(relayed.pk, by=builders.TEST, reason="changed their mind")
+    work_off(outbox.QUEUE)
     waiting = relay(relayed, "cancel")
     assert (waiting.state, waiting.retry_count) == (WorkState.PENDING, 0)
 
 
 def test_an_order_that_was_cancelled_before_it_was_sent_is_not_sent(sandbox, relayed, work_off) -> None:
     PosRelay.objects.update(retry_count=1)  # tried before, in vain
-    cancellation.by_person(relayed.pk, by=builders.TEST, reason="changed their mind")
+    cancellation.cancel_by_person(relayed.pk, by=builders.TEST, reason="changed their mind")
     PosRelay.objects.filter(kind="cancel").update(due_at=clock.now() + timedelta(minutes=1))
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     make_due()
-    work_off(outbox.LANE)
+    work_off(outbox.QUEUE)
     assert {kind: relay(relayed, kind).state for kind in ("save", "cancel")} == {
         "save": WorkState.IGNORED,
         "cancel": WorkState.IGNORED,

@@ -106,7 +106,7 @@ def test_a_line_is_accepted_with_a_reason():
     take(line(carried(), 575))
     one = CourierInvoiceLine.objects.get()
     said = act(desk(Role.FINANCE), reverse(LINES), "accept_line", one, reason="the driver waited")
-    assert "accepted, the books follow" in said
+    assert "accepted, the ledger follows" in said
     one.refresh_from_db()
     assert (one.acceptance, one.accepted_by.role) == ("the driver waited", Role.FINANCE)
     assert Incident.objects.get().status == IncidentStatus.RESOLVED

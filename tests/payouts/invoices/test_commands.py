@@ -70,21 +70,21 @@ def test_we_expect_what_was_earned_in_the_period():
     for overruled in (carried(), carried(DeliveryStatus.CANCELLED)):
         Delivery.objects.filter(pk=overruled.pk).update(status=DeliveryStatus.FAILED)
         reactions.book_delivery(overruled.pk)
-    lines = expected_charges.expected_charges("cooco", MONDAY, SUNDAY)
+    lines = expected_charges.list_expected_charges("cooco", MONDAY, SUNDAY)
     assert [one.delivery for one in lines] == [inside[0], inside[1], stopped, inside[2]]
     assert [(one.kind, one.amount_minor) for one in lines].count(("delivery_fee", FEE)) == 3
     assert expected_charges.total_charges(lines) == {"USD": 3 * FEE + 500}
-    assert expected_charges.expected_charges("doordash", MONDAY, SUNDAY) == []
+    assert expected_charges.list_expected_charges("doordash", MONDAY, SUNDAY) == []
 
 
 def test_a_cancelled_delivery_that_arrived_after_all_is_expected_once_where_it_arrived():
     delivery = carried(DeliveryStatus.CANCELLED)
     Delivery.objects.update(status=DeliveryStatus.DELIVERED, ended_at=at(8))
     reactions.book_delivery(delivery.pk)
-    assert expected_charges.expected_charges("cooco", MONDAY, SUNDAY) == []
-    assert expected_charges.total_charges(expected_charges.expected_charges("cooco", MONDAY + WEEK, SUNDAY + WEEK)) == {
-        "USD": FEE
-    }
+    assert expected_charges.list_expected_charges("cooco", MONDAY, SUNDAY) == []
+    assert expected_charges.total_charges(
+        expected_charges.list_expected_charges("cooco", MONDAY + WEEK, SUNDAY + WEEK)
+    ) == {"USD": FEE}
 
 
 # ── matching ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +122,7 @@ def test_one_line_added_one_missing_one_altered_one_twice_each_is_found():
     assert found[0].title == f"{altered.external_id}: cooco invoice C-46 asks $5.75, we expected $4.75"
     assert found[0].order_ref == altered.order.public_id
     for _ in range(2):
-        assert commands.match_again(invoice) == InvoiceStatus.DIFFERING
+        assert commands.rematch_invoice(invoice) == InvoiceStatus.DIFFERING
     assert [one.count for one in standing()] == [1, 1, 1, 1]
 
 
@@ -156,7 +156,7 @@ def test_what_is_missing_here_and_on_the_next_invoice_is_no_longer_missing():
     assert status(invoice) == InvoiceStatus.DIFFERING
     following = take(line(late), number="C-47", first=MONDAY + WEEK, last=SUNDAY + WEEK)
     assert following.status == InvoiceStatus.MATCHED
-    commands.watch_invoices()
+    commands.recheck_invoices()
     assert (status(invoice), standing()) == (InvoiceStatus.MATCHED, [])
 
 
@@ -166,16 +166,16 @@ def test_news_after_the_import_is_followed():
     assert status(invoice) == InvoiceStatus.DIFFERING
     Delivery.objects.update(status=DeliveryStatus.DELIVERED)
     reactions.book_delivery(delivery.pk)
-    assert commands.watch_invoices() == 1
+    assert commands.recheck_invoices() == 1
     assert (status(invoice), standing()) == (InvoiceStatus.MATCHED, [])
-    assert Incident.objects.get().resolution == "the invoice and our books agree"
+    assert Incident.objects.get().resolution == "the invoice and our ledger agree"
 
 
 def test_what_a_delivery_cost_after_all_is_booked_by_the_nightly_look():
     delivery = carried(DeliveryStatus.CANCELLED, job={"history": {"stopped": at(1).isoformat()}})
     assert of_courier() == (0, 0)
     CourierJob.objects.filter(pk=delivery.pk).update(fee_minor=500, fee_currency="USD")
-    commands.watch_invoices()
+    commands.recheck_invoices()
     jobs.run_job(Job.objects.get(handler="payouts.book_delivery", subject=f"delivery:{delivery.pk}"))
     assert of_courier() == (0, 500)
 
@@ -217,7 +217,7 @@ def test_a_line_is_accepted_once_and_only_where_it_differs():
     with pytest.raises(Conflict):
         accept(different)
     for _ in range(3):
-        commands.match_again(invoice)
+        commands.rematch_invoice(invoice)
     assert of_courier() == (0, invoice.total_minor)
 
 
@@ -229,7 +229,7 @@ def test_what_was_accepted_counts_no_longer_when_the_difference_changes():
     Delivery.objects.update(status=DeliveryStatus.DELIVERED)
     reactions.book_delivery(delivery.pk)
     assert of_courier() == (0, 575 + FEE)
-    assert commands.match_again(invoice) == InvoiceStatus.DIFFERING
+    assert commands.rematch_invoice(invoice) == InvoiceStatus.DIFFERING
     assert of_courier() == (0, FEE)
     assert len(standing()) == 1
     accept(differing(invoice)[0])
@@ -333,7 +333,7 @@ def test_an_invoice_that_nobody_debited_three_days_after_it_was_due_is_reported_
     invoice = take(line(carried()))
     for days, overdue in ((2, 0), (4, 1), (5, 1)):
         CourierInvoice.objects.update(due_at=clock.now() - timedelta(days=days))
-        commands.watch_invoices()
+        commands.recheck_invoices()
         assert len(standing("courier_debit_overdue")) == overdue
     debit(invoice, FEE)
     assert standing() == []
@@ -348,7 +348,7 @@ def test_a_debit_without_its_entry_and_an_entry_without_its_debit_are_seen():
 def test_an_incident_resolved_by_hand_does_not_come_back_by_itself():
     invoice = take(line(carried(), 575))
     service.resolve_incident(standing()[0], by_finance(), "they will credit it")
-    commands.watch_invoices()
+    commands.recheck_invoices()
     assert (standing(), status(invoice)) == ([], InvoiceStatus.DIFFERING)
 
 

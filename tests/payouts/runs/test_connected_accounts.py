@@ -60,11 +60,11 @@ def told(event: str) -> int:
 def test_an_account_is_opened_once_and_onboards(sandbox, store):
     account = connected_accounts.open_account(PayeeKind.STORE, store.pk, email="corner@example.test", country="US")
     assert connected_accounts.open_account(PayeeKind.STORE, store.pk, email="", country="US").pk == account.pk
-    assert not account.onboarded
+    assert not account.is_onboarded
     sandbox.control("PUT", f"stripe/accounts/{account.stripe_account}", stripe.ABLE)
     for event in stripe.events(sandbox, account=account.stripe_account):
         stripe.take(event)
-    assert known().onboarded
+    assert known().is_onboarded
     assert told("store.connected") == 1
 
 
@@ -174,7 +174,7 @@ def test_a_late_disconnection_does_not_undo_a_newer_connection(store):
     opened(store)
     connected_accounts.apply_account_event(updated(5))
     assert connected_accounts.apply_account_event(deauthorized(4)) == EventOutcome.STALE
-    assert known().onboarded
+    assert known().is_onboarded
 
 
 def test_opening_again_after_a_disconnection_is_a_new_request(sandbox, store):
