@@ -28,7 +28,7 @@ def reinstate_rider(rider: Rider, request: ActionRequest) -> str:
 @action(
     "Set capacity",
     permission="riders.capacity_rider",
-    fields={"capacity": lambda: forms.IntegerField(min_value=0, max_value=100, label="Orders at once")},
+    fields={"capacity": lambda: forms.IntegerField(min_value=1, max_value=10, label="Orders at once")},
 )
 def set_capacity(rider: Rider, request: ActionRequest) -> str:
     riders.set_capacity(rider.pk, request.fields["capacity"], by=request.by)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 ROOMS = (
@@ -30,6 +31,75 @@ SKIPPED = {"migrations", "tests", ".venv", "__pycache__"}
 # Names that frameworks call, or that everybody knows: no verb and object is wanted of them.
 PROTOCOL = {"get", "post", "put", "patch", "delete", "save", "run", "call", "handle", "main", "clean", "ready"}
 Graph = dict[str, set[str]]
+# The places that one fact passes, "module:function", in their order; "row" where it waits (in a table, a socket) until
+# a work queue or a job takes it. tests/test_house.py holds that each place exists and names the next one.
+WALKS: dict[str, tuple[str, ...]] = {
+    "a COOCO webhook to the customer's message": (
+        "webhooks.intake:answer_request",
+        "webhooks.intake:receive_events",
+        "webhooks.storage:store_events",
+        "row",
+        "webhooks.processing:apply_event",
+        "deliveries.couriers.webhooks:handle",
+        "deliveries.couriers.updates:apply_event",
+        "deliveries.couriers.updates:apply_update",
+        "deliveries.couriers.updates:apply_to_delivery",
+        "deliveries.couriers.updates:settle_delivery",
+        "deliveries.couriers.updates:_tell_progress",
+        "orders.delivery_progress:record_picked_up",
+        "orders.notices:notify_customer",
+        "orders.notices:_enqueue_notice",
+        "notifications.outbox.enqueue:enqueue_message",
+    ),
+    "an offer from dispatch to the rider's earning": (
+        "deliveries.dispatch.search:run_search",
+        "deliveries.dispatch.search:_search_once",
+        "deliveries.dispatch.search:_offer_to_rider",
+        "deliveries.fulfilment.offers:make_offer",
+        "row",
+        "deliveries.fulfilment.offer_responses:accept_offer",
+        "deliveries.fulfilment.transitions:assign_rider",
+        "row",
+        "deliveries.fulfilment.rider_steps:take_step",
+        "deliveries.fulfilment.transitions:complete_delivery",
+        "deliveries.fulfilment.transitions:_end_delivery",
+        "row",
+        "payouts.reactions:book_delivery",
+        "payouts.reactions:_book_rider",
+        "payouts.reactions:_carry_out",
+        "payouts.ledger.entries:book_entry",
+    ),
+    "a charge to a payout": (
+        "webhooks.stripe:handle",
+        "webhooks.stripe:_apply_evidence",
+        "orders.payments:apply_payment_event",
+        "orders.payments:_apply_succeeded",
+        "orders.payments:_book_payment",
+        "orders.transitions:advance_axes",
+        "row",
+        "payouts.reactions:book_order",
+        "payouts.reactions:_carry_out",
+        "payouts.ledger.entries:book_entry",
+        "row",
+        "payouts.runs.runs:freeze_account",
+        "payouts.runs.transitions:freeze_payout",
+        "row",
+        "payouts.runs.transfers:send_payout",
+        "foundation.stripe:create_transfer",
+    ),
+    "a position to a watcher": (
+        "deliveries.api.location_fast_lane:_answer_report",
+        "deliveries.fulfilment.location_reports:take_together",
+        "deliveries.positions.tracks:keep_positions",
+        "row",
+        "deliveries.realtime.publisher:publish_hints",
+        "row",
+        "deliveries.realtime.hub:hand_out",
+        "deliveries.realtime.hub:offer_hint",
+        "row",
+        "deliveries.realtime.asgi:_stream_hints",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -159,6 +229,12 @@ def room_rows(modules: dict[str, Module]) -> Iterator[tuple[str, ...]]:
         )
 
 
+def count_hops(places: Iterable[str]) -> int:
+    """Changes of module on the way; a row costs none, being read is what it is for."""
+    modules = [place.partition(":")[0] for place in places if place != "row"]
+    return sum(one != other for one, other in pairwise(modules))
+
+
 def main() -> None:
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
     heads = ("room", "modules", "floors", "arrows", "circles", "one-word function names", "used by one module only")
@@ -166,6 +242,9 @@ def main() -> None:
     modules = read_modules(root)
     for row in room_rows(modules):
         print("| " + " | ".join(row) + " |")
+    print("\n| walk | places | hops between modules |\n|---|---|---|")
+    for walk, places in WALKS.items():
+        print(f"| {walk} | {sum(place != 'row' for place in places)} | {count_hops(places)} |")
     graph = import_graph(modules)
     print(f"\n{len(modules)} modules, {sum(map(len, graph.values()))} arrows, {len(find_circles(graph))} circles")
 

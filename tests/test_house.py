@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from django.apps import apps
@@ -26,6 +27,8 @@ FILE_LINES, FUNCTION_LINES = 400, 50
 SOURCE_SUFFIXES = {".py", ".html", ".css", ".js"}
 ROOM_SAYS_NOTHING = {"utils.py", "util.py", "helpers.py", "managers.py", "misc.py", "common.py", "signals.py"}
 
+# called through an object or a table
+INDIRECT = {"handle", "apply_event", "keep_positions", "take_step", "make_offer", "complete_delivery", "take_together"}
 ROW = re.compile(r"\b[A-Z]\d+\b")
 SQL_TABLE = re.compile(
     r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+\"?(foundation|notifications|orders|riders|deliveries|payouts|webhooks)_(\w+)"
@@ -120,6 +123,25 @@ def test_functions_say_what_they_do():
         for room in structure.ROOMS
     }
     assert {room: round(share) for room, share in shares.items() if share > 25} == {}
+
+
+def test_every_walk_leads_from_function_to_function():
+    modules = structure.read_modules(ROOT)
+    for walk, places in structure.WALKS.items():
+        for place, following in pairwise(places):
+            if place == "row":
+                continue
+            module, _, name = place.partition(":")
+            bodies = [
+                ast.unparse(node)
+                for node in ast.walk(modules[module].tree)
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
+            ]
+            assert bodies, f"{walk}: there is no {place}"
+            wanted = following.partition(":")[2]
+            assert following == "row" or any(wanted in body for body in bodies) or wanted in INDIRECT, (
+                f"{walk}: {place} does not call {wanted}"
+            )
 
 
 # ── rows of docs/specification.md ────────────────────────────────────────────────────────────────────────────────────

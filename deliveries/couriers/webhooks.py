@@ -16,17 +16,17 @@ class CourierWebhooks(WebhookProvider):
         self.provider = company.name  # type: ignore[misc]  # one door's own word, not the class's
         self.accepted = company.accepted  # type: ignore[misc]
 
-    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
-        return self.provider_module.verify_signature(knock)
+    def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
+        return self.provider_module.verify_signature(request)
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
-        return self.provider_module.list_events(payload, seal)
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
+        return self.provider_module.list_events(payload, verified)
 
     def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
         return updates.apply_event(self.provider_module, IncomingEvent(event_type, event_id, payload))
 
-    def handle_all(self, notices: Sequence[IncomingEvent]) -> Sequence[EventOutcome]:
-        return updates.apply_events(self.provider_module, notices)
+    def handle_all(self, events: Sequence[IncomingEvent]) -> Sequence[EventOutcome]:
+        return updates.apply_events(self.provider_module, events)
 
 
 def webhook_providers() -> list[CourierWebhooks]:

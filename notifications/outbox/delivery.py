@@ -46,7 +46,7 @@ class Sent:
 
     channel: str
     provider_id: str
-    letter: RenderedMessage
+    rendered: RenderedMessage
     why: str = ""
     is_last: bool = True
 
@@ -109,9 +109,9 @@ def record_outcome(message: Message, outcome: Sent | NotSent) -> WorkState:
         channel=outcome.channel,
         why=outcome.why,
         provider_id=outcome.provider_id,
-        title=outcome.letter.title,
-        body=outcome.letter.body,
-        text_override=outcome.letter.text_override,
+        title=outcome.rendered.title,
+        body=outcome.rendered.body,
+        text_override=outcome.rendered.text_override,
         skipped=message.skipped,
     )
     if outcome.channel == PUSH and not outcome.is_last and settings.PUSH_ACK_SECONDS > 0:

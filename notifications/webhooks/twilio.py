@@ -75,11 +75,11 @@ class TwilioWebhooks(WebhookProvider):
     def parse_body(self, raw: bytes) -> dict[str, str]:
         return dict(_parse_fields(raw))
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         sid, status = (str(payload.get(name, "")) if isinstance(payload, dict) else "" for name in IDENTITY)
         if not 0 < len(sid) <= SID_LENGTH or not 0 < len(status) <= STATUS_LENGTH:
             raise WebhookRejected(400, "bad_body", "MessageSid and MessageStatus are needed")
-        named = {MESSAGE: seal.message} if isinstance(seal, NamedSignature) and seal.message else {}
+        named = {MESSAGE: verified.message} if isinstance(verified, NamedSignature) and verified.message else {}
         return [IncomingEvent(status, f"{sid}:{status}", {**payload, **named})]
 
     def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:

@@ -73,7 +73,7 @@ class WhatsAppWebhooks(WebhookProvider):
             raise WebhookRejected(401, "wrong_signature", "the signature is not Meta's")
         return VerifiedSignature(signature)
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         try:
             if payload["object"] != OBJECT:
                 raise ValueError("object")

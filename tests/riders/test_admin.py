@@ -56,7 +56,9 @@ def test_ops_verifies_and_sets_capacity(lead: Client):
     assert act(lead, "verify_rider", new, reason="papers seen") == ["Ravi: verified"]
     assert act(lead, "set_capacity", new, reason="big bag", capacity="5") == ["Ravi: may carry 5 at once"]
     assert act(lead, "set_capacity", new, reason="x", capacity="many") == ["capacity: Enter a whole number."]
-    assert act(lead, "set_capacity", new, reason="x", capacity="99") == ["Ravi: must be from 1 to 10"]
+    assert act(lead, "set_capacity", new, reason="x", capacity="99") == [
+        "capacity: Ensure this value is less than or equal to 10."
+    ]
     new.refresh_from_db()
     assert (new.standing, new.max_concurrent) == ("verified", 5)
 

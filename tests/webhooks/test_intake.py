@@ -37,7 +37,7 @@ def post(door: Door, payload: dict[str, Any]):
 def test_fifty_at_once_are_one_row_and_fifty_answers(door: Door):
     payload, together = event("payment_intent.succeeded"), threading.Barrier(25)
 
-    def knock(_: int) -> tuple[int, bytes]:
+    def request(_: int) -> tuple[int, bytes]:
         together.wait()
         answer = post(door, payload)
         storage.close_connection()
@@ -45,7 +45,7 @@ def test_fifty_at_once_are_one_row_and_fifty_answers(door: Door):
         return answer.status, answer.body
 
     with ThreadPoolExecutor(25) as threads:
-        answers = list(threads.map(knock, range(50)))
+        answers = list(threads.map(request, range(50)))
     assert set(answers) == {(200, b'{"received": true}')}
     assert WebhookEvent.objects.count() == 1
 
@@ -127,13 +127,13 @@ class Parcel(ProviderDoor):
     accepted = {"ok": 1}
     content_types = frozenset({"application/x-www-form-urlencoded"})
 
-    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
+    def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         return VerifiedSignature("")
 
     def parse_body(self, raw: bytes) -> Any:
         return re.findall(r"e=(\w+)", raw.decode())
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> list[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> list[IncomingEvent]:
         return [IncomingEvent("parcel.moved", name, {"name": name}) for name in payload]
 
     def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:

@@ -164,12 +164,12 @@ class CourierProvider(ABC):
 
     # ── its webhooks, /webhooks/{name} ───────────────────────────────────────────────────────────────────────────────
     @abstractmethod
-    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
+    def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         """As WebhookProvider.verify_signature (foundation/webhook.py): on the raw bytes, in constant time, against
         every live secret; 503 `not_enabled` without one."""
 
     @abstractmethod
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         """As WebhookProvider.list_events: the events in a verified body, each with what makes it the same event when
         sent again."""
 

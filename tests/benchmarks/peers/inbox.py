@@ -38,15 +38,15 @@ class OneUpdate(EventReader):
     def handle(self, event_type: str, event_id: str, payload: Any) -> EventOutcome:
         return self.handle_all([IncomingEvent(event_type, event_id, payload)])[0]
 
-    def handle_all(self, notices: Sequence[IncomingEvent]) -> list[EventOutcome]:
-        orders = [notice.payload["data"]["object"]["order"] for notice in notices]
+    def handle_all(self, events: Sequence[IncomingEvent]) -> list[EventOutcome]:
+        orders = [event.payload["data"]["object"]["order"] for event in events]
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE bench_order SET effects = effects + v.more "
                 "FROM (SELECT id, count(*) AS more FROM unnest(%s) AS id GROUP BY id) v WHERE bench_order.id = v.id",
                 [orders],
             )
-        return [EventOutcome.APPLIED] * len(notices)
+        return [EventOutcome.APPLIED] * len(events)
 
 
 class OneUpdateEach(OneUpdate):

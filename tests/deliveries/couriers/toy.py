@@ -83,17 +83,17 @@ class Swift(CourierProvider):
             json=body,
         )
 
-    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
+    def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         if not settings.SWIFT_WEBHOOK_SECRETS:
             raise WebhookRejected(503, "not_enabled", "Swift is not configured here")
-        signature = knock.headers.get("x-swift-signature", "")
+        signature = request.headers.get("x-swift-signature", "")
         if not signature:
             raise WebhookRejected(401, "missing_signature", "X-Swift-Signature is missing")
-        if not signatures.matches_any(signature, signatures.hmac_digests(knock.raw, settings.SWIFT_WEBHOOK_SECRETS)):
+        if not signatures.matches_any(signature, signatures.hmac_digests(request.raw, settings.SWIFT_WEBHOOK_SECRETS)):
             raise WebhookRejected(401, "wrong_signature", "X-Swift-Signature does not match")
         return VerifiedSignature(signature)
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         event = parsing.require_text(payload, "event", longest=parsing.TYPE_LENGTH)
         return [IncomingEvent(event, parsing.require_text(payload, "id", longest=parsing.KEY_LENGTH), payload)]
 

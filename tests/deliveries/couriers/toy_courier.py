@@ -109,10 +109,10 @@ class Toy(CourierProvider):
         return CancellationResult(500, "USD")
 
     # ── its door ─────────────────────────────────────────────────────────────────────────────────────────────
-    def verify_signature(self, knock: WebhookRequest) -> VerifiedSignature:
+    def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         return VerifiedSignature()
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         return [IncomingEvent(payload["stage"], payload["id"], payload)]
 
     def read_event(self, event_type: str, payload: Any) -> CourierUpdate | None:

@@ -135,7 +135,7 @@ class Cooco(CourierProvider):
             return VerifiedSignature(signature)
         raise WebhookRejected(401, "wrong_signature", "X-COOCO-Signature does not match")
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         event = parsing.require_text(payload, "event", longest=parsing.TYPE_LENGTH)
         job_id = parsing.require_text(payload, "delivery_id", longest=parsing.REF_LENGTH)
         at = parsing.require_text(payload, "timestamp", longest=parsing.KEY_LENGTH)

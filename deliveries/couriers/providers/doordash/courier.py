@@ -173,7 +173,7 @@ class DoorDash(CourierProvider):
             raise WebhookRejected(401, "wrong_signature", "Authorization does not match")
         return VerifiedSignature()
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         event = parsing.require_text(payload, "event_name", longest=parsing.TYPE_LENGTH)
         job_id = parsing.require_text(payload, "external_delivery_id", longest=parsing.REF_LENGTH)
         at = parsing.get_text(payload, "created_at", 60) or parsing.digest_payload(payload)

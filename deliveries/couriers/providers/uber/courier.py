@@ -186,7 +186,7 @@ class Uber(CourierProvider):
             raise WebhookRejected(401, "wrong_signature", "X-Uber-Signature does not match")
         return VerifiedSignature(good[0])
 
-    def list_events(self, payload: Any, seal: VerifiedSignature) -> Sequence[IncomingEvent]:
+    def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
         kind = parsing.require_text(payload, "kind", longest=parsing.TYPE_LENGTH)
         job_id = parsing.require_text(
             {"delivery_id": responses.job_id_of(payload)}, "delivery_id", longest=parsing.REF_LENGTH
