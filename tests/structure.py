@@ -122,8 +122,9 @@ class Module:
         return [name for name in plain if name not in PROTOCOL]
 
     def imported_names(self, *, everywhere: bool) -> Iterator[str]:
-        """Dotted names of modules, or of names in them; `everywhere`: inside functions too."""
-        for node in ast.walk(self.tree) if everywhere else self.tree.body:
+        """Dotted names of modules, or of names in them; also those for types only. `everywhere`: inside functions too."""
+        top = [inner for node in self.tree.body for inner in (node.body if isinstance(node, ast.If) else [node])]
+        for node in ast.walk(self.tree) if everywhere else top:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

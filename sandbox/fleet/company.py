@@ -75,7 +75,7 @@ class CourierCompany(Provider):
         return eta.expected_times(job, behaviour.load_pace(tx, self.name)["speed"], tx.now)
 
     def send_webhook(self, tx: Transaction, job: Job, topic: str, body: str, url: str = "") -> None:
-        """A webhook about this job, to Handoff's door where no `url` is given."""
+        """A webhook about this job, to Handoff's webhook endpoint where no `url` is given."""
         job["notices"] += 1
         jobs.save(tx, self.name, job)
         now = runtime.current_runtime()

@@ -1,9 +1,7 @@
 """The control calls every courier company has, at /_control/<company>/: jobs, moves by hand, pace, behaviour."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -15,14 +13,12 @@ from sandbox.engine.store import Transaction
 from sandbox.fleet import behaviour as fleet_behaviour
 from sandbox.fleet import geocoding, jobs, timeline
 from sandbox.fleet.jobs import Job
+from sandbox.fleet.rules import CourierRules
 from sandbox.fleet.stages import Stage, may_follow
-
-if TYPE_CHECKING:
-    from sandbox.fleet.company import CourierCompany
 
 
 class FleetControl:
-    def __init__(self, company: CourierCompany) -> None:
+    def __init__(self, company: CourierRules) -> None:
         self._company = company
 
     def list_routes(self) -> Iterable[Route]:
@@ -68,7 +64,7 @@ class FleetControl:
         return pace
 
     def set_behaviour(self, request: HttpRequest) -> dict[str, Any]:
-        """Any part of `mood.BEHAVIOUR`."""
+        """Any part of `behaviour.BEHAVIOUR`."""
         with runtime.current_runtime().store.transaction() as tx:
             behaviour = fleet_behaviour.set_behaviour(tx, self._company.name, body_of(request))
             timeline.replan_jobs(tx, self._company)

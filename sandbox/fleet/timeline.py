@@ -1,32 +1,28 @@
 """How a job moves: by hand, or by itself at the company's pace. One scheduled action is the next step of each job."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.engine import runtime
 from sandbox.engine.store import Transaction, json_field
 from sandbox.fleet import behaviour, eta, jobs
 from sandbox.fleet.jobs import Job
+from sandbox.fleet.rules import CourierRules
 from sandbox.fleet.stages import ENDS, FOLLOWING, ORDER, Stage
-
-if TYPE_CHECKING:
-    from sandbox.fleet.company import CourierCompany
 
 PATIENCE_S = 600.0  # how long a company looks for a driver before it gives a job up
 CLOSEST_REPORTS_S = 1.0  # in real time, however fast the pace: a fast day must not drown who listens
 WITHOUT_DRIVER = (Stage.WAITING, Stage.CANCELLED, Stage.FAILED)
 
 
-def begin_job(tx: Transaction, company: CourierCompany, job: Job, stage: Stage = Stage.WAITING) -> None:
+def begin_job(tx: Transaction, company: CourierRules, job: Job, stage: Stage = Stage.WAITING) -> None:
     job["stage"] = stage
     job["history"].append({"stage": stage, "at": tx.now})
     jobs.save(tx, company.name, job)
     plan_next(tx, company, job)
 
 
-def move_job(tx: Transaction, company: CourierCompany, job: Job, to: Stage, reason: str = "") -> None:
+def move_job(tx: Transaction, company: CourierRules, job: Job, to: Stage, reason: str = "") -> None:
     """The job is there now, and whoever is to hear of it does. The caller has made sure that it may go there."""
     before = Stage(job["stage"])
     if job["driver"] is None and to not in WITHOUT_DRIVER:
@@ -40,7 +36,7 @@ def move_job(tx: Transaction, company: CourierCompany, job: Job, to: Stage, reas
     plan_next(tx, company, job)
 
 
-def plan_next(tx: Transaction, company: CourierCompany, job: Job) -> None:
+def plan_next(tx: Transaction, company: CourierRules, job: Job) -> None:
     """Schedule what comes next; what was scheduled before is forgotten."""
     dispatcher, pace = runtime.current_runtime().dispatcher, behaviour.load_pace(tx, company.name)
     dispatcher.cancel_actions(tx, company.name, job["id"])
@@ -61,14 +57,14 @@ def plan_next(tx: Transaction, company: CourierCompany, job: Job) -> None:
         )
 
 
-def take_step(tx: Transaction, company: CourierCompany, payload: dict[str, Any]) -> None:
+def take_step(tx: Transaction, company: CourierRules, payload: dict[str, Any]) -> None:
     """The action: one step further, or the end that fate and the company's behaviour have in store."""
     job = jobs.get(tx, company.name, payload["job"])
     if job is not None and job["stage"] == payload["stage"] and jobs.is_live(job):
         move_job(tx, company, job, _next_stage(tx, company, job))
 
 
-def report_position(tx: Transaction, company: CourierCompany, payload: dict[str, Any]) -> None:
+def report_position(tx: Transaction, company: CourierRules, payload: dict[str, Any]) -> None:
     """The action: say where the driver is, and when to say so again."""
     job = jobs.get(tx, company.name, payload["job"])
     if job is not None and jobs.is_live(job):
@@ -77,7 +73,7 @@ def report_position(tx: Transaction, company: CourierCompany, payload: dict[str,
         plan_next(tx, company, job)
 
 
-def replan_jobs(tx: Transaction, company: CourierCompany) -> None:
+def replan_jobs(tx: Transaction, company: CourierRules) -> None:
     """After a change of pace or behaviour: everybody on the road goes by the new one."""
     unfinished = f"{json_field('stage')} NOT IN (SELECT value FROM json_each(?))"  # noqa: S608
     for job in tx.find_documents(
@@ -86,7 +82,7 @@ def replan_jobs(tx: Transaction, company: CourierCompany) -> None:
         plan_next(tx, company, job)
 
 
-def _next_stage(tx: Transaction, company: CourierCompany, job: Job) -> Stage:
+def _next_stage(tx: Transaction, company: CourierRules, job: Job) -> Stage:
     to, how = FOLLOWING[Stage(job["stage"])], behaviour.load_behaviour(tx, company.name)
     if job.get("trip_back"):
         return to
@@ -99,7 +95,7 @@ def _next_stage(tx: Transaction, company: CourierCompany, job: Job) -> Stage:
     return to
 
 
-def _reason_for(company: CourierCompany, job: Job, before: Stage, to: Stage) -> str:
+def _reason_for(company: CourierRules, job: Job, before: Stage, to: Stage) -> str:
     if before is Stage.WAITING:
         return company.nobody
     return company.absent if to is not Stage.CANCELLED or ORDER[before] >= ORDER[Stage.PICKED_UP] else company.gave_up
