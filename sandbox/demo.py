@@ -24,7 +24,7 @@ from sandbox.city.api_clients import COMPANIES
 from sandbox.city.clock import CityClock
 from sandbox.city.day import CITIES, Day, generate_day, read_day
 from sandbox.city.fixtures import OPS_EMAIL, STAFF, Cast
-from sandbox.machine import ports
+from sandbox.machine import folders, ports
 from sandbox.machine.children import MachineError
 from sandbox.machine.processes import Processes, answers_get
 from sandbox.machine.services import Services
@@ -39,6 +39,7 @@ PROGRAMS = {
     "worker": "celery -A config worker --loglevel warning --without-gossip --without-mingle",
     "beat": "celery -A config beat --loglevel warning",
 }
+LAYOUT = "0.1.0"  # from this version on, migrations carry the data of a demo
 PLAUSIBLE_M_PER_S = 50.0
 LEAD_MIN = 10.0
 COOKING_MIN = 15.0
@@ -87,6 +88,7 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
+        folders.check_layout(chosen.home, LAYOUT)
         with (
             Services(chosen.home) as services,
             Processes(chosen.home / "logs", show=print if chosen.verbose else None) as p,

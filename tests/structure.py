@@ -122,7 +122,7 @@ class Module:
         return [name for name in plain if name not in PROTOCOL]
 
     def imported_names(self, *, everywhere: bool) -> Iterator[str]:
-        """Dotted names of modules, or of names in them; also those for types only. `everywhere`: inside functions too."""
+        """Dotted names of modules and of names in them, those for types too. `everywhere`: inside functions too."""
         top = [inner for node in self.tree.body for inner in (node.body if isinstance(node, ast.If) else [node])]
         for node in ast.walk(self.tree) if everywhere else top:
             if isinstance(node, ast.Import):

@@ -48,3 +48,13 @@ def remove_if_empty(path: Path) -> None:
     """The last server of a home takes the folder of the sockets with it."""
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
+
+
+def check_layout(home: Path, layout: str) -> None:
+    """Write down that the data in `home` are of this layout. Raises MachineError for data of another one, or of the
+    time before layouts were written down: they cannot be carried over."""
+    note = home / "layout"
+    if (home / "postgres").exists() and (not note.exists() or note.read_text().strip() != layout):
+        raise MachineError(f"{home} holds data of an older version, which cannot be used any more: make demo-reset")
+    home.mkdir(parents=True, exist_ok=True)
+    note.write_text(f"{layout}\n")
