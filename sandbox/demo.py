@@ -86,9 +86,13 @@ def main() -> int:
     except (OSError, ValueError, KeyError) as error:
         print_line(f"The day cannot be read: {error}")
         return 2
-    signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         folders.check_layout(chosen.home, LAYOUT)
+    except MachineError as error:
+        print_line(str(error))
+        return 2
+    signal.signal(signal.SIGTERM, _raise_interrupt)
+    try:
         with (
             Services(chosen.home) as services,
             Processes(chosen.home / "logs", show=print if chosen.verbose else None) as p,
