@@ -16,7 +16,7 @@ from deliveries import actions
 from deliveries.couriers import admin as couriers_admin
 from deliveries.eta import admin as eta_admin
 from deliveries.lifecycle import LIVE, DeliveryStatus
-from deliveries.models import Delivery, DispatchDecision, FraudFlag, Offer
+from deliveries.models import CourierJob, Delivery, DispatchDecision, FraudFlag, Offer
 from deliveries.tracking import admin as tracking_admin
 from foundation import money
 from foundation.console import ReadOnlyAdmin, render_table
@@ -73,7 +73,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
         actions.give_up,
         actions.confirm_delivered,
     )
-    readonly_fields = ("decisions_explained", "offers_made", "quotes_given", "calls_and_events", "fraud_flags")
+    readonly_fields = (
+        "courier_job_shown",
+        "decisions_explained",
+        "offers_made",
+        "quotes_given",
+        "calls_and_events",
+        "fraud_flags",
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
@@ -96,6 +103,17 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="store")
     def shown_store(self, delivery: Delivery) -> str:
         return delivery.order.store.name
+
+    @admin.display(description="courier company's job")
+    def courier_job_shown(self, delivery: Delivery) -> SafeString | str:
+        """Every column of it by its own name, where a company carries it."""
+        job = CourierJob.objects.filter(delivery=delivery).select_related("quote", "stop_decided_by").first()
+        if job is None:
+            return "none: our own riders carry it"
+        fields = [field for field in job._meta.fields if field.name != "delivery"]
+        values = ((field, getattr(job, field.name)) for field in fields)
+        rows = ((f.verbose_name, "–" if value in ("", None, {}) else value, f.help_text) for f, value in values)
+        return render_table(("what", "value", "means"), rows)
 
     @admin.display(description="decisions")
     def decisions_explained(self, delivery: Delivery) -> SafeString:

@@ -18,7 +18,7 @@ from orders import locks
 from orders.models import Refund
 from riders.lifecycle import RiderStatus
 from tests.admin_client import act, desk
-from tests.builders import assigned, moved, near, offered, rider, searching
+from tests.builders import assigned, courier_job, moved, near, offered, rider, searching
 
 pytestmark = pytest.mark.django_db
 DELIVERIES = "/admin/deliveries/delivery/"
@@ -182,3 +182,13 @@ def test_deliveries_are_found_by_exact_ids(search: str):
     page = desk().get(f"{DELIVERIES}?q={text}").content.decode()
     assert delivery.external_id in page
     assert other.external_id not in page
+
+
+def test_a_companys_job_stands_on_the_deliverys_page():
+    delivery = searching()
+    page = reverse("admin:deliveries_delivery_change", args=[delivery.pk])
+    client = desk(Role.READ_ONLY)
+    assert "our own riders carry it" in client.get(page).content.decode()
+    courier_job(delivery, reference="toy-77", status_text="driver_assigned", fee_minor=799)
+    shown = client.get(page).content.decode()
+    assert all(word in shown for word in ("toy-77", "driver_assigned", "799"))
