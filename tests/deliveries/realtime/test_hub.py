@@ -160,7 +160,7 @@ def test_a_database_that_is_away_when_the_broker_comes_does_not_end_the_listenin
     settings.LIVE_URL = os.environ["LIVE_URL"]
 
     class Troubled(Hub):
-        async def compare(self) -> None:
+        async def compare_versions(self) -> None:
             raise OperationalError("the database is away")
 
     async def scene() -> None:
