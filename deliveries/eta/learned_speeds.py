@@ -125,7 +125,7 @@ def learn_speeds() -> int:
         cursor.execute("DELETE FROM deliveries_learnedspeed")
         cursor.execute(_LEARN, params)
         learned = cursor.rowcount
-    log.info("paces_learned", rows=learned)
+    log.info("speeds_learned", rows=learned)
     return learned
 
 
