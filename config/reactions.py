@@ -1,4 +1,4 @@
-"""Who reacts to what: the whole list (ARCHITECTURE "Call down now, react upward later").
+"""Who reacts to what: the whole list (docs/house.md "Call down now, react upward later").
 
 An event's name on the left; on the right the handlers ("room.verb" is `verb` in that room's reactions module) that get
 a job in the event's own transaction. Handlers read what is true now; order, repetition and delay change nothing.

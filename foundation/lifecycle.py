@@ -48,7 +48,7 @@ class LifeCycle:
 
 
 class OrderAxis:
-    """A forward-only axis: evidence may come in any order, the furthest that was ever seen stands (ARCHITECTURE)."""
+    """A forward-only axis: evidence may come in any order, the furthest that was ever seen stands (docs/house.md)."""
 
     def __init__(self, states: type[TextChoices], ranks: Mapping[str, int]):
         if set(ranks) != set(states):

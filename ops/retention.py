@@ -1,4 +1,4 @@
-"""How long rows are kept, and the one batched job that forgets the older ones by an index on time (ARCHITECTURE)."""
+"""How long rows are kept, and the one batched job that forgets the older ones by an index on time (docs/house.md)."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The order's life: three forward-only axes and the status derived from them (SPEC 2, ARCHITECTURE "Three axes").
+"""The order's life: three forward-only axes and the status derived from them (SPEC 2, docs/house.md "Three axes").
 
 `derive_status` is the only place that knows how the axes make a status; `STRICT` is SPEC's table for people and APIs.
 """

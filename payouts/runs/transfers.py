@@ -30,7 +30,7 @@ INSUFFICIENT = "balance_insufficient"
 FUNDS_WAIT_S = 900.0  # balance.available usually comes first
 DISABLED_WAIT_S = 60.0
 STUCK_AFTER = 6  # attempts (some five minutes) after which ops is told that nobody knows yet
-SYSTEM = Cause("system", "lane:payouts")
+SYSTEM = Cause("system", "queue:payouts")
 
 
 def send_payout(payout: Payout) -> TransferEvidence | None:

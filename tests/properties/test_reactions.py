@@ -1,4 +1,4 @@
-"""Every reaction run twice, and in any order, finds the world unchanged (ARCHITECTURE "Call down now, react upward").
+"""Every reaction run twice, and in any order, finds the world unchanged (docs/house.md "Call down now, react upward").
 
 Worlds in many states, in which no reaction has run yet (tests/properties/order_lives.py). All handlers then run on all
 subjects, in an order of Hypothesis's choice; each runs again at once, and finds all tables as it left them, except that

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from deliveries.fulfilment import offer_responses
 from deliveries.models import Delivery, Offer
-from deliveries.places import find_differences
 from foundation.errors import APIError
 from foundation.models import Event
 from foundation.work_queues import all_queues
 from orders.models import Order
 from riders.models import Rider
 from tests.builders import TEST, rider
+from tests.capacity_audit import find_differences
 from tests.races import riders_and_orders as crowd
 
 pytestmark = pytest.mark.django_db(transaction=True)

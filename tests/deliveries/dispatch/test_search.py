@@ -9,7 +9,6 @@ from deliveries import reactions
 from deliveries.dispatch import search
 from deliveries.fulfilment import offer_responses, transitions
 from deliveries.models import Delivery, DispatchDecision, Offer
-from deliveries.places import find_differences
 from foundation import clock
 from foundation.models import Job
 from foundation.work import LostLease, WorkState
@@ -20,6 +19,7 @@ from orders.models import Order, Refund, Store
 from riders import availability, capacity
 from riders.models import RiderSpot
 from tests.builders import CENTRE, TEST, assigned, dispatch, near, offered, rider, searching
+from tests.capacity_audit import find_differences
 
 pytestmark = pytest.mark.django_db
 

@@ -1,4 +1,4 @@
-"""COOCO's words, and what its events and answers say as CourierNews."""
+"""COOCO's words, and what its events and answers say as CourierUpdate."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -2,7 +2,7 @@
 
 Documented at developer.doordash.com (Drive: API reference, webhooks, JWTs).
 Authentication: a JWT that we sign (auth.py). Its webhooks are not signed at all: they carry the Authorization
-header that was entered in its portal, so what they tell is a hint (`CourierNews.is_hint`), and ends are looked up.
+header that was entered in its portal, so what they tell is a hint (`CourierUpdate.is_hint`), and ends are looked up.
 Event id: none; external_delivery_id, event_name and created_at together are one.
 Retries: of its webhooks three, until it is answered 200. Ours: jobs are known by our id alone, `duplicate_delivery_id`
 says that it exists.

@@ -1,4 +1,4 @@
-"""DoorDash Drive's words, and what its events and answers say as CourierNews."""
+"""DoorDash Drive's words, and what its events and answers say as CourierUpdate."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Uber Direct's words, and what its events and answers say as CourierNews."""
+"""Uber Direct's words, and what its events and answers say as CourierUpdate."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

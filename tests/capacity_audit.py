@@ -1,4 +1,4 @@
-"""Do riders' counters agree with the deliveries and offers they stand for? Reads only; `books` of deliveries."""
+"""Do riders' counters agree with the deliveries and offers they stand for? Reads only, at one moment."""
 
 from dataclasses import dataclass
 
