@@ -58,11 +58,11 @@ checks: install ## Django's own checks, migrations, the API's schema
 
 pytest: install ## the tests alone; ARGS="tests/orders -k refund" chooses
 	@$(PY) tests/browser/install.py
-	$(call announced,tests,$(PY) -m pytest -n 3 $(ARGS))
+	$(call announced,tests,$(PY) -m pytest -n 2 $(ARGS))
 
 coverage: install ## the whole suite, and how much of each room it runs
 	@$(PY) tests/browser/install.py
-	$(call announced,tests,$(PY) -m slipcover --source $(rooms) --json --out .venv/coverage.json -m pytest -n 3 $(ARGS))
+	$(call announced,tests,$(PY) -m slipcover --source $(rooms) --json --out .venv/coverage.json -m pytest -n 2 $(ARGS))
 	$(call announced,coverage,$(PY) -m tests.coverage_figures .venv/coverage.json)
 
 house: install ## the figures of the structure that docs/house.md reports

@@ -20,6 +20,7 @@ STUBBORN = [
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
 ]
 NOTES_ITS_END = """
+import os
 import signal, sys, time
 from pathlib import Path
 def leave(*_):
@@ -109,11 +110,21 @@ def test_whole_lines_are_shown_with_the_name_of_the_process(tmp_path: Path):
     assert lines == ["web      | up"]
 
 
+def bind_from(busy: socket.socket, port: int) -> int:
+    """Listen at the first port from there on that is free at this very moment; returns it."""
+    while True:
+        try:
+            busy.bind(("127.0.0.1", port))
+        except OSError:  # other tests start servers beside this one
+            port += 1
+        else:
+            busy.listen()
+            return port
+
+
 def test_taken_ports_are_stepped_over():
     with socket.socket() as busy:
-        start = ports.choose_port(21_000 + os.getpid() % 1000)
-        busy.bind(("127.0.0.1", start))
-        busy.listen()
+        start = bind_from(busy, 21_000 + os.getpid() % 1000)
         chosen = ports.choose_all({"web": start, "sockets": start})
     assert chosen["web"] > start
     assert chosen["sockets"] > chosen["web"]
