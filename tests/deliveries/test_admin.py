@@ -102,8 +102,8 @@ def test_what_does_not_work_is_said_row_by_row_and_stops_no_other():
     ("role", "action"),
     [
         (Role.READ_ONLY, "try_again"),
-        (Role.FINANCE, "look_again"),
-        (Role.OPS_AGENT, "refund"),
+        (Role.FINANCE, "search_again"),
+        (Role.OPS_AGENT, "refund_customer"),
         (Role.OPS_AGENT, "give_up"),
         (Role.OPS_AGENT, "confirm_delivered"),
     ],

@@ -86,7 +86,7 @@ def test_what_cannot_be_done_is_said_and_nothing_changes(one):
 
 
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.OPS_AGENT, Role.OPS_LEAD])
-@pytest.mark.parametrize("action", ["approve", "retry", "cancel"])
+@pytest.mark.parametrize("action", ["approve_payout", "retry_payout", "cancel_payout"])
 def test_only_finance_acts(one, role, action):
     act(console(role), action, one)
     assert status(one) == PayoutStatus.PENDING
