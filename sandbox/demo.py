@@ -39,7 +39,6 @@ PROGRAMS = {
     "worker": "celery -A config worker --loglevel warning --without-gossip --without-mingle",
     "beat": "celery -A config beat --loglevel warning",
 }
-LAYOUT = "0.1.0"  # from this version on, migrations carry the data of a demo
 PLAUSIBLE_M_PER_S = 50.0
 LEAD_MIN = 10.0
 COOKING_MIN = 15.0
@@ -87,7 +86,7 @@ def main() -> int:
         print_line(f"The day cannot be read: {error}")
         return 2
     try:
-        folders.check_layout(chosen.home, LAYOUT)
+        folders.check_layout(chosen.home, folders.LAYOUT)
     except MachineError as error:
         print_line(str(error))
         return 2

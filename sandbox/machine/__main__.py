@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from sandbox.machine import folders
 from sandbox.machine.children import MachineError
 from sandbox.machine.services import Services
 
@@ -22,6 +23,7 @@ from sandbox.machine.services import Services
 def run_services(home: Path, max_connections: int) -> int:
     """Always the embedded ones, whatever the environment names."""
     forget_named_servers()
+    folders.note_layout(home, folders.LAYOUT)  # `make demo` may continue here
     with Services(home, max_connections=max_connections) as services:
         for name, value in services.environment.items():
             print(f"export {name}={shlex.quote(value)}", flush=True)

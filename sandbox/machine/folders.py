@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sandbox.machine.children import MachineError
 
+LAYOUT = "0.1.0"  # from this version on, migrations carry the data of a demo
+DATA = ("postgres", "secret-key")  # the key alone: the database stands elsewhere, named or of the user nobody
 SOCKET_PATH_MAX = 107  # bytes that Linux keeps for a socket's path
 
 
@@ -53,8 +55,14 @@ def remove_if_empty(path: Path) -> None:
 def check_layout(home: Path, layout: str) -> None:
     """Write down that the data in `home` are of this layout. Raises MachineError for data of another one, or of the
     time before layouts were written down: they cannot be carried over."""
+    note_layout(home, layout)
     note = home / "layout"
-    if (home / "postgres").exists() and (not note.exists() or note.read_text().strip() != layout):
+    if not note.exists() or note.read_text().strip() != layout:
         raise MachineError(f"{home} holds data of an older version, which cannot be used any more: make demo-reset")
-    home.mkdir(parents=True, exist_ok=True)
-    note.write_text(f"{layout}\n")
+
+
+def note_layout(home: Path, layout: str) -> None:
+    """A home without data is of this layout from now on; any other stays what it is."""
+    if not any((home / name).exists() for name in DATA):
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "layout").write_text(f"{layout}\n")
