@@ -46,13 +46,18 @@ def test_the_kept_day_holds_no_credentials():
 def test_a_day_of_the_first_tag_is_unchanged_after_all_migrations(own_database: str):
     day = kept_day.read_day()
     executor = MigrationExecutor(connection)
-    executor.migrate([(app, name) for app, name in day["migrations"] if (app, name) in executor.loader.graph.nodes])
+    targets = [(app, name) for app, name in day["migrations"]]
+    gone = [target for target in targets if target not in executor.loader.graph.nodes]
+    assert not gone, f"{gone}: the day has to be kept anew (kept_day.py), or nobody can upgrade from the first tag"
+    executor.migrate(targets)
     with psycopg.connect(own_database) as link:
         kept_day.load_day(link, day)
     call_command("migrate", verbosity=0)
     with psycopg.connect(own_database) as link:
         state = kept_day.describe_state(link)
     assert len(state["timelines"]) >= 20
+    # a queue that a later migration adds is empty, and was not there to be written down
+    state["work"] = {name: rows for name, rows in state["work"].items() if rows or name in day["state"]["work"]}
     assert state == day["state"]
     report = audit.prove_ledger()
     assert report.is_proved, report.failures
