@@ -1,10 +1,7 @@
 """`Idempotency-Key`: the same request twice is one effect and one answer (SPEC O4)."""
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
-
-from django.db import transaction
 
 from foundation.errors import Conflict, Invalid
 from foundation.models import IdempotencyKey, User
@@ -53,15 +50,3 @@ def _require_same(row: IdempotencyKey, fingerprint: str) -> None:
 def store_answer(user: User, key: str, status: int, answer: Any) -> None:
     if key:
         IdempotencyKey.objects.filter(user=user, key=key).update(status=status, answer=answer)
-
-
-def run_once(user: User, key: str, fingerprint: str, effect: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
-    """Run an effect that is only SQL at most once per key; a repetition, racing or late, gets the kept answer."""
-    if (row := find_remembered(user, key, fingerprint)) and row.status:
-        return row.status, row.answer
-    with transaction.atomic():
-        if (row := claim_key(user, key, fingerprint)) and row.status:
-            return row.status, row.answer
-        status, answer = effect()
-        store_answer(user, key, status, answer)
-    return status, answer

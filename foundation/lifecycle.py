@@ -42,10 +42,6 @@ class LifeCycle:
         if not self.is_allowed(current, target):
             raise IllegalMove(f"Invalid {what} transition from {current} to {target}")
 
-    @property
-    def final_statuses(self) -> frozenset[str]:
-        return frozenset(status for status, targets in self.moves.items() if not targets)
-
 
 class OrderAxis:
     """A forward-only axis: evidence may come in any order, the furthest that was ever seen stands (docs/house.md)."""

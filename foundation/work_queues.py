@@ -235,14 +235,3 @@ def drain_queue(queue: WorkQueue, *, seconds: float) -> int:
             return claimed
         if count == 0:
             time.sleep(min(queue.poll_s, left))
-
-
-def drain_until_idle(*, rounds: int = 1000) -> int:
-    """Work every work queue off until nothing is due anywhere (tests only). Returns rows claimed."""
-    total = 0
-    for _ in range(rounds):
-        count = sum(queue.drain_once() for queue in all_queues().values())
-        if count == 0:
-            return total
-        total += count
-    raise RuntimeError("the work queues never came to rest: some work re-creates itself as due at once")

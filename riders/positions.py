@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from foundation import clock, geo
+from foundation import geo
 from foundation.api.authentication import TokenSubject
 from foundation.geo import Point
 from foundation.models import Role
@@ -153,16 +153,6 @@ def find_spot(rider_id: int) -> PositionFix | None:
     """The last position we believed; None while the rider is offline or has not been seen yet."""
     row = RiderSpot.objects.filter(pk=rider_id).values_list("latitude", "longitude", "seen_at", "accuracy_m").first()
     return None if row is None else PositionFix(Point(row[0], row[1]), row[2], row[3])
-
-
-def fresh_fix(rider_id: int, *, now: datetime | None = None) -> PositionFix | None:
-    """The rider's position if it is recent enough to act on (POSITION_FRESH_SECONDS)."""
-    spot = find_spot(rider_id)
-    return spot if spot is not None and spot.recorded_at >= fresh_since(now or clock.now()) else None
-
-
-def fresh_since(now: datetime) -> datetime:
-    return now - timedelta(seconds=settings.POSITION_FRESH_SECONDS)
 
 
 def load_reporters(subjects: Collection[TokenSubject]) -> dict[TokenSubject, Reporter]:

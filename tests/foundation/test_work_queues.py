@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from foundation import clock, work_queues
 from foundation.errors import Permanent, Transient
 from foundation.models import Job
-from foundation.work import Backoff, Exact, Release, WorkState
+from foundation.work import Exact, Release, WorkState
 from foundation.work_queues import CallQueue, WorkQueue
 
 pytestmark = pytest.mark.django_db
@@ -310,17 +310,3 @@ def test_a_database_that_goes_away_costs_one_drain_nothing_more(monkeypatch):
         patch.setattr(connection, "close", lambda: None)
         assert work_queues.drain_queue(lane(effect), seconds=0.2) == 0
     assert lane(effect).drain_once() == 1
-
-
-def test_lanes_that_never_come_to_rest_are_said_so(settings):
-    settings.WORK_QUEUES = f"{__name__}.RESTLESS"
-    rows("a")
-    with pytest.raises(RuntimeError, match="never came to rest"):
-        work_queues.drain_until_idle(rounds=5)
-
-
-def _again(job: Job) -> None:
-    raise Release(0)
-
-
-RESTLESS = [WorkQueue(name="restless", model=Job, apply=_again, schedule=Backoff())]

@@ -89,13 +89,6 @@ def test_the_first_position_brings_load_and_freedom_along():
 
 
 # spec: D1
-def test_fresh_means_recent_enough_to_act_on(ravi: int, settings):
-    settings.POSITION_FRESH_SECONDS = 120
-    assert positions.fresh_fix(ravi, now=NOW + timedelta(seconds=119)) == at(0)
-    assert positions.fresh_fix(ravi, now=NOW + timedelta(seconds=121)) is None
-
-
-# spec: D1
 @pytest.mark.django_db
 def test_phones_that_fell_silent_go_offline():
     silent, speaking = rider(), rider()

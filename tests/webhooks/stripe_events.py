@@ -34,10 +34,6 @@ def sign(body: bytes, *, secret: str = PLATFORM_SECRET, age_s: float = 0) -> str
     return f"t={timestamp},v1={digest}"
 
 
-def secret_for(payload: dict[str, Any]) -> str:
-    return CONNECT_SECRET if payload.get("account") else PLATFORM_SECRET
-
-
 def of_order(event_type: str, placed: Any, *, obj: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
     """An event about the payment of this order."""
     known: dict[str, Any] = {"currency": placed.currency.lower(), "metadata": {"order": placed.public_id}}
