@@ -139,10 +139,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
         found = FraudFlag.objects.filter(delivery=delivery).order_by("created_at")
         return render_table(("raised", "kind", "status"), ((f.created_at, f.kind, f.status) for f in found))
 
-    # ── failed ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    # ── under way ────────────────────────────────────────────────────────────────────────────────────────────
-
 
 @admin.register(FraudFlag)
 class FraudFlagAdmin(ReadOnlyAdmin):

@@ -276,8 +276,7 @@ def list_transfers(transfer_group: str, *, reference: str) -> list[StripeTransfe
     ]
 
 
-# ── webhook signatures
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── webhook signatures ───────────────────────────────────────────────────────────────────────────────────────────
 @cache
 def _get_verifier() -> tuple[Callable[..., bool], type[Exception]]:
     """Looked up once: the SDK finds its names anew at every access, which took longer than the check itself."""

@@ -63,8 +63,7 @@ def is_ringing(order_ref: str) -> bool:
     return lately.exclude(state__in=(WorkState.DEAD, WorkState.IGNORED)).exists()
 
 
-# ── the work queue
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the work queue ───────────────────────────────────────────────────────────────────────────────────────────────
 def place_call(call: PhoneCall) -> str | CallExpired:
     """Have the call made; returns Twilio's id of it. Called outside a transaction."""
     if call.provider_id or clock.now() > call.created_at + FRESH:

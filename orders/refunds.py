@@ -130,8 +130,7 @@ def is_in_progress(order: Order, reference: str) -> bool:
     return Refund.objects.filter(order=order, reference=reference).exclude(state=WorkState.DISCARDED).exists()
 
 
-# ── the work queue
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the work queue ───────────────────────────────────────────────────────────────────────────────────────────────
 def _send_refund(refund: Refund) -> stripe.StripeRefund | None:
     """Stripe's refund, made now or by an earlier attempt; None when the charge was refunded in full by other hands."""
     reference = f"refund:{refund.pk}"

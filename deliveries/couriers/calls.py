@@ -254,8 +254,7 @@ def _lock_call(call: CourierCall) -> tuple[Order, Delivery]:
     return order, deliveries_locks.lock_delivery(call.delivery_id)
 
 
-# ── the work queue
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the work queue ───────────────────────────────────────────────────────────────────────────────────────────────
 def delay_s(call: CourierCall, now: datetime) -> float | None:
     """How long to wait after a failed try; None: no more tries."""
     if call.purpose == Purpose.QUOTE:

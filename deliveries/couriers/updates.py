@@ -17,7 +17,7 @@ from deliveries import locks as deliveries_locks
 from deliveries.couriers import enqueue, outcomes, status_history
 from deliveries.couriers.providers.base import CourierProvider
 from deliveries.couriers.providers.status_update import ENDS, CourierStage, CourierUpdate
-from deliveries.eta import estimate, learned_speeds
+from deliveries.eta import learned_speeds
 from deliveries.lifecycle import LIVE, DeliveryStatus
 from deliveries.models import CourierCall, CourierJob, Delivery
 from deliveries.positions import tracks
@@ -282,13 +282,8 @@ def _tell_progress(order: Order, delivery: Delivery, new: set[str], facts: statu
         (CourierStage.IN_TRANSIT, delivery_progress.record_in_transit),
     ):
         if stage in new:
-            minutes = _eta_minutes(order, delivery)
+            minutes = learned_speeds.minutes_to_arrival(order, delivery)
             verb(order, attempt, by=by, eta_minutes=minutes, occurred_at=status_history.time_of(facts, stage))
-
-
-def _eta_minutes(order: Order, delivery: Delivery) -> int:
-    now = clock.now()
-    return estimate.minutes_left(learned_speeds.expected_arrival(order, delivery, now=now), now=now)
 
 
 def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dict[str, str], by: Cause) -> None:

@@ -23,6 +23,7 @@ from deliveries.eta.estimate import TravelOutlook
 from deliveries.lifecycle import CARRIED
 from deliveries.models import Delivery, LearnedSpeed
 from deliveries.positions import tracks
+from foundation import clock
 from orders import deadlines
 from orders.models import Order
 from orders.stores import preparation_times
@@ -139,6 +140,12 @@ def expected_arrival(
     return estimate.estimate_arrival(
         order, delivery, load_outlooks([order], now=now)[order.pk], now=now, last_fix=last_fix
     )
+
+
+def minutes_to_arrival(order: Order, delivery: Delivery) -> int:
+    """Whole minutes until the customer should have it, as messages say them."""
+    now = clock.now()
+    return estimate.minutes_left(expected_arrival(order, delivery, now=now), now=now)
 
 
 def load_outlooks(orders: Sequence[Order], *, now: datetime) -> dict[int, TravelOutlook]:

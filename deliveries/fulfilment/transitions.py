@@ -203,19 +203,18 @@ def pick_up(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, 
     _change_status(delivery, DeliveryStatus.PICKED_UP, pickup_position=position, **times)
     _record_event(order, delivery, "delivery.picked_up", by=by)
     transitions.advance_axes(order, preparation=PreparationState.READY, by=by, why="handed to the rider")
-    delivery_progress.record_picked_up(order, delivery.attempt, by=by, eta_minutes=_eta_minutes(order, delivery))
+    delivery_progress.record_picked_up(
+        order, delivery.attempt, by=by, eta_minutes=learned_speeds.minutes_to_arrival(order, delivery)
+    )
 
 
 def start_transit(order: Order, delivery: Delivery, *, by: Cause, position: dict[str, Any] | None = None) -> None:
     """Out for delivery; where the rider is plays no part in it."""
     _change_status(delivery, DeliveryStatus.IN_TRANSIT, in_transit_at=clock.now())
     _record_event(order, delivery, "delivery.left", by=by)
-    delivery_progress.record_in_transit(order, delivery.attempt, by=by, eta_minutes=_eta_minutes(order, delivery))
-
-
-def _eta_minutes(order: Order, delivery: Delivery) -> int:
-    now = clock.now()
-    return estimate.minutes_left(learned_speeds.expected_arrival(order, delivery, now=now), now=now)
+    delivery_progress.record_in_transit(
+        order, delivery.attempt, by=by, eta_minutes=learned_speeds.minutes_to_arrival(order, delivery)
+    )
 
 
 # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -208,8 +208,6 @@ class IncidentAdmin(ReadOnlyAdmin):
         lines = [(_format_moment(one.first_at), _incident_link(one), one.resolution) for one in same]
         return render_table(("when (UTC)", "incident", "how it ended"), lines) if lines else NOTHING
 
-    # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────
-
 
 def _incident_link(incident: Incident) -> SafeString:
     url = reverse("admin:notifications_incident_change", args=[incident.pk])

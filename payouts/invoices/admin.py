@@ -182,8 +182,6 @@ class CourierInvoiceAdmin(ReadOnlyAdmin):
         keys = [alerts.incident_key(alerts.LINE, line.pk) for line in lines]
         return incident_links([*alerts.incident_keys(invoice), *keys])
 
-    # ── what people decide ───────────────────────────────────────────────────────────────────────────────────
-
 
 @admin.register(CourierInvoiceLine)
 class CourierInvoiceLineAdmin(ReadOnlyAdmin):

@@ -113,8 +113,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-# ── at the webhook endpoint
-# ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── at the webhook endpoint ──────────────────────────────────────────────────────────────────────────────────────
 def require_text(payload: Any, name: str, *, longest: int) -> str:
     """A text that an event cannot be kept without. Raises WebhookRejected."""
     if not isinstance(payload, Mapping):

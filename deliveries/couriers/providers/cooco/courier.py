@@ -115,8 +115,7 @@ class Cooco(CourierProvider):
             json=body,
         )
 
-    # ── the webhook endpoint
-    # ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the webhook endpoint ─────────────────────────────────────────────────────────────────────────────────────
     def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         if not settings.COOCO_WEBHOOK_SECRETS:
             raise WebhookRejected(503, "not_enabled", "COOCO is not configured here")

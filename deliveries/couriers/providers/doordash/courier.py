@@ -159,8 +159,7 @@ class DoorDash(CourierProvider):
             json=body,
         )
 
-    # ── the webhook endpoint
-    # ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the webhook endpoint ─────────────────────────────────────────────────────────────────────────────────────
     def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         """Nothing of it is kept: it is a password."""
         expected = settings.DOORDASH_WEBHOOK_AUTHORIZATIONS

@@ -171,8 +171,7 @@ class Uber(CourierProvider):
                 raise Transient(str(error), code=error.code, answer=error.answer) from error
             raise
 
-    # ── the webhook endpoint
-    # ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the webhook endpoint ─────────────────────────────────────────────────────────────────────────────────────
     def verify_signature(self, request: WebhookRequest) -> VerifiedSignature:
         keys = settings.UBER_WEBHOOK_SIGNING_KEYS
         if not keys:
