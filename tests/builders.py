@@ -17,7 +17,6 @@ from foundation import clock, money
 from foundation.events import Cause
 from foundation.geo import Point
 from foundation.models import Role, User
-from foundation.work_queues import all_queues
 from notifications.contacts import recipients
 from orders import acknowledgement, locks, payments, substitution_decisions, substitutions
 from orders import transitions as orders_transitions
@@ -31,6 +30,7 @@ from orders.stores import stores
 from riders import availability, capacity, riders
 from riders.models import Rider
 from riders.positions import PositionFix
+from tests.queues import drain_queues
 
 TEST = Cause("system", "test")
 CENTRE = Point(12.9716, 77.5946)  # Bengaluru
@@ -233,9 +233,7 @@ def searching(placed: Order | None = None, **facts: Any) -> Delivery:
 
 def dispatch() -> None:
     """Dispatch looks at every delivery that is due, until none is."""
-    lane = all_queues()["dispatch"]
-    while lane.drain_once():
-        pass
+    drain_queues("dispatch")
 
 
 def offered(to: Rider | None = None, delivery: Delivery | None = None) -> Offer:

@@ -23,7 +23,7 @@ def test_a_page_that_must_wait_is_level_afterwards(browser: Browser, stage: Stag
     placed = paid_order()
     look = visit(browser, stage, str(links.url_of(placed, by=TEST)))
     look.page.wait_for_selector("main[data-live=yes]")
-    look.page.wait_for_timeout(1_000)  # what it asks for after connecting
+    look.page.wait_for_load_state("networkidle")  # what it asks for after connecting
     answers: list[int] = []
     look.page.on("response", lambda answer: answers.append(answer.status) if "/state" in answer.url else None)
     spent_until = clock.database_now() + timedelta(seconds=LOOKS.per_s + QUIET_S)

@@ -66,8 +66,8 @@ def test_a_draft_is_not_left_by_mistake(browser: Browser, stage: Stage):
         dialog.dismiss()
 
     page.on("dialog", stay)
-    page.get_by_role("link", name="Hindi").click(no_wait_after=True)
-    page.wait_for_timeout(500)
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Hindi").click(no_wait_after=True)
     assert asked == ["beforeunload"]
     assert page.url == stage.url + WRITE
     page.remove_listener("dialog", stay)

@@ -28,6 +28,7 @@ from riders.positions import PositionFix
 from tests.browser.stage import DESK, PHONE, SOCKET_FAILED, Stage, Visit, visit
 from tests.builders import TEST, acknowledged, assigned, moved, near, paid_order, ready, rider, searching, store
 from tests.phone_calls import token_of
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NUMBERS = count(1)
@@ -136,8 +137,7 @@ def test_a_position_moves_the_rider_without_the_page_asking_for_more(browser: Br
     pin = look.page.locator("#map .pin.rider")
     expect(pin).to_have_count(1)
     with look.page.expect_response("**/state"):  # what had to be asked for on connecting
-        while publisher.QUEUE.drain_once():
-            pass
+        drain_queues(publisher.QUEUE)
     asked: list[str] = []
     look.page.on("request", lambda request: asked.append(request.url))
     began = time.monotonic()

@@ -24,6 +24,7 @@ from payouts.runs import connected_accounts
 from payouts.runs.stripe_events import AccountUpdated
 from tests import database_copies as copies
 from tests.builders import assigned, moved, order, paid, refund_of
+from tests.queues import drain_queues
 from tests.test_house import FLOORS, ROOT, sources
 
 CONTRACT = {
@@ -101,8 +102,7 @@ def test_what_happens_is_said_by_the_contracts_names(broker: redis.Redis, settin
         payments.apply_payment_event(refund_of(placed, 1_000))
         onboard(placed)
         delivery = moved(assigned(), DeliveryStatus.DELIVERED)
-        while publisher.QUEUE.drain_once():
-            pass
+        drain_queues(publisher.QUEUE)
         hints = []
         while message := listener.get_message(timeout=1):
             hints += json.loads(message["data"])

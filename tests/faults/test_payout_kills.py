@@ -5,7 +5,6 @@ Real Celery workers, a real broker, real kills, over real HTTP. The known-bad va
 
 import os
 import signal
-import time
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -47,7 +46,6 @@ def pool_processes(worker_pid: int) -> list[int]:
 def sent_more(sandbox: Sandbox, before: int) -> bool:
     """Send what beat sends each second; whether Stripe has executed more transfers than before."""
     drain_queue.apply_async(kwargs={"queue": "payouts", "seconds": 0.5}, expires=2)
-    time.sleep(0.1)
     return len(sandbox.control("GET", "stripe/summary")["transfers"]) > before
 
 
@@ -57,18 +55,17 @@ def murder(environment: dict[str, str], folder: Path, sandbox: Sandbox) -> None:
     with processes.worker(environment, folder, app=APP, processes=2) as worker:
         for _ in range(KILLS):
             before = len(sandbox.control("GET", "stripe/summary")["transfers"])
-            processes.until(partial(sent_more, sandbox, before), "a transfer", patience_s=PATIENCE_S)
+            processes.until(partial(sent_more, sandbox, before), "a transfer", patience_s=PATIENCE_S, every_s=0.1)
             for pid in pool_processes(worker.pid):
                 os.kill(pid, signal.SIGKILL)
             stripe.make_due()
         sandbox.control("DELETE", "faults")
-        processes.until(lambda: settled(sandbox), "the rest", patience_s=PATIENCE_S)
+        processes.until(lambda: settled(sandbox), "the rest", patience_s=PATIENCE_S, every_s=0.5)
 
 
 def settled(sandbox: Sandbox) -> bool:
     stripe.make_due()
     sent_more(sandbox, 0)
-    time.sleep(0.5)
     return not Payout.objects.filter(state__in=OPEN).exists()
 
 

@@ -89,7 +89,9 @@ def murder(environment: dict[str, str], folder: Path, *, workers: int) -> None:
         with processes.worker(environment, folder, app=APP, processes=3) as worker:
             for _ in range(KILLS_OF_A_WORKER):
                 before = unfinished()
-                processes.until(lambda before=before: drained() < before, "some work", patience_s=PATIENCE_S)
+                processes.until(
+                    lambda before=before: drained() < before, "some work", patience_s=PATIENCE_S, every_s=0.2
+                )
                 time.sleep(dice.uniform(0, 0.05))
                 kill(dice.choice(pool_processes(worker)))
                 WebhookEvent.objects.filter(state=WorkState.LEASED).update(due_at="2026-01-01T00:00:00Z")
@@ -97,7 +99,7 @@ def murder(environment: dict[str, str], folder: Path, *, workers: int) -> None:
         assert unfinished(), "everything was done before the killing was: more events are needed"
     with processes.worker(environment, folder, app=APP, processes=3):
         WebhookEvent.objects.filter(state=WorkState.LEASED).update(due_at="2026-01-01T00:00:00Z")
-        processes.until(lambda: not drained(), "the rest", patience_s=PATIENCE_S)
+        processes.until(lambda: not drained(), "the rest", patience_s=PATIENCE_S, every_s=0.2)
 
 
 def drained() -> int:
@@ -106,7 +108,6 @@ def drained() -> int:
 
     for queue in ("webhooks", "jobs"):
         drain_queue.apply_async(kwargs={"queue": queue, "seconds": 0.5}, expires=2)
-    time.sleep(0.2)
     return unfinished()
 
 

@@ -25,4 +25,4 @@ def scene(house: House) -> Iterator[Scene]:
     finally:
         house.sandbox.control("DELETE", "faults")
     house.processes.check_running()
-    here.prove()
+    here.prove_books()

@@ -53,26 +53,28 @@ def weather(scene: Scene, faults: list[dict[str, object]]) -> Iterator[None]:
 # spec: P8, O1, O8, P1, P4, M1, M2, M4, M7, W4, W5, R6, N2
 @pytest.mark.parametrize("faults", [WEBHOOKS, LOST, STORM], ids=["webhooks", "lost answers", "500 storm"])
 def test_the_day_ends_as_it_should(scene, faults):
-    riders = [scene.rider(), scene.rider()]
+    riders = [scene.add_rider(), scene.add_rider()]
     with weather(scene, faults):
-        good = [scene.place() for _ in range(3)]
-        refused, cancelled = scene.place(), scene.place()
-        scene.kitchen(refused, outcome="cancel")
+        good = [scene.place_order() for _ in range(3)]
+        refused, cancelled = scene.place_order(), scene.place_order()
+        scene.plan_kitchen(refused, outcome="cancel")
         for placed in [*good, cancelled]:
-            scene.kitchen(placed)
+            scene.plan_kitchen(placed)
         for placed in random.sample([*good, refused, cancelled], 5):
             assert scene.pay(placed).ok
-        scene.hurried(lambda: cancelled.status not in ("pending", "payment_confirmed"), "the paid order")
+        scene.wait_without_delays(lambda: cancelled.status not in ("pending", "payment_confirmed"), "the paid order")
         assert cancel(scene, cancelled) == 200
         for placed in good:
             deliver(scene, riders, placed)
         for placed in (refused, cancelled):
-            scene.hurried(lambda p=placed: p.status == "refunded", f"the refund of {placed.ref}")
-        scene.hurried(lambda: scene.balance(PayeeKind.STORE, scene.store.pk) == (0, 3 * SHARE_MINOR), "the share")
+            scene.wait_without_delays(lambda p=placed: p.status == "refunded", f"the refund of {placed.ref}")
+        scene.wait_without_delays(
+            lambda: scene.read_balance(PayeeKind.STORE, scene.store.pk) == (0, 3 * SHARE_MINOR), "the share"
+        )
         freeze(scene)
-        scene.eventually(lambda: payout(scene).submitted_at is not None, "the transfer to be sent")
+        scene.wait_for(lambda: payout(scene).submitted_at is not None, "the transfer to be sent")
     a_day_later(scene)
-    scene.hurried(lambda: payout(scene).status == "processing", "the transfer")
+    scene.wait_without_delays(lambda: payout(scene).status == "processing", "the transfer")
     the_end_is_right(scene, riders, good, [refused, cancelled])
 
 
@@ -91,11 +93,11 @@ def deliver(scene: Scene, riders: list[RiderPhone], placed: Placed) -> None:
     def offered() -> RiderPhone | None:
         return next((r for r in riders if any(o["id"] == placed.ref for o in active(r))), None)
 
-    rider = scene.hurried(offered, f"an offer of {placed.ref}")
+    rider = scene.wait_without_delays(offered, f"an offer of {placed.ref}")
     assert rider.accept(placed).status == 200
-    scene.hurried(lambda: placed.status == "assigned_to_driver", f"{placed.ref} to be ready")
+    scene.wait_without_delays(lambda: placed.status == "assigned_to_driver", f"{placed.ref} to be ready")
     for step, at in (("PICKED_UP", scene.centre), ("OUT_FOR_DELIVERY", scene.centre), ("DELIVERED", placed.home)):
-        assert rider.step(placed, step, at).status == 200
+        assert rider.report_step(placed, step, at).status == 200
 
 
 def active(rider: RiderPhone) -> list[dict[str, str]]:
@@ -103,27 +105,27 @@ def active(rider: RiderPhone) -> list[dict[str, str]]:
 
 
 def freeze(scene: Scene) -> None:
-    account = scene.account(PayeeKind.STORE, scene.store.pk)
+    account = scene.find_account(PayeeKind.STORE, scene.store.pk)
     runs.freeze_account(account.pk, clock.now().date().isoformat(), by=Cause("clock"))
 
 
 def payout(scene: Scene) -> Payout:
-    return Payout.objects.get(account=scene.account(PayeeKind.STORE, scene.store.pk))
+    return Payout.objects.get(account=scene.find_account(PayeeKind.STORE, scene.store.pk))
 
 
 def the_end_is_right(scene: Scene, riders: list[RiderPhone], good: list[Placed], bad: list[Placed]) -> None:
-    scene.settled()
+    scene.settle()
     assert {placed.status for placed in good} == {"delivered"}
-    assert {scene.charged(placed) for placed in good} == {(TOTAL_MINOR, 0)}
-    assert {scene.charged(placed) for placed in bad} == {(TOTAL_MINOR, TOTAL_MINOR)}
+    assert {scene.read_charge(placed) for placed in good} == {(TOTAL_MINOR, 0)}
+    assert {scene.read_charge(placed) for placed in bad} == {(TOTAL_MINOR, TOTAL_MINOR)}
     for placed in bad:
         assert Refund.objects.filter(order=placed.row).count() == 1
-        assert len(scene.stripe(f"refunds?payment_intent={placed.row.stripe_payment_intent}")["data"]) == 1
-    assert sum(sum(scene.balance(PayeeKind.RIDER, rider.rider.pk)) for rider in riders) == 3 * EARNED_MINOR
+        assert len(scene.read_stripe(f"refunds?payment_intent={placed.row.stripe_payment_intent}")["data"]) == 1
+    assert sum(sum(scene.read_balance(PayeeKind.RIDER, rider.rider.pk)) for rider in riders) == 3 * EARNED_MINOR
     transfers = scene.outside.control("GET", "stripe/summary")["transfers"]
     mine = [transfer for transfer in transfers if transfer["transfer_group"] == str(payout(scene).public_id)]
     assert [transfer["amount"] for transfer in mine] == [3 * SHARE_MINOR]
-    assert scene.balance(PayeeKind.STORE, scene.store.pk) == (0, 0)
+    assert scene.read_balance(PayeeKind.STORE, scene.store.pk) == (0, 0)
     nothing_happened_twice(good, bad)
 
 

@@ -63,7 +63,7 @@ def store_of(scene: Scene, *carriers: str, **facts: Any) -> Store:
     """A store that wants these carriers, in this order."""
     policy = {"carried_by": Store.Carriers.PREFERRED, "preferred_carriers": list(carriers)}
     pos = {"pos_kind": Store.Pos.PETPOOJA, "pos_rest_id": f"rest-c{scene.number}-{Store.objects.count()}"}
-    return scene.new_store(**{**policy, **pos, "phone": "+15125550100", **facts})
+    return scene.create_store(**{**policy, **pos, "phone": "+15125550100", **facts})
 
 
 def ordered_from(scene: Scene, store: Store) -> Placed:
@@ -71,7 +71,7 @@ def ordered_from(scene: Scene, store: Store) -> Placed:
     number = Delivery.objects.count()
     name = f"guest-{scene.number}-{number}"
     customer = {"id": name, "name": "Asha", "email": f"{name}@example.test", "phone": "+15125550123"}
-    return scene.paid(store_id=store.slug, customer=customer)
+    return scene.place_and_pay(store_id=store.slug, customer=customer)
 
 
 def sent_to(scene: Scene, company: Company, *more: str) -> tuple[Placed, Delivery]:
@@ -80,7 +80,7 @@ def sent_to(scene: Scene, company: Company, *more: str) -> tuple[Placed, Deliver
     taken = Delivery.objects.filter(order__public_id=placed.ref, courier=company.name).exclude(
         courier_job__reference=""
     )
-    return placed, scene.eventually(taken.first, lambda: f"{company} to take {story(placed)}")
+    return placed, scene.wait_for(taken.first, lambda: f"{company} to take {story(placed)}")
 
 
 def story(placed: Placed) -> str:
@@ -101,7 +101,7 @@ def job(scene: Scene, company: Company, delivery: Delivery) -> dict[str, Any]:
 
 
 def is_now(scene: Scene, delivery: Delivery, status: str) -> Delivery:
-    scene.eventually(
+    scene.wait_for(
         lambda: Delivery.objects.filter(pk=delivery.pk, status=status).exists(),
         lambda: f"{status}: {Delivery.objects.get(pk=delivery.pk).__dict__}",
     )
@@ -112,17 +112,17 @@ def is_now(scene: Scene, delivery: Delivery, status: str) -> Delivery:
 @pytest.mark.parametrize("company", ALL, ids=str)
 def test_a_company_carries_an_order_from_the_quote_to_the_door(scene: Scene, company: Company):
     placed, delivery = sent_to(scene, company)
-    assert scene.tracked(placed)["delivery_provider"] == company.name
+    assert scene.read_tracking(placed)["delivery_provider"] == company.name
     moves(scene, company, delivery, company.assigned)
-    scene.reaches(placed, "assigned_to_driver")
-    assert scene.tracked(placed)["driver_details"]["name"]
+    scene.wait_for_status(placed, "assigned_to_driver")
+    assert scene.read_tracking(placed)["driver_details"]["name"]
     moves(scene, company, delivery, company.picked_up)
-    scene.reaches(placed, "picked_up", "in_transit")
+    scene.wait_for_status(placed, "picked_up", "in_transit")
     moves(scene, company, delivery, company.on_the_way)
-    scene.reaches(placed, "in_transit")
+    scene.wait_for_status(placed, "in_transit")
     moves(scene, company, delivery, company.delivered)
-    scene.reaches(placed, "delivered")
-    scene.settled()
+    scene.wait_for_status(placed, "delivered")
+    scene.settle()
     told = Message.objects.filter(recipient=placed.row.customer.recipient)
     events = list(told.values_list("event", flat=True))
     assert {"delivery.assigned", "delivery.on_the_way", "delivery.completed", "review.requested"} <= set(events)
@@ -147,10 +147,10 @@ def test_a_courier_who_fails_at_the_door_has_the_customer_refunded(scene: Scene)
     placed, delivery = sent_to(scene, COOCO)
     for word in (COOCO.assigned, COOCO.picked_up, COOCO.on_the_way):
         moves(scene, COOCO, delivery, word)
-    scene.reaches(placed, "in_transit")
+    scene.wait_for_status(placed, "in_transit")
     moves(scene, COOCO, delivery, COOCO.failed, "customer_not_available")
-    scene.reaches(placed, "delivery_failed", "refunded")
-    scene.eventually(lambda: scene.charged(placed) == (5_000, 5_000), "the refund")
+    scene.wait_for_status(placed, "delivery_failed", "refunded")
+    scene.wait_for(lambda: scene.read_charge(placed) == (5_000, 5_000), "the refund")
     failed = Delivery.objects.get(pk=delivery.pk)
     assert failed.end_reason == "customer_not_available"
     assert Incident.objects.filter(kind="delivery_failed", order_ref=placed.ref).exists()
@@ -167,7 +167,7 @@ def test_a_cancelled_order_is_cancelled_at_the_company(scene: Scene, company: Co
     assert not job(scene, company, delivery)["live"]
     if company is COOCO:
         assert ended.courier_job.fee_minor == 500
-        scene.settled()
+        scene.settle()
         [entry] = LedgerEntry.objects.filter(order_ref=placed.ref, account__payee_kind="provider")
         assert (entry.kind, entry.amount_minor) == ("cancellation_fee", 500)
 
@@ -178,7 +178,7 @@ def test_doordash_goes_on_once_a_dasher_is_assigned_and_ops_decides(scene: Scene
     moves(scene, DOORDASH, delivery, DOORDASH.assigned)
     is_now(scene, delivery, DeliveryStatus.ASSIGNED)
     ops_actions.stop_courier(placed.row.pk, "the store is out of rice", by=OPS)
-    scene.eventually(
+    scene.wait_for(
         lambda: CourierJob.objects.get(pk=delivery.pk).stop_refused_at, lambda: f"the refusal: {story(placed)}"
     )
     assert Incident.objects.filter(kind="courier_will_not_stop", order_ref=placed.ref, status="open").exists()
@@ -187,7 +187,7 @@ def test_doordash_goes_on_once_a_dasher_is_assigned_and_ops_decides(scene: Scene
     ops_actions.decide_stop(placed.row.pk, "keep", lead, by=OPS)
     for word in (DOORDASH.picked_up, DOORDASH.on_the_way, DOORDASH.delivered):
         moves(scene, DOORDASH, delivery, word)
-    scene.reaches(placed, "delivered")
+    scene.wait_for_status(placed, "delivered")
 
 
 # spec: C4, C8
@@ -196,7 +196,7 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene, company: Company):
     fault = {"provider": company.name, "direction": "answer", "kind": "lost_answer", "times": 2, "path": "deliver"}
     scene.outside.control("POST", "faults", fault)
     placed = ordered_from(scene, store_of(scene, company.name))
-    delivery = scene.hurried(
+    delivery = scene.wait_without_delays(
         lambda: (
             Delivery.objects.filter(order__public_id=placed.ref, courier=company.name)
             .exclude(courier_job__reference="")
@@ -206,7 +206,7 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene, company: Company):
     )
     for word in (company.assigned, company.picked_up, company.on_the_way, company.delivered):
         moves(scene, company, delivery, word)
-    scene.reaches(placed, "delivered")
+    scene.wait_for_status(placed, "delivered")
     jobs = scene.outside.control("GET", f"{company.name}/jobs?limit=1000")["jobs"]
     assert len([one for one in jobs if one["external_id"].startswith(placed.ref)]) == 1
 
@@ -225,18 +225,18 @@ def test_lost_webhooks_leave_nothing_stuck(scene: Scene, company: Company):
         couriers_calls.poll_silent(silent_s=120)
         return placed.status == "delivered"
 
-    scene.eventually(healed, lambda: f"what the webhooks would have told: {story(placed)}")
+    scene.wait_for(healed, lambda: f"what the webhooks would have told: {story(placed)}")
 
 
 # spec: C4
 def test_an_outage_is_waited_out_then_given_up_and_comes_back(scene: Scene):
     """Five minutes pass by moving what waits for them."""
-    rider = scene.rider()
+    rider = scene.add_rider()
     store = store_of(scene, "cooco", "in_house")
     scene.outside.control("POST", "faults", {"provider": "cooco", "direction": "answer", "kind": "error_500"})
     placed = ordered_from(scene, store)
     given_up = Delivery.objects.filter(order__public_id=placed.ref, courier="cooco")
-    scene.eventually(given_up.first, lambda: f"COOCO to be asked: {story(placed)}")
+    scene.wait_for(given_up.first, lambda: f"COOCO to be asked: {story(placed)}")
     first = given_up.get()
 
     def five_minutes_over() -> bool:
@@ -245,12 +245,12 @@ def test_an_outage_is_waited_out_then_given_up_and_comes_back(scene: Scene):
         )
         return Delivery.objects.filter(order__public_id=placed.ref, attempt=2).exists()
 
-    scene.eventually(five_minutes_over, lambda: f"own riders to be asked: {story(placed)}")
+    scene.wait_for(five_minutes_over, lambda: f"own riders to be asked: {story(placed)}")
     assert Delivery.objects.get(pk=first.pk).status == DeliveryStatus.CANCELLED
     assert Incident.objects.filter(kind="courier_given_up").exists()
     scene.outside.control("DELETE", "faults")
-    scene.carried(rider, placed)
-    scene.reaches(placed, "delivered")
+    scene.carry_order(rider, placed)
+    scene.wait_for_status(placed, "delivered")
     assert not [one for one in scene.outside.control("GET", "cooco/jobs?limit=1000")["jobs"] if one["live"]]
 
 
@@ -265,5 +265,5 @@ def test_duplicated_and_shuffled_webhooks_tell_the_same_story(scene: Scene):
         for word in (company.assigned, company.picked_up, company.on_the_way, company.delivered):
             moves(scene, company, delivery, word)
     for _, placed, _ in carried:
-        scene.reaches(placed, "delivered")
+        scene.wait_for_status(placed, "delivered")
     assert not Refund.objects.filter(order__public_id__in=[placed.ref for _, placed, _ in carried]).exists()

@@ -25,11 +25,11 @@ class Shop:
     def __init__(self, scene: Scene, **facts: Any) -> None:
         self.scene = scene
         scene.__dict__["store"] = scene.open_store(pos_kind=Store.Pos.TABLET, **facts)
-        self.tablet = scene.signed_in(builders.staff_of(scene.store))
+        self.tablet = scene.sign_in(builders.staff_of(scene.store))
 
     def picks(self, **facts: Any) -> Placed:
-        placed = self.scene.paid(items=ITEMS, **facts)
-        self.scene.reaches(placed, "store_notified")
+        placed = self.scene.place_and_pay(items=ITEMS, **facts)
+        self.scene.wait_for_status(placed, "store_notified")
         path = f"/orders/tracking/{placed.ref}"
         assert self.tablet.call("POST", f"{path}/acknowledge", {"prep_minutes": 5}).status == 200
         assert self.tablet.call("PUT", f"{path}/status", {"status": "PICKING_IN_PROGRESS"}).status == 200
@@ -49,11 +49,11 @@ def link_in_mail(scene: Scene, placed: Placed) -> str:
     """What the customer was written about the suggestion."""
 
     def written() -> str | None:
-        mails = [mail for mail in scene.told("email", scene.mail_of(placed)) if "suggests" in mail["title"]]
+        mails = [mail for mail in scene.list_messages("email", scene.email_of(placed)) if "suggests" in mail["title"]]
         found = re.search(r"http\S+/track/[\w-]+", mails[0]["body"]) if mails else None
         return found[0] if found else None
 
-    return str(scene.eventually(written, "the mail with the link"))
+    return str(scene.wait_for(written, "the mail with the link"))
 
 
 def press(address: str, answer: str) -> requests.Response:
@@ -69,30 +69,30 @@ def press(address: str, answer: str) -> requests.Response:
 # spec: O6, P4, T1, T3, M1, M7, N2, N4
 def test_the_customer_takes_a_cheaper_replacement_and_gets_the_difference(scene):
     shop = Shop(scene)
-    placed, rider = shop.picks(), scene.rider()
-    scene.has(PayeeKind.STORE, scene.store.pk, 3_700, 0)
+    placed, rider = shop.picks(), scene.add_rider()
+    scene.expect_balance(PayeeKind.STORE, scene.store.pk, 3_700, 0)
     shop.proposes(placed, "thali", BIRYANI)
-    assert scene.tracked(placed)["current_status"] == "SUBSTITUTIONS_NEEDED"
+    assert scene.read_tracking(placed)["current_status"] == "SUBSTITUTIONS_NEEDED"
     address = link_in_mail(scene, placed)
     assert press(address, "accept").status_code == 303
-    told = scene.tracked(placed)
+    told = scene.read_tracking(placed)
     assert (told["current_status"], told["total_minor"], told["authorised_minor"]) == (
         "PICKING_IN_PROGRESS",
         3_000 + 225 + 200 + 500,
         TOTAL_MINOR,
     )
     back = TOTAL_MINOR - told["total_minor"]
-    scene.eventually(lambda: scene.charged(placed) == (TOTAL_MINOR, back), "the difference at Stripe")
+    scene.wait_for(lambda: scene.read_charge(placed) == (TOTAL_MINOR, back), "the difference at Stripe")
     left = 3_000 - 450 + 225  # what the store would have earned, had it been ordered so
-    scene.has(PayeeKind.STORE, scene.store.pk, left, 0)
+    scene.expect_balance(PayeeKind.STORE, scene.store.pk, left, 0)
     shop.is_ready(placed)
-    scene.carried(rider, placed)
-    scene.has(PayeeKind.STORE, scene.store.pk, 0, left)
-    scene.has(PayeeKind.RIDER, rider.rider.pk, 0, 500 + 200)
-    scene.hears(scene.mail_of(placed), "The store suggests replacements", "Refund on its way", "Delivered")
-    scene.hears(scene.store.recipient.email, "Replacement wanted")
+    scene.carry_order(rider, placed)
+    scene.expect_balance(PayeeKind.STORE, scene.store.pk, 0, left)
+    scene.expect_balance(PayeeKind.RIDER, rider.rider.pk, 0, 500 + 200)
+    scene.expect_emails(scene.email_of(placed), "The store suggests replacements", "Refund on its way", "Delivered")
+    scene.expect_emails(scene.store.recipient.email, "Replacement wanted")
     assert press_again(address).status_code == 400
-    assert scene.tracked(placed)["payment_status"] == "partly_refunded"
+    assert scene.read_tracking(placed)["payment_status"] == "partly_refunded"
 
 
 def press_again(address: str) -> requests.Response:
@@ -112,10 +112,10 @@ def test_a_silent_customer_gets_what_they_said_when_they_ordered(scene, preferen
     shop = Shop(scene, substitution_decide_s=1)
     placed = shop.picks(substitution_preference=preference)
     shop.proposes(placed, "thali", BIRYANI)
-    scene.reaches(placed, "picking_in_progress")
-    assert scene.tracked(placed)["total_minor"] == total
-    scene.eventually(lambda: scene.charged(placed) == (TOTAL_MINOR, TOTAL_MINOR - total), "the difference at Stripe")
-    scene.hears(scene.mail_of(placed), title, "Refund on its way")
+    scene.wait_for_status(placed, "picking_in_progress")
+    assert scene.read_tracking(placed)["total_minor"] == total
+    scene.wait_for(lambda: scene.read_charge(placed) == (TOTAL_MINOR, TOTAL_MINOR - total), "the difference at Stripe")
+    scene.expect_emails(scene.email_of(placed), title, "Refund on its way")
 
 
 # spec: O6, O7, P4, M7
@@ -124,12 +124,12 @@ def test_an_order_of_which_nothing_is_left_is_called_off_and_paid_back(scene):
     placed = shop.picks()
     shop.proposes(placed, "thali", None)
     shop.proposes(placed, "lassi", None)
-    scene.reaches(placed, "refunded")
-    assert scene.charged(placed) == (TOTAL_MINOR, TOTAL_MINOR)
+    scene.wait_for_status(placed, "refunded")
+    assert scene.read_charge(placed) == (TOTAL_MINOR, TOTAL_MINOR)
     assert sorted(Refund.objects.filter(order__public_id=placed.ref).values_list("amount_minor", flat=True)) == [
         700,
         1_075,
         3_225,
     ]
-    scene.has(PayeeKind.STORE, scene.store.pk, 0, 0)
+    scene.expect_balance(PayeeKind.STORE, scene.store.pk, 0, 0)
     assert placed.row.cancel_reason == "Nothing of it is available"

@@ -13,13 +13,13 @@ from foundation import clock, jobs
 from foundation.errors import Permanent, Transient
 from foundation.models import Job
 from foundation.work import WorkState
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db
 
 
 def work() -> None:
-    while jobs.QUEUE.drain_once():
-        pass
+    drain_queues(jobs.QUEUE)
 
 
 def pairs() -> list[tuple[str, str, str]]:

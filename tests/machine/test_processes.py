@@ -12,6 +12,7 @@ import pytest
 from sandbox.machine import ports
 from sandbox.machine.children import MachineError
 from sandbox.machine.processes import ProcessEnded, Processes
+from tests.sandbox.process import until
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [
@@ -95,7 +96,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path):
     parent = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
-    time.sleep(0.3)  # the launcher becomes the command
+    until(lambda: b"time.sleep(600)" in Path(f"/proc/{pid}/cmdline").read_bytes(), "the launcher to become the command")
     parent.kill()
     parent.wait()
     parent.stdout.close()

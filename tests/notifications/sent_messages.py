@@ -11,6 +11,7 @@ from notifications.contacts import recipients
 from notifications.incidents import alerting
 from notifications.models import Incident, Message, Recipient
 from notifications.outbox import enqueue
+from tests.queues import drain_queues
 
 PHONE, MAIL, TOKEN = "+918012345678", "asha@customers.example", "phone-of-asha-0001"
 PARAMS = {"orderId": "o-1", "totalPaise": 45_000, "etaMinutes": 15, "rider": "Ravi", "reason": "x"}
@@ -35,8 +36,7 @@ def say(
 
 
 def work() -> None:
-    while sum(lane.drain_once() for lane in tasks.QUEUES):
-        pass
+    drain_queues(*tasks.QUEUES)
 
 
 def tell_ops() -> None:

@@ -9,6 +9,7 @@ from foundation.work_queues import WorkQueue
 from orders.models import Store
 from orders.place_order import OrderCustomer, OrderRequest, RequestedItem
 from tests import builders
+from tests.queues import drain_queues
 from tests.sandbox_fixtures import sandbox, sandbox_process
 
 __all__ = ["sandbox", "sandbox_process"]
@@ -17,14 +18,7 @@ __all__ = ["sandbox", "sandbox_process"]
 @pytest.fixture
 def work_off() -> Callable[[WorkQueue], int]:
     """Drain one work queue until nothing in it is due; returns how many rows were claimed."""
-
-    def run(lane: WorkQueue) -> int:
-        claimed = 0
-        while count := lane.drain_once():
-            claimed += count
-        return claimed
-
-    return run
+    return drain_queues
 
 
 # ── placing ──────────────────────────────────────────────────────────────────────────────────────────────────────

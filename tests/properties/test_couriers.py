@@ -45,6 +45,7 @@ from tests import builders
 from tests.builders import TEST
 from tests.deliveries.couriers.test_calls import pass_time
 from tests.deliveries.couriers.troubled_courier import Fault, Lived, Troubled
+from tests.queues import drain_queues
 
 T = TypeVar("T")
 QUEUES = ("couriers", "jobs", "dispatch", "offers")
@@ -354,11 +355,7 @@ def goes_on(delivery: Delivery) -> None:
 
 def drain() -> None:
     """The house's work queues until nothing of them is due, row by row in this thread's transaction."""
-    lanes = [replace(all_queues()[name], batch=1) for name in QUEUES]
-    for _ in range(300):
-        if not sum(lane.drain_once() for lane in lanes):
-            return
-    raise AssertionError("it never came to rest")
+    drain_queues(*QUEUES, one_by_one=True)
 
 
 def time_goes_on(seconds: float) -> None:

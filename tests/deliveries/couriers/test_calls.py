@@ -24,6 +24,7 @@ from orders import locks as orders_locks
 from orders.models import Order
 from tests.builders import TEST, rider, searching, user
 from tests.deliveries.couriers.toy_courier import Toy, drain, toy
+from tests.queues import drain_queues
 
 __all__ = ["toy"]
 pytestmark = pytest.mark.django_db
@@ -261,8 +262,7 @@ def test_what_was_never_asked_is_simply_not_asked(toy: Toy):
 def drain_jobs_only() -> None:
     from foundation import jobs
 
-    while jobs.QUEUE.drain_once():
-        pass
+    drain_queues(jobs.QUEUE)
 
 
 def test_a_courier_that_will_not_stop_is_for_ops_to_decide(toy: Toy):

@@ -6,7 +6,7 @@ The real companies are tested against their contracts over HTTP (tests/deliverie
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ from foundation import clock
 from foundation.errors import Permanent, Unknown
 from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookRequest
 from foundation.work import Exact
-from foundation.work_queues import all_queues
+from tests.queues import drain_queues
 
 T0 = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -132,13 +132,9 @@ class Toy(CourierProvider):
         )
 
 
-def drain(rounds: int = 50) -> None:
+def drain() -> None:
     """Courier calls, jobs and dispatch until nothing of them is due, one by one in this thread's transaction."""
-    lanes = [replace(all_queues()[name], batch=1) for name in ("couriers", "jobs", "dispatch")]
-    for _ in range(rounds):
-        if not sum(lane.drain_once() for lane in lanes):
-            return
-    raise AssertionError("it never came to rest")
+    drain_queues("couriers", "jobs", "dispatch", one_by_one=True)
 
 
 @pytest.fixture

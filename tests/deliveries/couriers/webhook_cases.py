@@ -19,7 +19,7 @@ PAYLOADS = Path(__file__).parent / "payloads"
 MAY_RAISE = (KeyError, TypeError, ValueError)
 
 
-class DoorCases:
+class WebhookEndpointCases:
     """A subclass says how its company signs and which payload files it has (payloads/{name}/webhooks/*.json)."""
 
     company: ClassVar[CourierProvider]

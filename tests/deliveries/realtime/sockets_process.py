@@ -20,6 +20,7 @@ from orders.models import Order, Store
 from sandbox.machine import ports
 from sandbox.machine.processes import Processes, answers_get
 from tests.phone_calls import token_of
+from tests.queues import drain_queues
 
 PATIENCE_S = 20
 
@@ -104,8 +105,7 @@ def said(socket: ClientConnection, many: int) -> list[dict[str, Any]]:
 
 def announce() -> None:
     """All that has happened is said, to whoever listens."""
-    while publisher.QUEUE.drain_once():
-        pass
+    drain_queues(publisher.QUEUE)
 
 
 def closed_with(socket: ClientConnection) -> tuple[int, str]:

@@ -3,7 +3,7 @@ whatever the positions' hints bring along passes through."""
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -52,6 +52,12 @@ def hint(version: int | None, name: str = "order:status", **more: Any) -> dict[s
     return {"topic": "order:o_x", "version": version, "name": name, **more}
 
 
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the hub has no event for each of its states
+            await asyncio.sleep(0.005)
+
+
 async def quiet(one: Watcher) -> bool:
     try:
         await asyncio.wait_for(one.next_hints(), 0.1)
@@ -67,7 +73,7 @@ def test_who_has_lost_the_right_is_not_told_what_took_it():
         hub.add_watcher(stays)
         hub.add_watcher(goes)
         hub.start_listening()
-        await asyncio.sleep(0.1)
+        await until(lambda: Toy.asked == [2])
         Toy.lost.add("goes")
         hub.hand_out([hint(1), hint(None, "delivery:location", data={"lat": 1.0})])
         assert await asyncio.wait_for(stays.next_hints(), 5) == [
@@ -89,7 +95,7 @@ def test_while_nobody_can_look_nobody_is_told():
         hub, one = Hub(), watcher("one")
         hub.add_watcher(one)
         hub.start_listening()
-        await asyncio.sleep(0.05)
+        await until(lambda: Toy.asked == [1])
         Toy.troubles += [OperationalError("the database is away")]
         hub.hand_out([hint(1)])
         hub.hand_out([hint(2)])
@@ -160,15 +166,17 @@ def test_a_database_that_is_away_when_the_broker_comes_does_not_end_the_listenin
     settings.LIVE_URL = os.environ["LIVE_URL"]
 
     class Troubled(Hub):
+        compared = False
+
         async def compare_versions(self) -> None:
+            self.compared = True
             raise OperationalError("the database is away")
 
     async def scene() -> None:
         hub, one = Troubled(), Watcher("order:o_x")
         hub.add_watcher(one)
         hub.start_listening()
-        await asyncio.sleep(0.5)  # the broker was heard, and the comparison has failed
-        assert hub.hears
+        await until(lambda: hub.compared and hub.hears)  # the broker was heard, and the comparison has failed
         await asyncio.to_thread(publisher.publish_hints, [hint(1)])
         assert await asyncio.wait_for(one.next_hints(), 5) == [hint(1)]
         await hub.stop_listening()

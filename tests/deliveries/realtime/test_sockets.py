@@ -22,6 +22,7 @@ from riders.positions import PositionFix
 from tests.builders import acknowledged, assigned, moved, near, paid_order, ready, rider, signed_in, staff_of, user
 from tests.deliveries.realtime.sockets_process import Sockets, closed_with, read, read_until, run, wait_for
 from tests.phone_calls import call, token_of
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,8 +53,7 @@ def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
     delivery = assigned()
     with hearing.watch(delivery.order.storefront, delivery.order) as socket:
         read(socket)
-        while publisher.QUEUE.drain_once():
-            pass
+        drain_queues(publisher.QUEUE)
         moved(delivery, DeliveryStatus.DELIVERED)
         publisher.QUEUE.drain_once()
         names = {message["name"] for message in read_until(socket, "order:status")}
@@ -63,8 +63,7 @@ def test_the_contracts_names_are_on_the_wire(hearing: Sockets):
 # spec: T2, T4
 def test_positions_come_with_their_hint(hearing: Sockets):
     delivery = moved(assigned(), DeliveryStatus.PICKED_UP)
-    while publisher.QUEUE.drain_once():
-        pass
+    drain_queues(publisher.QUEUE)
     with hearing.watch(signed_in(delivery.order.customer), delivery.order) as socket:
         assert read(socket)["data"]["driver_location"] is None
         seen = PositionFix(near(north_m=40), clock.now() + timedelta(seconds=2))
@@ -79,8 +78,7 @@ def test_positions_come_with_their_hint(hearing: Sockets):
 def test_an_expectation_that_changes_is_hinted_at_and_read_anew(hearing: Sockets):
     delivery = assigned()
     delay_alerts.sweep_orders()
-    while publisher.QUEUE.drain_once():
-        pass
+    drain_queues(publisher.QUEUE)
     somebody = signed_in(delivery.order.customer)
     address = f"/orders/tracking/{delivery.order.public_id}"
     with hearing.watch(somebody, delivery.order) as socket:

@@ -13,6 +13,7 @@ from notifications.models import Message
 from orders import cancellation, locks
 from orders.models import Order
 from tests.builders import TEST, order, paid, paid_order
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,8 +27,7 @@ def test_a_paid_order_is_followed_by_the_message_that_leads_to_its_page():
     placed = order()
     assert invitations_of(placed) == []
     paid(placed)
-    while jobs.QUEUE.drain_once():
-        pass
+    drain_queues(jobs.QUEUE)
     (message,) = invitations_of(placed)
     assert message.recipient == placed.customer.recipient
     said = CATALOGUE[message.event].render_text("en", message.params)

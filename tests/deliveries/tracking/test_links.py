@@ -14,7 +14,7 @@ from foundation.errors import Conflict, NotFound
 from foundation.masking import mask_event
 from foundation.models import Event, Role
 from orders.models import Order
-from tests.admin_client import act
+from tests.admin_client import run_action
 from tests.builders import TEST, assigned, moved, order, paid_order, rider, searching, signed_in, staff_of, user
 from tests.phone_calls import call
 
@@ -96,7 +96,7 @@ def test_ops_revokes_with_a_reason_once_and_the_next_link_is_another(client: Cli
     token = token_of(placed)
     link = TrackingLink.objects.get()
     client.force_login(user(Role.OPS_AGENT))
-    act(client, LIST, "revoke_link", link, reason="sent to the wrong person")
+    run_action(client, LIST, "revoke_link", link, reason="sent to the wrong person")
     link.refresh_from_db()
     assert (link.revoked_at is None, link.revoke_reason) == (False, "sent to the wrong person")
     assert Event.objects.get(name=links.REVOKED).data["why"] == "sent to the wrong person"
@@ -111,7 +111,7 @@ def test_ops_revokes_with_a_reason_once_and_the_next_link_is_another(client: Cli
 def test_who_only_looks_may_not_revoke(client: Client, role: Role):
     token = token_of(paid_order())
     client.force_login(user(role))
-    act(client, LIST, "revoke_link", TrackingLink.objects.get(), reason="because")
+    run_action(client, LIST, "revoke_link", TrackingLink.objects.get(), reason="because")
     assert links.resolve_token(token).revoked_at is None
 
 

@@ -12,6 +12,7 @@ from notifications.channels.base import Channel, RenderedMessage
 from notifications.contacts import recipients
 from notifications.models import Message, Recipient
 from notifications.outbox import enqueue
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANE = tasks.ORDINARY
@@ -47,8 +48,7 @@ def pigeon(monkeypatch) -> Pigeon:
 def say(to: Recipient, channels: Sequence[str]) -> Message:
     params = {"orderId": "o-1", "totalPaise": 1}
     enqueue.enqueue_message(to.pk, "delivery.completed", params, dedupe="delivery:1", channels=channels)
-    while LANE.drain_once():
-        pass
+    drain_queues(LANE)
     return Message.objects.get()
 
 

@@ -19,7 +19,7 @@ from notifications.content.admin import history
 from notifications.content.catalogue import CATALOGUE
 from notifications.models import Approval, Message, TextOverride
 from notifications.outbox import enqueue
-from tests.admin_client import desk
+from tests.admin_client import open_console
 from tests.notifications.content.overrides_of_ops import reword, writer
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def shown(answer) -> str:
 
 @pytest.fixture
 def lead() -> Client:
-    return desk(Role.OPS_LEAD)
+    return open_console(Role.OPS_LEAD)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_the_list_costs_one_query_for_all_texts(lead, ravi):
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.FINANCE, Role.OPS_AGENT])
 def test_others_of_staff_look_and_cannot_write(role, ravi):
     row = reword(ON_THE_WAY, "", "en", "Soon", by=ravi)
-    client = desk(role)
+    client = open_console(role)
     page = client.get(address())
     assert page.status_code == client.get(LIST).status_code == 200
     assert 'value="save"' not in page.content.decode()
@@ -119,7 +119,7 @@ def test_others_of_staff_look_and_cannot_write(role, ravi):
 
 @pytest.mark.parametrize("role", [Role.RIDER, Role.STOREFRONT, Role.CUSTOMER])
 def test_nobody_else_gets_in(role):
-    client = desk(role)
+    client = open_console(role)
     for url in (LIST, address(), address(page="preview")):
         assert client.get(url).status_code == 302
 

@@ -18,6 +18,7 @@ from notifications.content.template import MessageText, number_blanks
 from notifications.models import Approval, Message, Recipient, TextOverride
 from notifications.outbox import enqueue
 from tests.notifications.content.overrides_of_ops import reword, writer
+from tests.queues import drain_queues
 from tests.races.riders_and_orders import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -236,8 +237,7 @@ def told(asha: Recipient) -> Message:
     enqueue.enqueue_message(
         asha.pk, "delivery.on_the_way", params, dedupe=f"x:{Message.objects.count()}", channels=["whatsapp"]
     )
-    while LANE.drain_once():
-        pass
+    drain_queues(LANE)
     return Message.objects.latest("pk")
 
 

@@ -16,6 +16,7 @@ from notifications.models import Incident, Message, PushToken, Recipient, TextOv
 from notifications.outbox import enqueue
 from tests.notifications.content.overrides_of_ops import reword, writer
 from tests.notifications.sent_messages import tell_ops
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANE = tasks.ORDINARY
@@ -40,8 +41,7 @@ def say(recipient: Recipient, *channels: str, event: str = "delivery.on_the_way"
     number = Message.objects.count()
     given = {"orderId": "o-1", "etaMinutes": 15, **params}
     enqueue.enqueue_message(recipient.pk, event, given, dedupe=f"delivery:{number}", channels=channels)
-    while LANE.drain_once():
-        pass
+    drain_queues(LANE)
     return Message.objects.latest("pk")
 
 
@@ -159,8 +159,7 @@ def test_an_incident_with_the_longest_title_is_mailed(sandbox, settings):
     settings.OPS_EMAIL = "ops@handoff.example"
     service.open_incident("probe", severity="critical", title="x" * 200, dedupe="probe")
     tell_ops()
-    while LANE.drain_once():
-        pass
+    drain_queues(LANE)
     message = Message.objects.get()
     assert (message.state, message.channel, len(message.title)) == ("done", "email", 200)
     assert Incident.objects.get().title == "x" * 200

@@ -18,6 +18,7 @@ from notifications.content.template import number_blanks
 from notifications.models import Message, Recipient, SuppressedAddress
 from notifications.outbox import enqueue
 from tests.notifications.channels.channel_contract import letter
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANE = tasks.ORDINARY
@@ -35,8 +36,7 @@ def say(recipient: Recipient) -> Message:
     enqueue.enqueue_message(
         recipient.pk, "delivery.on_the_way", {"orderId": "o-1", "etaMinutes": 15}, dedupe="delivery:1"
     )
-    while LANE.drain_once():
-        pass
+    drain_queues(LANE)
     return Message.objects.get()
 
 

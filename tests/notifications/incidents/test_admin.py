@@ -13,7 +13,7 @@ from foundation.models import Role, User
 from notifications.incidents import alerting, service
 from notifications.models import STANDING, STORM, Incident
 from tests import builders
-from tests.admin_client import act, desk
+from tests.admin_client import open_console, run_action
 
 pytestmark = pytest.mark.django_db
 QUEUE = "admin:notifications_incident_changelist"
@@ -33,11 +33,15 @@ def storm(many: int = 8) -> Incident:
 
 
 def page(incident: Incident) -> str:
-    return desk(Role.READ_ONLY).get(reverse("admin:notifications_incident_change", args=[incident.pk])).content.decode()
+    return (
+        open_console(Role.READ_ONLY)
+        .get(reverse("admin:notifications_incident_change", args=[incident.pk]))
+        .content.decode()
+    )
 
 
 def listed(**query: object) -> list[str]:
-    return [one.title for one in desk(Role.READ_ONLY).get(reverse(QUEUE), query).context["cl"].result_list]
+    return [one.title for one in open_console(Role.READ_ONLY).get(reverse(QUEUE), query).context["cl"].result_list]
 
 
 # spec: A3
@@ -68,16 +72,18 @@ def test_a_storm_is_one_line_that_leads_to_what_is_folded_into_it():
 # spec: A3
 def test_deciding_about_a_storm_reaches_its_members_if_that_is_wished():
     umbrella = storm()
-    agent = desk(Role.OPS_AGENT)
+    agent = open_console(Role.OPS_AGENT)
     assert (
         "Trouble storm-3"
         in agent.post(
             reverse(QUEUE), {"action": "acknowledge_incident", "_selected_action": [umbrella.pk]}
         ).content.decode()
     )  # what it would reach
-    assert "acknowledged, with 8 under it" in act(agent, reverse(QUEUE), "acknowledge_incident", umbrella, members="on")
+    assert "acknowledged, with 8 under it" in run_action(
+        agent, reverse(QUEUE), "acknowledge_incident", umbrella, members="on"
+    )
     assert set(Incident.objects.values_list("status", flat=True)) == {"acknowledged"}
-    assert "resolved" in act(agent, reverse(QUEUE), "resolve_incident", umbrella)
+    assert "resolved" in run_action(agent, reverse(QUEUE), "resolve_incident", umbrella)
     assert Incident.objects.filter(STANDING, folded_into=None).count() == 8
 
 
@@ -106,7 +112,7 @@ def test_its_page_tells_who_did_what_and_how_it_ended_the_last_time():
 
 def test_a_full_page_costs_no_more_than_a_line():
     def cost() -> int:
-        client = desk(Role.READ_ONLY)
+        client = open_console(Role.READ_ONLY)
         with CaptureQueriesContext(connection) as queries:
             client.get(reverse(QUEUE))
         return len(queries)

@@ -15,6 +15,7 @@ from notifications.outbox import delivery, delivery_reports, enqueue
 from notifications.outbox.receipt import DeliveryReceipt
 from tests.notifications import sent_messages as talk
 from tests.notifications.sent_messages import work
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -46,8 +47,7 @@ def pushed(asha, settings) -> Message:
 
 def time_is_up() -> None:
     Job.objects.filter(handler=delivery.UNACKNOWLEDGED).update(due_at=Now())
-    while jobs.QUEUE.drain_once():
-        pass
+    drain_queues(jobs.QUEUE)
     work()
 
 

@@ -24,6 +24,7 @@ from notifications.models import Message, ReceiptOutcome, Recipient, SuppressedA
 from notifications.outbox import delivery_reports, enqueue
 from notifications.outbox.receipt import FAILURES, RANK, DeliveryReceipt
 from notifications.webhooks import sendgrid, whatsapp
+from tests.queues import drain_queues
 
 LANE = tasks.ORDINARY
 PHONE, MAIL = "+918012345678", "asha@customers.example"
@@ -144,8 +145,7 @@ def asha(sandbox) -> Recipient:
 
 
 def work() -> None:
-    while LANE.drain_once():
-        pass
+    drain_queues(LANE)
 
 
 # spec: N2 N3

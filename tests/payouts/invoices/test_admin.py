@@ -14,7 +14,7 @@ from notifications.models import Incident, IncidentStatus
 from payouts.invoices import cooco_csv
 from payouts.lifecycle import InvoiceStatus
 from payouts.models import CourierDebit, CourierInvoice, CourierInvoiceLine, CourierPayee
-from tests.admin_client import act, desk
+from tests.admin_client import open_console, run_action
 from tests.payouts.invoices.invoice_files import MONDAY, SUNDAY, carried, file, line, take
 from tests.payouts.money import of_courier
 
@@ -40,7 +40,7 @@ def upload(client: Client, raw: bytes, **fields: Any) -> Any:
 # spec: C6, A3
 def test_finance_imports_a_file_and_sees_what_differs():
     right, altered, missing = carried(), carried(), carried()
-    client = desk(Role.FINANCE)
+    client = open_console(Role.FINANCE)
     before = client.get(reverse(IMPORT)).content.decode()
     assert "USD: $14.25, 3 deliveries" in before
     assert right.external_id in before
@@ -55,7 +55,7 @@ def test_finance_imports_a_file_and_sees_what_differs():
 
 def test_the_same_file_is_not_imported_twice():
     raw = file(line(carried()))
-    client = desk(Role.FINANCE)
+    client = open_console(Role.FINANCE)
     upload(client, raw)
     assert "imported before, as cooco invoice C-46" in upload(client, raw, number="C-99").content.decode()
     assert CourierInvoice.objects.count() == 1
@@ -77,7 +77,7 @@ def test_the_same_file_is_not_imported_twice():
     ],
 )
 def test_what_cannot_be_taken_is_said_on_the_page(raw, fields, said):
-    page = upload(desk(Role.FINANCE), raw, **fields)
+    page = upload(open_console(Role.FINANCE), raw, **fields)
     assert page.status_code == 200
     assert said in page.content.decode()
     assert not CourierInvoice.objects.exists()
@@ -86,18 +86,18 @@ def test_what_cannot_be_taken_is_said_on_the_page(raw, fields, said):
 @pytest.mark.parametrize("query", [{"period_from": "x"}, {"period_from": "0001-01-01", "period_to": "9999-12-31"}])
 def test_a_strange_period_breaks_nothing(query):
     carried()
-    assert desk(Role.FINANCE).get(reverse(IMPORT), {"courier": "cooco", **query}).status_code == 200
+    assert open_console(Role.FINANCE).get(reverse(IMPORT), {"courier": "cooco", **query}).status_code == 200
 
 
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.OPS_AGENT, Role.OPS_LEAD])
 def test_only_finance_imports_and_decides(role):
     invoice = take(line(carried(), 575))
-    client = desk(role)
+    client = open_console(role)
     assert client.get(reverse(IMPORT)).status_code == 403
     assert upload(client, file(line())).status_code == 403
-    act(client, reverse(INVOICES), "accept_all", invoice)
-    act(client, reverse(INVOICES), "record_debit", invoice, amount="5.75", debited_on=SUNDAY, reference="txn_1")
-    act(client, reverse(LINES), "accept_line", CourierInvoiceLine.objects.get())
+    run_action(client, reverse(INVOICES), "accept_all", invoice)
+    run_action(client, reverse(INVOICES), "record_debit", invoice, amount="5.75", debited_on=SUNDAY, reference="txn_1")
+    run_action(client, reverse(LINES), "accept_line", CourierInvoiceLine.objects.get())
     assert CourierInvoice.objects.get().status == InvoiceStatus.DIFFERING
     assert not CourierDebit.objects.exists()
 
@@ -105,23 +105,27 @@ def test_only_finance_imports_and_decides(role):
 def test_a_line_is_accepted_with_a_reason():
     take(line(carried(), 575))
     one = CourierInvoiceLine.objects.get()
-    said = act(desk(Role.FINANCE), reverse(LINES), "accept_line", one, reason="the driver waited")
+    said = run_action(open_console(Role.FINANCE), reverse(LINES), "accept_line", one, reason="the driver waited")
     assert "accepted, the ledger follows" in said
     one.refresh_from_db()
     assert (one.acceptance, one.accepted_by.role) == ("the driver waited", Role.FINANCE)
     assert Incident.objects.get().status == IncidentStatus.RESOLVED
-    assert "There is no open difference in this line" in act(desk(Role.FINANCE), reverse(LINES), "accept_line", one)
+    assert "There is no open difference in this line" in run_action(
+        open_console(Role.FINANCE), reverse(LINES), "accept_line", one
+    )
 
 
 def test_a_debit_is_recorded_as_stripe_shows_it():
     invoice = take(line(carried(), 575), line())
-    client = desk(Role.FINANCE)
-    assert "2 differences accepted" in act(client, reverse(INVOICES), "accept_all", invoice)
+    client = open_console(Role.FINANCE)
+    assert "2 differences accepted" in run_action(client, reverse(INVOICES), "accept_all", invoice)
     debit = {"amount": "10.50", "debited_on": SUNDAY.isoformat(), "reference": "txn_1"}
-    wrong = act(client, reverse(INVOICES), "record_debit", invoice, **{**debit, "amount": "10.505"})
+    wrong = run_action(client, reverse(INVOICES), "record_debit", invoice, **{**debit, "amount": "10.505"})
     assert "no such small parts" in wrong
-    assert "debit of $10.50 recorded, settled" in act(client, reverse(INVOICES), "record_debit", invoice, **debit)
-    assert "recorded before" in act(client, reverse(INVOICES), "record_debit", invoice, **debit)
+    assert "debit of $10.50 recorded, settled" in run_action(
+        client, reverse(INVOICES), "record_debit", invoice, **debit
+    )
+    assert "recorded before" in run_action(client, reverse(INVOICES), "record_debit", invoice, **debit)
     assert of_courier() == (0, 0)
 
 
@@ -130,20 +134,20 @@ def test_every_page_shows_and_nothing_can_be_edited():
     CourierDebit.objects.create(
         invoice=invoice, courier="cooco", amount_minor=5, debited_on=SUNDAY, reference="txn_1", recorded_by=None
     )
-    client = desk(Role.READ_ONLY)
+    client = open_console(Role.READ_ONLY)
     for model in (CourierInvoice, CourierInvoiceLine, CourierDebit, CourierPayee):
         name = f"admin:payouts_{model._meta.model_name}"
         assert client.get(reverse(f"{name}_changelist")).status_code == 200
         row = reverse(f"{name}_change", args=[model.objects.latest("pk").pk])
         assert client.get(row).status_code == 200
-        assert client.post(row, {}).status_code == desk(Role.FINANCE).post(row, {}).status_code == 403
+        assert client.post(row, {}).status_code == open_console(Role.FINANCE).post(row, {}).status_code == 403
     for found in ({"q": "C-46"}, {"invoice__id__exact": invoice.pk}):
         page = client.get(reverse(LINES), found)
         assert len(page.context["cl"].result_list) == 1
 
 
 def test_the_page_of_an_invoice_costs_the_same_however_long_it_is():
-    client = desk(Role.FINANCE)
+    client = open_console(Role.FINANCE)
     counts = []
     for number in (2, 30):
         invoice = take(*(line(carried()) for _ in range(number)), number=f"C-{number}")

@@ -1,6 +1,5 @@
 """COOCO's whole week over HTTP: asked, carried, booked, invoiced in its own words, debited (SPEC C3, C6)."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +12,6 @@ from deliveries.fulfilment import transitions
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import CourierCall, Delivery
 from foundation import clock
-from foundation.work_queues import all_queues
 from orders import locks as orders_locks
 from orders.models import Order
 from payouts import audit
@@ -24,15 +22,14 @@ from payouts.models import CourierInvoiceLine, LedgerEntry
 from tests import builders
 from tests.builders import TEST
 from tests.payouts.money import by_finance, of_courier
+from tests.queues import drain_queues
 
 pytestmark = pytest.mark.django_db
 
 
 def drain() -> None:
     """What is due of calls to companies and of jobs, in this thread's transaction."""
-    lanes = [replace(all_queues()[name], batch=1) for name in ("couriers", "jobs")]
-    while sum(lane.drain_once() for lane in lanes):
-        pass
+    drain_queues("couriers", "jobs", one_by_one=True)
 
 
 def asked(pickup_at: datetime) -> Delivery:
