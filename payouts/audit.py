@@ -27,7 +27,7 @@ from foundation.events import subject_of
 from foundation.models import Job
 from foundation.work import OPEN
 from orders.models import Order, Payment
-from payouts.ledger import courier_costs, posting_rules
+from payouts.ledger import courier_costs, posting_rules, references
 from payouts.ledger import facts as ledger_facts
 from payouts.ledger.posting_rules import Booking
 from payouts.models import CourierDebit, CourierPayee, EntryKind, LedgerAccount, LedgerEntry, PayeeKind, Payout
@@ -161,7 +161,7 @@ def _check_payouts() -> Checked:
     taken: dict[int, int] = defaultdict(int)
     entries = LedgerEntry.objects.filter(kind__in=(EntryKind.PAYOUT, EntryKind.PAYOUT_RETURN))
     for reference, amount_minor in entries.values_list("reference", "amount_minor").iterator():
-        taken[int(reference.split(":")[1])] -= amount_minor
+        taken[references.fact_id(reference)] -= amount_minor
     for payout in Payout.objects.order_by("pk").iterator():
         booked, gone = taken.pop(payout.pk, 0), transitions.gone_minor(payout)
         yield subject_of(payout), [f"{payout.status}: {booked} booked, {gone} gone"] if booked != gone else []

@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,12 +17,11 @@ NOT_MODIFIED = OpenApiResponse(description="Nothing has changed since the `If-No
 
 def answer_with_etag(
     request: Request, shown: Mapping[str, Any], *, instead: Mapping[str, Any] | None = None
-) -> Response:
+) -> HttpResponse:
     """What is shown, or 304. `instead`: what counts as news of fields that run on with the clock."""
     etag = _compute_etag({**shown, **(instead or {})})
-    if etag in (tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")):
-        return Response(status=304, headers={"ETag": etag})
-    return Response(shown, headers={"ETag": etag})
+    response = Response(shown, headers={"ETag": etag})
+    return cast(HttpResponse, get_conditional_response(request._request, etag=etag, response=response))
 
 
 def _compute_etag(content: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -42,7 +43,7 @@ class StoreOrdersView(LiveView):
         operation_id="live_store_orders",
         tags=TAGS,
     )
-    def get(self, request: Request, store_id: str) -> Response:
+    def get(self, request: Request, store_id: str) -> HttpResponse:
         """The store's orders that are paid and not over, the most urgent first; storefronts see their own. Has an
         ETag: what the store's socket begins with, for those who cannot hold one open."""
         store = permissions.visible_store(self.signed_in_user, store_id)

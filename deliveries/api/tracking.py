@@ -5,6 +5,7 @@ orders through the store's states; riders carry their own, under the same checks
 and answer what the store proposes; ops may do all of it but pretend to be on the spot.
 """
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -112,7 +113,7 @@ class OrderView(TrackingView):
         operation_id="tracking_get",
         tags=TAGS,
     )
-    def get(self, request: Request, order_id: str) -> Response:
+    def get(self, request: Request, order_id: str) -> HttpResponse:
         """The order as it stands, its history, who carries it and, while it is on its way, where. Has an ETag."""
         order = self.visible_order(order_id)
         shown = OrderTracking(OrderSnapshot(order, self.signed_in_user)).data

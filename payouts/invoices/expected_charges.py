@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from deliveries.lifecycle import DeliveryStatus
 from deliveries.models import Delivery
 from foundation.events import subject_of
-from payouts.ledger import courier_costs
+from payouts.ledger import courier_costs, references
 from payouts.models import AccountKind, EntryKind, LedgerAccount, LedgerEntry
 
 
@@ -52,7 +52,7 @@ def amounts_by_delivery(account: LedgerAccount, deliveries: Collection[Delivery]
     )
     sums: dict[int, int] = defaultdict(int)
     for reference, amount_minor in entries.values_list("reference", "amount_minor"):
-        fact = ":".join(reference.split(":")[:2])
+        fact = references.fact_of(reference)
         if fact in facts:
             sums[facts[fact]] += amount_minor
     return sums
@@ -67,7 +67,7 @@ def _charges_of_account(account: LedgerAccount, start: datetime, end: datetime) 
         account=account, kind__in=courier_costs.EARNING, occurred_at__gte=start, occurred_at__lt=end
     )
     rows = list(came_in.order_by("occurred_at", "id"))
-    ids = {int(entry.reference.partition(":")[2]) for entry in rows}
+    ids = {references.fact_id(entry.reference) for entry in rows}
     deliveries = list(Delivery.objects.filter(pk__in=ids).select_related("order"))
     due = amounts_by_delivery(account, deliveries)
     by_fact = {subject_of(delivery): delivery for delivery in deliveries}

@@ -11,6 +11,7 @@ from foundation.events import subject_of
 from foundation.work import WorkState
 from orders.lifecycle import CarriageState, PreparationState
 from orders.models import Order, Payment, Refund
+from payouts.ledger import references
 from payouts.ledger.posting_rules import BookedEntry, DeliveryFacts, OrderFacts
 from payouts.lifecycle import GONE
 from payouts.models import AccountKind, EntryKind, LedgerEntry, PayeeKind, Payout
@@ -100,13 +101,12 @@ def _was_paid_out(fact: str, entries: Iterable[LedgerEntry]) -> bool:
     earned = [
         entry
         for entry in entries
-        if entry.account.kind == AccountKind.PAYABLE
-        and (entry.reference == fact or entry.reference.startswith(f"{fact}:"))
+        if entry.account.kind == AccountKind.PAYABLE and references.fact_of(entry.reference) == fact
     ]
     if not earned:
         return False
     taken = LedgerEntry.objects.filter(
         account=earned[-1].account, kind=EntryKind.PAYOUT, sequence__gt=earned[-1].sequence
     ).values_list("reference", flat=True)
-    payouts = {int(reference.split(":")[1]) for reference in taken}
+    payouts = {references.fact_id(reference) for reference in taken}
     return Payout.objects.filter(pk__in=payouts, status__in=GONE).exists()

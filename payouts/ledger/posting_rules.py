@@ -25,6 +25,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from foundation import money
+from payouts.ledger import references
 from payouts.models import AccountKind, EntryKind
 
 HELD, PAYABLE = AccountKind.HELD, AccountKind.PAYABLE
@@ -93,9 +94,7 @@ class PostingBatch:
 
 def start_batch(fact: str, entries: Iterable[BookedEntry]) -> PostingBatch:
     """`fact` ("order:7") and those of the entries that are about it."""
-    return PostingBatch(
-        fact, [entry for entry in entries if entry.reference == fact or entry.reference.startswith(f"{fact}:")]
-    )
+    return PostingBatch(fact, [entry for entry in entries if references.fact_of(entry.reference) == fact])
 
 
 @dataclass(frozen=True)
