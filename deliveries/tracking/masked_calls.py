@@ -1,20 +1,22 @@
 """The customer calls whoever brings the order: put through by phone, so that neither sees the other's number."""
 
+from pathlib import Path
+
 from django.db import transaction
 
 from deliveries.tracking.snapshot import OrderSnapshot
 from foundation.errors import Conflict
 from foundation.events import Cause
+from foundation.translations import load_translations
 from notifications import masked_calls
 from notifications.contacts import recipients
 from orders import locks
 from orders.lifecycle import LIVE
 from orders.models import Order
 
-GREETINGS = {  # by the customer's language: the voice's, and what it says
-    "en": ("en-US", "One moment, we connect you to the person who brings your order."),
-    "hi": ("hi-IN", "एक क्षण, हम आपको आपका ऑर्डर लाने वाले से जोड़ रहे हैं।"),
-}
+TRANSLATIONS = load_translations(Path(__file__).parents[1])
+GREETING = "One moment, we connect you to the person who brings your order."
+VOICE = "en-US"  # the language of the voice that says it, by Twilio's names; a translation names another
 
 
 def may_call(tracking: OrderSnapshot) -> bool:
@@ -37,13 +39,13 @@ def call_driver(order_id: int, *, by: Cause) -> Order:
         tracking = OrderSnapshot(order, None)
         if tracking.driver_view is None or not may_call(tracking):
             raise Conflict("Nobody can be called now", code="NOBODY_TO_CALL")
-        language, greeting = GREETINGS.get(order.customer.recipient.language.partition("-")[0], GREETINGS["en"])
+        spoken = order.customer.recipient.language.partition("-")[0]
         masked_calls.enqueue_call(
             order.customer_phone,
             tracking.driver_view.phone,
             order_ref=order.public_id,
-            greeting=greeting,
-            language=language,
+            greeting=TRANSLATIONS.translate(spoken, "call greeting", GREETING) or GREETING,
+            language=TRANSLATIONS.translate(spoken, "call voice", VOICE) or VOICE,
         )
         locks.record_event(order, "order.driver_called", by=by)
         order.save(update_fields=["version"])
