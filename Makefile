@@ -26,7 +26,7 @@ production = DEBUG=false HANDOFF_PROCESS=command PUBLIC_URL=https://handoff.exam
 rooms = foundation,notifications,orders,riders,deliveries,payouts,webhooks,ops,config
 manage = $(PY) -m sandbox.machine run -- $(PY) manage.py
 
-.PHONY: help demo demo-reset install test lint checks pytest coverage house hooks bench openapi format lock clean
+.PHONY: help demo demo-reset install test lint checks pytest faults coverage house hooks bench openapi format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/'
@@ -59,6 +59,9 @@ checks: install ## Django's own checks, migrations, the API's schema
 pytest: install ## the tests alone; ARGS="tests/orders -k refund" chooses
 	@$(PY) tests/browser/install.py
 	$(call announced,tests,$(PY) -m pytest -n 2 $(ARGS))
+
+faults: install ## races and faults at their full size; the suite runs small ones
+	@HANDOFF_TEST_SIZES=full $(PY) -m pytest tests/races tests/faults tests/properties $(ARGS)
 
 coverage: install ## the whole suite, and how much of each room it runs
 	@$(PY) tests/browser/install.py

@@ -46,6 +46,10 @@ def django_db_setup(django_db_blocker, django_db_modify_db_settings) -> Iterator
 @pytest.fixture
 def process_environment(transactional_db) -> dict[str, str]:
     """The environment for a real process of Handoff (worker, web ...) that works on this test's database and broker."""
+    return environment_of_processes()
+
+
+def environment_of_processes() -> dict[str, str]:
     from django.db import connection
 
     address = urlsplit(os.environ["DATABASE_URL"])

@@ -219,7 +219,9 @@ class Scene:
         )
 
     def place_and_pay(self, **facts: Any) -> Placed:
+        """A paid order that a kitchen, where the store has a POS, cooks at once."""
         placed = self.place_order(**facts)
+        self.plan_kitchen(placed)
         assert self.pay(placed).ok
         return placed
 

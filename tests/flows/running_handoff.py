@@ -78,6 +78,7 @@ def running() -> Iterator[House]:
         broker, outside = Valkey(home), process.start(home / "outside", url)
         try:
             broker.start()
+            outside.control("PUT", "stripe/onboarding", {"after_s": 0.1})
             with _own_database() as database_url, Processes(home / "logs") as processes:
                 environment = _environment(url, outside, broker, database_url)
                 house = House(url, outside, environment, processes)

@@ -19,10 +19,12 @@ from riders.models import Rider
 from tests.builders import TEST, rider
 from tests.capacity_audit import find_differences
 from tests.races import riders_and_orders as crowd
+from tests.sizes import choose_size
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 RACERS = 4
+OFFERS, ANSWERS = choose_size(300, 1_000), choose_size(40, 80)
 Entry = tuple[int, Rider]  # the id of the offer that a racer answers, and who answers
 
 
@@ -57,10 +59,10 @@ def open_offers(many: int) -> tuple[list[Rider], list[Offer]]:
 
 # spec: D2
 @pytest.mark.timeout(600)
-def test_four_riders_race_for_each_of_1000_offers():
+def test_four_riders_race_for_each_offer():
     """One has the offer, one had it before and answers too late, two never had it."""
-    fleet, offered = open_offers(1_000)
-    others = [[fleet[(number + step) % len(fleet)] for step in (1, 2, 3)] for number in range(1_000)]
+    fleet, offered = open_offers(OFFERS)
+    others = [[fleet[(number + step) % len(fleet)] for step in (1, 2, 3)] for number in range(OFFERS)]
     closed = {"status": "expired", "state": "done", "distance_m": 1, "fee_minor": 1, "expires_at": timezone.now()}
     earlier = Offer.objects.bulk_create(
         Offer(delivery_id=offer.delivery_id, rider=late, **closed)
@@ -75,10 +77,10 @@ def test_four_riders_race_for_each_of_1000_offers():
         accept,
     )
 
-    assert told == {(("NOT_ASSIGNED_TO_YOU", 2), ("OFFER_EXPIRED", 1), ("won", 1)): 1_000}
+    assert told == {(("NOT_ASSIGNED_TO_YOU", 2), ("OFFER_EXPIRED", 1), ("won", 1)): OFFERS}
     carriers = dict(Delivery.objects.values_list("pk", "rider_id"))
     assert carriers == {offer.delivery_id: offer.rider_id for offer in offered}
-    everything_agrees(accepted=1_000)
+    everything_agrees(accepted=OFFERS)
 
 
 # spec: D2
@@ -108,7 +110,7 @@ def test_accept_against_expiry_at_the_deadline_has_one_outcome():
     """Each answer starts a little earlier or later than the one before, so that the race stays at the deadline."""
     fleet, lane, lead_s = [rider(max_concurrent=10) for _ in range(20)], all_queues()["offers"], 0.04
     outcomes: Counter[str] = Counter()
-    for number, delivery in enumerate(crowd.deliveries(80)):
+    for number, delivery in enumerate(crowd.deliveries(ANSWERS)):
         (offer,) = crowd.offers([(delivery, fleet[number % len(fleet)])], lives_s=0.15)
         start = time.monotonic() + (offer.expires_at - timezone.now()).total_seconds() - lead_s
 
