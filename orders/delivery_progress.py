@@ -58,6 +58,12 @@ def record_assigned(
     return outcome
 
 
+def record_carrier_changed(order: Order, attempt: int, *, carrier: str, rider_name: str) -> None:
+    """Somebody else of the same company carries it on: the customer hears of each one once."""
+    if attempt == order.attempt:
+        notices.notify_customer(order, "delivery.assigned", dedupe_suffix=f"{attempt}:{carrier}", rider=rider_name)
+
+
 def record_picked_up(
     order: Order, attempt: int, *, by: Cause, eta_minutes: int, occurred_at: datetime | None = None
 ) -> EventOutcome:

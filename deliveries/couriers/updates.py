@@ -14,7 +14,7 @@ import structlog
 from django.db import connection, transaction
 
 from deliveries import locks as deliveries_locks
-from deliveries.couriers import enqueue, outcomes, status_history
+from deliveries.couriers import enqueue, latest_news, outcomes, status_history
 from deliveries.couriers.providers.base import CourierProvider
 from deliveries.couriers.providers.status_update import ENDS, CourierStage, CourierUpdate
 from deliveries.eta import learned_speeds
@@ -111,7 +111,7 @@ def store_positions(update: Sequence[CourierUpdate]) -> list[EventOutcome]:
         "refs": [one.courier_ref for one in seen],
         "lats": [one.position.lat for one in seen if one.position],
         "lngs": [one.position.lng for one in seen if one.position],
-        "times": [one.occurred_at for one in seen],
+        "times": [one.told_at for one in seen],
     }
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, params)
@@ -157,22 +157,35 @@ def _report_unknown_job(update: CourierUpdate) -> EventOutcome:
 
 def apply_to_delivery(order: Order, delivery: Delivery, update: CourierUpdate) -> EventOutcome:
     """The same for a locked order and delivery."""
-    by = Cause(delivery.courier, update.cause)
+    by, now = Cause(delivery.courier, update.cause), clock.database_now()
     before, old_facts = DeliveryStatus(delivery.status), dict(delivery.courier_job.history)
-    facts = status_history.add_update(old_facts, update, clock.database_now())
-    columns, job_columns = _collect_columns(delivery, update)
-    if not settle_delivery(order, delivery, facts, by=by, columns=columns, job_columns=job_columns):
-        return EventOutcome.REPEATED
+    old_driver = dict(delivery.driver_details)
+    facts = status_history.add_update(old_facts, update, now)
+    columns, job_columns = _collect_columns(delivery, update, latest_news.age_of(update, now))
+    is_news = settle_delivery(order, delivery, facts, by=by, columns=columns, job_columns=job_columns)
     if update.position is not None:
-        store_positions([replace(update, occurred_at=None)])  # as of now: the time told is that of the step
+        store_positions([update])
+    if not is_news:
+        return EventOutcome.REPEATED
+    if latest_news.has_replaced(old_driver, delivery.driver_details) and delivery.status in LIVE:
+        delivery_progress.record_carrier_changed(order, delivery.attempt, **_carrier_of(delivery))
     if before not in LIVE and set(facts) - set(old_facts):
         outcomes.report_unwanted_progress(order, delivery, update, by=by)
     return EventOutcome.APPLIED if delivery.status != before else EventOutcome.STALE
 
 
-def _collect_columns(delivery: Delivery, update: CourierUpdate) -> tuple[dict[str, Any], dict[str, Any]]:
+def _collect_columns(
+    delivery: Delivery, update: CourierUpdate, age: latest_news.Age
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the update alone brings to the delivery and to its job, whatever becomes of the status (SPEC O1)."""
-    job_found: dict[str, Any] = {
+    job, told = delivery.courier_job, delivery.courier_job.told_at
+    columns: dict[str, Any] = {"driver_notes": update.driver_notes[:500], "driver_details": dict(update.driver)}
+    if update.stage in (CourierStage.FAILED, CourierStage.CANCELLED, CourierStage.RETURNED):
+        columns["end_reason"] = update.reason[:REASON_LENGTH]
+    if update.attempted_at is not None:
+        key = "attempted_at" if update.stage == CourierStage.FAILED else "delivered_at"
+        columns["dropoff_position"] = {"lat": update.attempted_at.lat, "lng": update.attempted_at.lng, "nearness": key}
+    job_columns = {
         "reference": update.courier_ref,
         "status_text": update.status_text,
         "tracking_url": update.tracking_url,
@@ -180,22 +193,13 @@ def _collect_columns(delivery: Delivery, update: CourierUpdate) -> tuple[dict[st
         "fee_minor": update.fee_minor,
         "fee_currency": update.currency,
     }
-    found: dict[str, Any] = {"driver_notes": update.driver_notes[:500]}
-    if update.stage in (CourierStage.FAILED, CourierStage.CANCELLED, CourierStage.RETURNED):
-        found["end_reason"] = update.reason[:REASON_LENGTH]
-    if update.attempted_at is not None:
-        key = "attempted_at" if update.stage == CourierStage.FAILED else "delivered_at"
-        found["dropoff_position"] = {"lat": update.attempted_at.lat, "lng": update.attempted_at.lng, "nearness": key}
-    told = _without_empty(found)
+    standing, told = latest_news.keep_newest(told, columns, age)
     if update.driver:
-        told["driver_details"] = {**delivery.driver_details, **{k: v for k, v in update.driver.items() if v}}
-    if update.proofs:
-        job_found["proofs"] = {**delivery.courier_job.proofs, **update.proofs}
-    return told, _without_empty(job_found)
-
-
-def _without_empty(columns: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in columns.items() if value not in ("", None)}
+        is_newer = "driver_details" in standing
+        standing["driver_details"] = latest_news.merge_driver(delivery.driver_details, update.driver, is_newer=is_newer)
+    job_standing, told = latest_news.keep_newest(told, job_columns, age)
+    proofs, told = latest_news.keep_newest(told, update.proofs, age)
+    return standing, {**job_standing, "proofs": {**job.proofs, **proofs}, "told_at": told}
 
 
 # ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -218,7 +222,7 @@ def settle_delivery(
     job_changed = _set_changed(job, {**(job_columns or {}), "history": dict(facts)})
     job.last_heard_at = clock.now()
     job.save(update_fields=[*job_changed, "last_heard_at"])
-    if not changed and not job_changed:
+    if not changed and not {*job_changed} - {"told_at"}:
         return False
     if changed:
         delivery.save(update_fields=changed)
@@ -271,8 +275,7 @@ def _tell_progress(order: Order, delivery: Delivery, new: set[str], facts: statu
             order,
             attempt,
             by=by,
-            carrier=f"{delivery.courier}:{delivery.driver_details.get('id', '')}",
-            rider_name=str(delivery.driver_details.get("name") or delivery.courier),
+            **_carrier_of(delivery),
             occurred_at=status_history.time_of(facts, CourierStage.ASSIGNED),
         )
     if CourierStage.PICKED_UP in new and attempt == order.attempt:
@@ -284,6 +287,15 @@ def _tell_progress(order: Order, delivery: Delivery, new: set[str], facts: statu
         if stage in new:
             minutes = learned_speeds.minutes_to_arrival(order, delivery)
             verb(order, attempt, by=by, eta_minutes=minutes, occurred_at=status_history.time_of(facts, stage))
+
+
+def _carrier_of(delivery: Delivery) -> dict[str, str]:
+    """Who carries, as the customer is told: by the company's id of them, else by name."""
+    driver = delivery.driver_details
+    return {
+        "carrier": f"{delivery.courier}:{driver.get('id') or driver.get('name') or ''}",
+        "rider_name": str(driver.get("name") or delivery.courier),
+    }
 
 
 def _tell_end(order: Order, delivery: Delivery, before: DeliveryStatus, old: dict[str, str], by: Cause) -> None:

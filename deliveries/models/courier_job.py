@@ -23,6 +23,12 @@ class CourierJob(models.Model):
         blank=True,
         help_text="When each stage was reached, by the company's clock (deliveries/couriers/status_history.py).",
     )
+    told_at = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="By what was told: when it was so, by the company's clock, and at which stage"
+        " (deliveries/couriers/latest_news.py).",
+    )
     last_heard_at = models.DateTimeField(help_text="When the company last told us anything.")
     fee_minor = models.PositiveBigIntegerField(null=True, blank=True, help_text="What it said it charges.")
     fee_currency = models.CharField(max_length=3, blank=True, default="")

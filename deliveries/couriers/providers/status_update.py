@@ -33,10 +33,12 @@ ENDS = frozenset({CourierStage.DELIVERED, CourierStage.FAILED, CourierStage.CANC
 class CourierUpdate:
     """`external_id` is ours, `courier_ref` the courier's own; at least one is said. `stage` None moves nothing.
 
-    `occurred_at` is the courier's time. `status_text` is its own status word or event name. `driver`: name, phone,
-    vehicle, as far as said. `attempted_at` is where it tried to hand over; `proofs` maps the courier's own names to
-    photo addresses and signatures (never fetched). `passed`: when earlier stages were reached, where it tells (a
-    timeline). `is_hint`: not signed by anybody, so its ends are confirmed by asking before they count.
+    `occurred_at` is when the stage was reached, by the courier's clock; `told_at` when the rest (driver, position,
+    estimate, reason, proofs) was so, None: now, as in an answer to our question. `status_text` is its own status word
+    or event name. `driver`: id, name, phone, vehicle, as far as said. `attempted_at` is where it tried to hand over;
+    `proofs` maps the courier's own names to photo addresses and signatures (never fetched). `passed`: when earlier
+    stages were reached, where it tells (a timeline). `is_hint`: not signed by anybody, so its ends are confirmed by
+    asking before they count.
     """
 
     courier: str
@@ -45,6 +47,7 @@ class CourierUpdate:
     status_text: str = ""
     stage: CourierStage | None = None
     occurred_at: datetime | None = None
+    told_at: datetime | None = None
     passed: Mapping[CourierStage, datetime] = field(default_factory=dict)
     driver: Mapping[str, str] = field(default_factory=dict)
     position: Point | None = None

@@ -15,6 +15,7 @@ from deliveries.couriers import providers, status_history, updates
 from deliveries.couriers.providers.status_update import CourierUpdate
 from deliveries.fulfilment import transitions
 from deliveries.models import CourierCall, Delivery
+from deliveries.positions import tracks
 from foundation import clock
 from orders import locks as orders_locks
 from orders.models import Order, Refund
@@ -81,10 +82,13 @@ def state(delivery: Delivery) -> dict[str, Any]:
     delivery = Delivery.objects.get(pk=delivery.pk)
     order = Order.objects.get(pk=delivery.order_id)
     columns = ("status", "assigned_at", "picked_up_at", "in_transit_at", "ended_at")
+    told = ("driver_details", "driver_notes", "end_reason", "dropoff_position")
+    of_job = ("history", "status_text", "arrival_at", "proofs", "fee_minor", "tracking_url")
     axes = ("status", "carriage", "preparation", "assigned_at", "picked_up_at", "delivered_at", "failed_at")
     return {
-        **{name: getattr(delivery, name) for name in columns},
-        "history": delivery.courier_job.history,
+        **{name: getattr(delivery, name) for name in (*columns, *told)},
+        **{f"job.{name}": getattr(delivery.courier_job, name) for name in of_job},
+        "position": tracks.latest_fix(delivery),
         **{f"order.{name}": getattr(order, name) for name in axes},
         "refunds": list(Refund.objects.filter(order=order).exclude(state="discarded").values_list("reference")),
     }

@@ -128,6 +128,7 @@ class Toy(CourierProvider):
             status_text=str(stage),
             stage=stage,
             occurred_at=None if at is None else T0 + timedelta(minutes=at),
+            told_at=None if at is None else T0 + timedelta(minutes=at),
             **facts,
         )
 

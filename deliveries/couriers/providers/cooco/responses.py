@@ -45,6 +45,7 @@ def of_event(event_type: str, payload: Any) -> CourierUpdate:
         status_text=event_type,
         stage=EVENTS[event_type],
         occurred_at=at,
+        told_at=at,
         driver=_read_driver(parsing.get_object(data, "driver")),
         position=parsing.parse_point(data.get("driver_latitude"), data.get("driver_longitude")),
         arrival_at=_in_minutes(at, data.get("eta_minutes")),

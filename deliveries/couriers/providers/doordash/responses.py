@@ -1,5 +1,6 @@
 """DoorDash Drive's words, and what its events and answers say as CourierUpdate."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -51,7 +52,7 @@ def of_event(event_type: str, payload: Any) -> CourierUpdate:
     """Nobody signed it. Raises KeyError, TypeError or ValueError where it is not shaped as documented."""
     event = parsing.require_object(payload)
     at = parsing.parse_time(event["created_at"]) if "created_at" in event else None
-    return _build_update(event, event_type, EVENTS[event_type], at, is_hint=True)
+    return replace(_build_update(event, event_type, EVENTS[event_type], at, is_hint=True), told_at=at)
 
 
 def of_answer(delivery: Fields) -> CourierUpdate:

@@ -1,6 +1,7 @@
 """Uber Direct's words, and what its events and answers say as CourierUpdate."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from deliveries.couriers.providers import parsing
@@ -31,7 +32,7 @@ def of_status(event: Fields) -> CourierUpdate:
         "status": read_status(event),
     }
     at = parsing.parse_time(data.get("updated") or event["created"])
-    return _of_delivery({**data, "updated": at.isoformat()})
+    return replace(_of_delivery({**data, "updated": at.isoformat()}), told_at=at)
 
 
 def of_answer(answer: Fields, handle: JobReference) -> CourierUpdate:
@@ -77,11 +78,13 @@ def _of_delivery(delivery: Fields) -> CourierUpdate:
 
 def of_position(event: Fields) -> CourierUpdate:
     data = parsing.get_object(event, "data")
+    at = parsing.some_moment(event.get("created")) or parsing.some_moment(data.get("updated"))
     return CourierUpdate(
         courier=NAME,
         external_id=parsing.get_text(data, "external_id", 60),
         courier_ref=parsing.parse_reference(job_id_of(event)),
-        occurred_at=parsing.some_moment(event.get("created")) or parsing.some_moment(data.get("updated")),
+        occurred_at=at,
+        told_at=at,
         position=_read_point(event) or _read_point(parsing.get_object(data, "courier")),
         arrival_at=parsing.some_moment(data.get("dropoff_eta")),
     )
