@@ -4,6 +4,8 @@ A provider module in any room subclasses `WebhookProvider` (or `EventReader`, wh
 endpoint) and is listed in webhooks/registry.py, which builds the endpoints.
 """
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from foundation.api.parsers import UnreadableBody, strict_json
 from foundation.evidence import EventOutcome
 
 JSON_CONTENT_TYPES = frozenset({"application/json"})
+MALFORMED = "malformed"  # the type of a part of a batch that does not say what it is
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class IncomingEvent:
     event_type: str
     event_id: str
     payload: Any
+
+
+def digest_content(part: Any) -> str:
+    """The id of an event that brings none: the same content is the same event."""
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
+
+
+def text_or(value: Any, longest: int, otherwise: str) -> str:
+    """A text of 1 to `longest` characters as it is, anything else `otherwise`."""
+    return value if isinstance(value, str) and 0 < len(value) <= longest else otherwise
 
 
 class WebhookRejected(Exception):
@@ -98,8 +111,11 @@ class WebhookProvider(EventReader):
 
     @abstractmethod
     def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
-        """The events in a verified body. Raises WebhookRejected(400, …) when it is not shaped as the provider
-        documents."""
+        """The events in a verified body. Raises WebhookRejected(400, …) when the body is not what the provider sends.
+
+        A part of a batch that is odd costs the others nothing: it is kept by its content, as MALFORMED where it does
+        not even say its type, and ends as a dead letter that tells why.
+        """
 
     def answer_greeting(self, query: Mapping[str, str]) -> str:
         """The plain text answered to a GET, for a provider that makes sure in this way that the address is ours.

@@ -142,7 +142,7 @@ class RiderPoints(serializers.Serializer):
     """Each point is read by itself, so that one bad point does not cost the others (the phone keeps sending a batch
     until it is answered 2xx)."""
 
-    points = serializers.ListField(child=serializers.JSONField(), min_length=1, max_length=MAX_POINTS)
+    points = serializers.ListField(child=serializers.JSONField(allow_null=True), min_length=1, max_length=MAX_POINTS)
 
 
 class RiderPointTaken(serializers.Serializer):

@@ -18,7 +18,16 @@ from django.conf import settings
 from foundation import clock
 from foundation.errors import Permanent
 from foundation.evidence import EventOutcome
-from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookProvider, WebhookRejected, WebhookRequest
+from foundation.webhook import (
+    MALFORMED,
+    IncomingEvent,
+    VerifiedSignature,
+    WebhookProvider,
+    WebhookRejected,
+    WebhookRequest,
+    digest_content,
+    text_or,
+)
 from notifications.models import ReceiptOutcome
 from notifications.outbox import delivery_reports
 from notifications.outbox.receipt import DeliveryReceipt
@@ -91,13 +100,9 @@ class SendGridWebhooks(WebhookProvider):
 
 def _build_event(event: Any) -> IncomingEvent:
     """Each event is a row of its own, kept as the list of one that SendGrid would have sent it in."""
-    if not isinstance(event, dict):
-        raise WebhookRejected(400, "bad_body", "each event must be an object")
-    kind, number = event.get("event"), event.get("sg_event_id")
-    if not isinstance(kind, str) or not 0 < len(kind) <= TYPE_LENGTH:
-        raise WebhookRejected(400, "bad_body", "event: must be a word")
-    if not isinstance(number, str) or not 0 < len(number) <= ID_LENGTH:
-        raise WebhookRejected(400, "bad_body", "sg_event_id: must be an id")
+    said = event if isinstance(event, dict) else {}
+    kind = text_or(said.get("event"), TYPE_LENGTH, MALFORMED)
+    number = text_or(said.get("sg_event_id"), ID_LENGTH, digest_content(event))
     return IncomingEvent(kind, number, [event])
 
 
@@ -131,6 +136,8 @@ def _get_verifier(key: str) -> Optional["EventWebhook"]:
 
 def read_receipt(event_type: str, event: dict[str, Any]) -> DeliveryReceipt | None:
     """An event as a receipt; None for what is nobody's business. Raises one of SHAPE_ERRORS."""
+    if event_type == MALFORMED:
+        raise ValueError("it does not say what happened")
     if event_type not in WORDS:
         return None
     why = str(event.get("reason") or event.get("response") or "")

@@ -10,7 +10,6 @@ Quirks: a text that came outside the person's 24 hours fails with 131047 afterwa
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +21,16 @@ from django.conf import settings
 from foundation import clock
 from foundation.errors import Permanent
 from foundation.evidence import EventOutcome
-from foundation.webhook import IncomingEvent, VerifiedSignature, WebhookProvider, WebhookRejected, WebhookRequest
+from foundation.webhook import (
+    MALFORMED,
+    IncomingEvent,
+    VerifiedSignature,
+    WebhookProvider,
+    WebhookRejected,
+    WebhookRequest,
+    digest_content,
+    text_or,
+)
 from notifications.channels import whatsapp
 from notifications.contacts import recipients
 from notifications.models import ReceiptOutcome
@@ -74,12 +82,9 @@ class WhatsAppWebhooks(WebhookProvider):
         return VerifiedSignature(signature)
 
     def list_events(self, payload: Any, verified: VerifiedSignature) -> Sequence[IncomingEvent]:
-        try:
-            if payload["object"] != OBJECT:
-                raise ValueError("object")
-            found = [_build_event(*one) for one in _list_parts(payload)]
-        except SHAPE_ERRORS as error:
-            raise WebhookRejected(400, "bad_body", "not shaped as WhatsApp's webhooks are") from error
+        if not isinstance(payload, dict) or payload.get("object") != OBJECT:
+            raise WebhookRejected(400, "bad_body", f"object: must be {OBJECT}")
+        found = [_build_event(*one) for one in _list_parts(payload)]
         if not found:
             raise WebhookRejected(400, "bad_body", "holds no change")
         return found
@@ -99,46 +104,48 @@ def _sign_body(secret: str, raw: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
-Part = tuple[str, dict[str, Any], str, dict[str, Any]]
+Part = tuple[Any, dict[str, Any], str, Any]
 
 
 def _list_parts(payload: dict[str, Any]) -> Iterator[Part]:
     """(field, value, kind, one) of all that a request tells: a status, a message, or a change of another kind."""
-    for entry in payload["entry"]:
-        for change in entry["changes"]:
-            field, value = str(change["field"]), dict(change["value"])
-            statuses, said = value.get("statuses") or [], value.get("messages") or []
+    for entry in _list_of(payload, "entry"):
+        for change in _list_of(entry, "changes"):
+            field, value = (change.get("field"), change.get("value")) if isinstance(change, dict) else ("", change)
+            if not isinstance(value, dict):
+                yield field, {}, MALFORMED, change
+                continue
+            statuses, said = _list_of(value, "statuses"), _list_of(value, "messages")
             for one in statuses:
-                yield field, value, STATUS, dict(one)
+                yield field, value, STATUS, one
             for one in said:
-                yield field, value, SAID, dict(one)
+                yield field, value, SAID, one
             if not statuses and not said:
                 yield field, value, "", value
 
 
-def _build_event(field: str, value: dict[str, Any], kind: str, one: dict[str, Any]) -> IncomingEvent:
+def _list_of(parent: Any, name: str) -> list[Any]:
+    found = parent.get(name) if isinstance(parent, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _build_event(field: Any, value: dict[str, Any], kind: str, one: Any) -> IncomingEvent:
     """A row of its own, kept in the envelope that Meta would have sent it alone in."""
     if not kind:
-        digest = hashlib.sha256(json.dumps(one, sort_keys=True).encode()).hexdigest()
-        return IncomingEvent(_clip_text(field, LONGEST_TYPE), digest, _build_envelope(field, one))
-    word = _clip_text(one["status"] if kind == STATUS else one["type"], LONGEST_TYPE)
-    key = _clip_text(one["id"], LONGEST_ID)
+        return IncomingEvent(text_or(field, LONGEST_TYPE, MALFORMED), digest_content(one), _build_envelope(field, one))
+    if kind == MALFORMED:
+        return IncomingEvent(MALFORMED, digest_content(one), {"object": OBJECT, "entry": [{"changes": [one]}]})
+    said = one if isinstance(one, dict) else {}
+    word = text_or(said.get("status" if kind == STATUS else "type"), LONGEST_TYPE, MALFORMED)
+    key = text_or(said.get("id"), LONGEST_ID, "")
     alone = {name: part for name, part in value.items() if name not in ("statuses", "messages")}
-    if kind == STATUS:
-        stamp = _clip_text(one["timestamp"], 20)
-        return IncomingEvent(
-            STATUS + word, f"{key}:{word}:{stamp}", _build_envelope(field, {**alone, "statuses": [one]})
-        )
-    return IncomingEvent(SAID + word, key, _build_envelope(field, {**alone, "messages": [one]}))
+    envelope = _build_envelope(field, {**alone, "statuses" if kind == STATUS else "messages": [one]})
+    if kind == STATUS and key:
+        key = f"{key}:{word}:{str(said.get('timestamp'))[:20]}"
+    return IncomingEvent(kind + word, key or digest_content(one), envelope)
 
 
-def _clip_text(text: Any, longest: int) -> str:
-    if not isinstance(text, str) or not 0 < len(text) <= longest:
-        raise ValueError("an id or a word is missing or too long")
-    return text
-
-
-def _build_envelope(field: str, value: dict[str, Any]) -> dict[str, Any]:
+def _build_envelope(field: Any, value: Any) -> dict[str, Any]:
     return {"object": OBJECT, "entry": [{"changes": [{"field": field, "value": value}]}]}
 
 
@@ -152,8 +159,10 @@ class IncomingText:
     at: datetime
 
 
-def _read_part(kind: str, one: dict[str, Any]) -> DeliveryReceipt | IncomingText | None:
+def _read_part(kind: str, one: Any) -> DeliveryReceipt | IncomingText | None:
     """None for what is nobody's business. Raises one of SHAPE_ERRORS."""
+    if kind == MALFORMED:
+        raise ValueError("it does not say what happened")
     if kind == SAID:
         text = (one.get("text") or {}).get("body", "")
         return IncomingText(f"+{one['from']}", str(text), _parse_time(one))

@@ -35,13 +35,6 @@ class TestWhatsAppDoor(ProviderContract):
         *ProviderContract.misshapen,
         b'{"object": "page", "entry": []}',
         b'{"object": "whatsapp_business_account", "entry": []}',
-        b'{"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": 1}]}]}',
-        json.dumps(
-            {
-                "object": whatsapp.OBJECT,
-                "entry": [{"changes": [{"field": "messages", "value": {"statuses": [{"id": 1, "status": "sent"}]}}]}],
-            }
-        ).encode(),
     )
 
     def use_secrets(self, settings: Any, *secrets: str) -> None:
@@ -137,3 +130,28 @@ def test_an_odd_status_is_a_dead_letter_with_a_reason(change):
     value_of(payload)["statuses"][0] |= change
     with pytest.raises(Permanent, match="not shaped as documented"):
         whatsapp.WhatsAppWebhooks().handle("status.sent", "x", payload)
+
+
+# spec: W2, W7
+def test_one_odd_part_does_not_cost_the_others(door: Door, settings: Any):
+    settings.WHATSAPP_APP_SECRETS = ["s"]
+    good = {"id": "w1", "status": "read", "timestamp": "1795300101", "recipient_id": "91801"}
+    numeric = {**good, "id": "w2", "timestamp": 1795300101}
+    statuses = [good, numeric, 1, None, {"status": "sent"}, {"id": 1, "status": "sent"}]
+    changes = [{"field": "messages", "value": {"statuses": statuses}}, {"field": "messages", "value": 1}, 7]
+    body = json.dumps({"object": whatsapp.OBJECT, "entry": [{"changes": changes}, 3, {"changes": None}]}).encode()
+    for _ in range(2):
+        assert door(PATH, body, signed(body, "s")).status == 200
+    kinds = sorted(WebhookEvent.objects.values_list("event_type", flat=True))
+    assert kinds == [
+        *["malformed"] * 2,
+        *["status.malformed"] * 2,
+        *["status.read"] * 2,
+        *["status.sent"] * 2,
+    ]
+    for event in WebhookEvent.objects.all():
+        if event.event_type == "status.read":
+            whatsapp.WhatsAppWebhooks().handle(event.event_type, event.event_id, event.payload)
+        else:
+            with pytest.raises(Permanent, match="not shaped as documented"):
+                whatsapp.WhatsAppWebhooks().handle(event.event_type, event.event_id, event.payload)

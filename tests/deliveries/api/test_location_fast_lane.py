@@ -44,7 +44,7 @@ GOOD: list[Any] = [
     {**HERE, "accuracy": 12.5, "recordedAt": None, "battery": 80},
     {**HERE, "accuracy": 7, "recordedAt": "{now}"},
     {"lat": 0, "lng": -180},
-    {"points": [HERE, {"lat": 91, "lng": 0}, "nonsense", 7, {**HERE, "recordedAt": "2999-01-01T00:00:00Z"}]},
+    {"points": [HERE, {"lat": 91, "lng": 0}, "nonsense", 7, None, {**HERE, "recordedAt": "2999-01-01T00:00:00Z"}]},
     [{**HERE, "recordedAt": "{now}"}, {**HERE, "recordedAt": "{now}"}, {**HERE, "recordedAt": "2020-01-01T00:00:00Z"}],
 ]
 

@@ -278,7 +278,7 @@ def test_who_says_stop_is_left_alone_until_they_opt_in_again(db):
     recipients.opt_in_to_whatsapp(asha, "user:1")
     said = {"id": "w", "from": PHONE[1:], "type": "text", "text": {"body": " Stop "}}
     said["timestamp"] = str(int(clock.now().timestamp()) + 5)
-    old = said | {"timestamp": "1500000000"}
+    old = said | {"timestamp": "1600000000"}
     for one, opted_in in ((old, True), (said, False)):
         body = whatsapp._build_envelope("messages", {"messages": [one]})
         whatsapp.WhatsAppWebhooks().handle("message.text", "x", body)
