@@ -5,9 +5,11 @@ expectation changed is given a hint. Expected later than promised: the customer 
 promise. Past the promise: ops has one incident for all of them together, as long as there are any.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import chain
 
 from django.db import transaction
 from django.db.models import Count
@@ -18,6 +20,7 @@ from deliveries.models import Delivery
 from deliveries.positions import tracks
 from deliveries.realtime import publisher
 from foundation import clock
+from foundation.sweeps import sweep_rows
 from notifications.incidents import service
 from notifications.incidents.service import Problem
 from notifications.outbox import enqueue
@@ -28,7 +31,8 @@ MOST = 20_000
 AT_ONCE = 500
 COUNTED_TO = 1_000
 NEWS = "delivery:eta"
-ORDERS_LATE = "orders_late"
+NAMED = 10
+ORDERS_LATE, UNWATCHED = "orders_late", "orders_unwatched"
 ENDED_BADLY = (DeliveryStatus.FAILED, DeliveryStatus.RETURNED)
 
 
@@ -48,25 +52,33 @@ class ExpectedArrival:
 def sweep_orders() -> int:
     """Look at every order under way. Returns how many are expected late."""
     now = clock.database_now()
-    behind, hints = 0, list[publisher.Hint]()
-    for orders in _in_parts(promised_times.list_active_ids(MOST)):
-        expected = _estimate_orders(orders, now)
-        news = promised_times.set_expected_arrivals({one.order.pk: one.arrival_at for one in expected})
-        hints += [_arrival_hint(one.order) for one in expected if one.order.pk in news]
-        behind += _warn_customers([one for one in expected if one.is_behind], now)
+    behind, hints, failed = 0, list[publisher.Hint](), list[int]()
+    for part in _in_parts(promised_times.list_active_ids(MOST)):
+        answers, bad = sweep_rows(part, partial(_sweep_part, now=now), name="promises")
+        behind += sum(late for late, _ in answers)
+        hints += chain.from_iterable(news for _, news in answers)
+        failed += bad
     if hints:
         publisher.publish_hints(hints)
     _report_incident(now)
+    _report_failed(failed)
     return behind
 
 
-def _in_parts(order_ids: Sequence[int]) -> Iterator[list[Order]]:
-    for start in range(0, len(order_ids), AT_ONCE):
-        part = order_ids[start : start + AT_ONCE]
-        yield list(Order.objects.filter(pk__in=part).select_related("store", "customer"))
+def _in_parts(order_ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (order_ids[start : start + AT_ONCE] for start in range(0, len(order_ids), AT_ONCE))
 
 
-def _estimate_orders(orders: Sequence[Order], now: datetime) -> list[ExpectedArrival]:
+def _sweep_part(order_ids: Sequence[int], *, now: datetime) -> tuple[int, list[publisher.Hint]]:
+    """(how many of these are expected late, the hints for their watchers)."""
+    expected = _estimate_orders(Order.objects.filter(pk__in=order_ids).select_related("store", "customer"), now)
+    news = promised_times.set_expected_arrivals({one.order.pk: one.arrival_at for one in expected})
+    late = _warn_customers([one for one in expected if one.is_behind], now)
+    return late, [_arrival_hint(one.order) for one in expected if one.order.pk in news]
+
+
+def _estimate_orders(orders: Iterable[Order], now: datetime) -> list[ExpectedArrival]:
+    orders = list(orders)
     live = Delivery.objects.filter(order__in=[order.pk for order in orders], status__in=LIVE).select_related(
         "rider", "courier_job"
     )
@@ -123,3 +135,11 @@ def _report_incident(now: datetime) -> None:
     title = f"{late}{'+' if late >= COUNTED_TO else ''} orders are later than promised"
     wrong = [Problem(ORDERS_LATE, title, count=late)] if late else []
     service.sync_incidents(ORDERS_LATE, wrong, resolution="everything is on time again")
+
+
+def _report_failed(order_ids: Sequence[int]) -> None:
+    """Orders that nobody warns of: ops has to look after them."""
+    names = list(Order.objects.filter(pk__in=order_ids[:NAMED]).values_list("order_id", flat=True))
+    title = f"{len(order_ids)} orders cannot be watched for lateness: {', '.join(names)}"
+    wrong = [Problem(UNWATCHED, title, count=len(order_ids))] if order_ids else []
+    service.sync_incidents(UNWATCHED, wrong, resolution="all orders are watched again")

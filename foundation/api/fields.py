@@ -63,18 +63,24 @@ class BooleanField(serializers.BooleanField):
 
 
 class MomentField(serializers.DateTimeField):
-    """ISO 8601 text that names its offset (`Z`); goes out in UTC with three decimals."""
+    """ISO 8601 text that names its offset (`Z`), of a time that can be meant; goes out in UTC with three decimals."""
 
-    default_error_messages = {"invalid": "Must be an ISO 8601 time with its offset, as 2026-02-22T10:30:00.000Z."}
+    default_error_messages = {
+        "invalid": "Must be an ISO 8601 time with its offset, as 2026-02-22T10:30:00.000Z.",
+        "implausible": "Must be a time between the year 2020 and 400 days from now.",
+    }
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
                 self.fail("invalid")
-            return moment.astimezone(UTC)
+            moment = moment.astimezone(UTC)
         except (TypeError, ValueError, OverflowError):
             self.fail("invalid")
+        if not clock.is_plausible(moment):
+            self.fail("implausible")
+        return moment
 
     def to_representation(self, value: datetime | None) -> str | None:  # type: ignore[override]
         return clock.format_wire(value)

@@ -32,6 +32,13 @@ ORDERS = [
         "when none is late",
     ),
     Alert(
+        "orders_unwatched",
+        WARNING,
+        "Orders cannot be watched for lateness: looking at them fails.",
+        "Watch the orders that are named by hand; the log (`sweep_failed_over_row`) says what is wrong with them.",
+        "when all orders are watched again",
+    ),
+    Alert(
         "delivery_without_rider",
         CRITICAL,
         "Nobody was found to carry an order for long.",

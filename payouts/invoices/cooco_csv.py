@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from foundation import money
+from foundation import clock, money
 from foundation.errors import Invalid
 from payouts.models import EntryKind
 
@@ -158,7 +158,7 @@ def _parse_time(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None or not 2000 <= moment.year < 2100:
+    if moment is None or moment.tzinfo is None or not clock.is_plausible(moment):
         raise ValueError("a time with its offset, as 2026-11-20T18:30:00Z")
     return moment
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from foundation import events
@@ -37,7 +37,7 @@ class SkipReason(StrEnum):
     FROZEN_BEFORE = "it was paid in this period"
     NOT_CONNECTED = "it has no Stripe account"
     NOT_ENABLED = "its Stripe account may not receive payouts"
-    DATABASE = "the database did not let us: see the log"
+    FAILED = "freezing it failed: see the log"
 
 
 ACCOUNT_NOT_READY = (SkipReason.NOT_CONNECTED, SkipReason.NOT_ENABLED)
@@ -63,7 +63,7 @@ def run_stores(period: date, *, by: Cause | None = None) -> RunResult:
     """Freeze what every store is owed (SPEC M2), once per account and `period`."""
     due = LedgerAccount.objects.filter(payee_kind=PayeeKind.STORE, kind=AccountKind.PAYABLE).exclude(balance_minor=0)
     run = _run(due.order_by("pk").values_list("pk", flat=True), period.isoformat(), by or Cause("clock", "pay_stores"))
-    alerts.sync_incomplete_run(run.period, sum(one.reason == SkipReason.DATABASE for one in run.skipped))
+    alerts.sync_incomplete_run(run.period, sum(one.reason == SkipReason.FAILED for one in run.skipped))
     log.info("stores_paid", period=run.period, frozen=len(run.frozen), skipped=len(run.skipped))
     return run
 
@@ -73,9 +73,9 @@ def _run(account_ids: Iterable[int], period: str, by: Cause) -> RunResult:
     for account_id in list(account_ids):
         try:
             outcome = freeze_account(account_id, period, by=by)
-        except DatabaseError:  # a lock that is held for long, a restart: one account must not cost the others theirs
+        except Exception:  # a lock that is held for long, a bad row: one account must not cost the others theirs
             log.exception("payout_not_frozen", account=account_id, period=period)
-            outcome = SkippedAccount(LedgerAccount.objects.get(pk=account_id), SkipReason.DATABASE)
+            outcome = SkippedAccount(LedgerAccount.objects.get(pk=account_id), SkipReason.FAILED)
         if isinstance(outcome, Payout):
             run.frozen.append(outcome)
         else:

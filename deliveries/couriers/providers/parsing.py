@@ -8,10 +8,10 @@ may.
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from foundation import geo
+from foundation import clock, geo
 from foundation.geo import Point
 from foundation.webhook import WebhookRejected
 
@@ -21,6 +21,7 @@ TYPE_LENGTH = 100
 KEY_LENGTH = 255
 URL_LENGTH = 500
 MOST_MINUTES = 24 * 60
+ESTIMATED_AHEAD = timedelta(days=2)
 MOST_MINOR = 10**9
 
 Fields = Mapping[str, Any]
@@ -42,15 +43,11 @@ def parse_reference(value: Any, *, longest: int = REF_LENGTH) -> str:
     return text
 
 
-def parse_time(value: Any) -> datetime:
-    """ISO 8601; without an offset it is UTC."""
+def parse_time(value: Any) -> datetime | None:
+    """When something happened: ISO 8601, without an offset UTC. None: it cannot be meant, so it is not told."""
     if not isinstance(value, str):
         raise TypeError(f"not a time: {str(value)[:40]!r}")
-    try:
-        read = datetime.fromisoformat(value.strip())
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(f"a time beyond all calendars: {value[:40]!r}") from error
+    return _plausible_time(datetime.fromisoformat(value.strip()), ahead=clock.CLOCK_ERROR)
 
 
 # ── what it may bring ────────────────────────────────────────────────────────────────────────────────────────────
@@ -68,10 +65,27 @@ def get_text(value: Fields, name: str, longest: int = 300) -> str:
 
 
 def some_moment(value: Any) -> datetime | None:
+    """When something happened, where that is told."""
     try:
         return parse_time(value)
     except (TypeError, ValueError):
         return None
+
+
+def parse_estimate(value: Any) -> datetime | None:
+    """When something is expected: at most ESTIMATED_AHEAD from now."""
+    try:
+        return _plausible_time(datetime.fromisoformat(str(value).strip()), ahead=ESTIMATED_AHEAD)
+    except ValueError:
+        return None
+
+
+def _plausible_time(read: datetime, *, ahead: timedelta) -> datetime | None:
+    try:
+        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:  # the last hours of the calendar, in another zone
+        return None
+    return moment if clock.is_plausible(moment, ahead=ahead) else None
 
 
 def parse_point(lat: Any, lng: Any) -> Point | None:

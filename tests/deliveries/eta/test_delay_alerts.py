@@ -199,3 +199,19 @@ def test_what_the_store_has_not_acknowledged_is_not_judged():
     promise(paid_order().pk, -5)
     assert delay_alerts.sweep_orders() == 0
     assert not Incident.objects.filter(kind=delay_alerts.ORDERS_LATE).exists()
+
+
+# spec: D7, O8
+def test_one_order_that_cannot_be_judged_does_not_keep_the_others_from_it():
+    late, bad = assigned(), assigned()
+    promise(late.order_id, -30)
+    Order.objects.filter(pk=bad.order_id).update(promised_at="9999-12-31T23:59:00Z")  # an earlier version took it
+    assert delay_alerts.sweep_orders() == 1
+    assert told("delivery.delayed") == 1
+    incident = Incident.objects.get(kind="orders_unwatched")
+    assert bad.order.order_id in incident.title
+    assert late.order.order_id not in incident.title
+    promise(bad.order_id, 120)
+    delay_alerts.sweep_orders()
+    incident.refresh_from_db()
+    assert incident.status == IncidentStatus.RESOLVED

@@ -76,7 +76,7 @@ def of_answer(answer: Fields, handle: JobReference) -> CourierUpdate:
         passed=_stages_passed(timeline),
         driver=_read_driver(driver),
         position=parsing.parse_point(driver.get("latitude"), driver.get("longitude")),
-        arrival_at=arrival_at or parsing.some_moment(answer.get("estimated_delivery_time")),
+        arrival_at=arrival_at or parsing.parse_estimate(answer.get("estimated_delivery_time")),
         reason=parsing.get_text(answer, "reason"),
         tracking_url=parsing.parse_url(answer.get("tracking_url")),
     )
@@ -107,9 +107,9 @@ def _read_driver(driver: Fields) -> dict[str, str]:
     return parsing.drop_empty(**said)
 
 
-def _in_minutes(since: datetime, minutes: Any) -> datetime | None:
+def _in_minutes(since: datetime | None, minutes: Any) -> datetime | None:
     wait = parsing.parse_minutes(minutes)
-    return None if wait is None else since + timedelta(minutes=wait)
+    return None if wait is None else (since or clock.now()) + timedelta(minutes=wait)
 
 
 def _read_proofs(data: Fields) -> dict[str, str]:

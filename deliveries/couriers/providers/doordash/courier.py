@@ -69,8 +69,8 @@ class DoorDash(CourierProvider):
         return Quote(
             fee_minor,
             responses.read_currency(answer) or shipment.currency,
-            parsing.some_moment(answer.get("dropoff_time_estimated")),
-            parsing.some_moment(answer.get("expires_at")) or clock.now() + QUOTE_LIFE,
+            parsing.parse_estimate(answer.get("dropoff_time_estimated")),
+            parsing.parse_estimate(answer.get("expires_at")) or clock.now() + QUOTE_LIFE,
             shipment.external_id,
         )
 

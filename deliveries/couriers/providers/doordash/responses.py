@@ -82,7 +82,7 @@ def _build_update(
         passed={} if is_hint else passed,
         driver=_read_driver(delivery),
         position=parsing.parse_point(location.get("lat"), location.get("lng")),
-        arrival_at=parsing.some_moment(delivery.get("dropoff_time_estimated")),
+        arrival_at=parsing.parse_estimate(delivery.get("dropoff_time_estimated")),
         reason=parsing.get_text(delivery, "cancellation_reason"),
         proofs=_read_proofs(delivery),
         fee_minor=fee_minor,

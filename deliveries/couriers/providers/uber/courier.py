@@ -70,8 +70,8 @@ class Uber(CourierProvider):
         return Quote(
             fee_minor,
             responses.read_currency(answer) or shipment.currency,
-            parsing.some_moment(answer.get("dropoff_eta")),
-            parsing.some_moment(answer.get("expires")) or clock.now() + QUOTE_LIFE,
+            parsing.parse_estimate(answer.get("dropoff_eta")),
+            parsing.parse_estimate(answer.get("expires")) or clock.now() + QUOTE_LIFE,
             reference,
         )
 

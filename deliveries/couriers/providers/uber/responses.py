@@ -32,7 +32,7 @@ def of_status(event: Fields) -> CourierUpdate:
         "status": read_status(event),
     }
     at = parsing.parse_time(data.get("updated") or event["created"])
-    return replace(_of_delivery({**data, "updated": at.isoformat()}), told_at=at)
+    return replace(_of_delivery({**data, "updated": at and at.isoformat()}), told_at=at)
 
 
 def of_answer(answer: Fields, handle: JobReference) -> CourierUpdate:
@@ -67,7 +67,7 @@ def _of_delivery(delivery: Fields) -> CourierUpdate:
         occurred_at=at,
         driver=_read_driver(courier),
         position=_read_point(courier),
-        arrival_at=parsing.some_moment(delivery.get("dropoff_eta")),
+        arrival_at=parsing.parse_estimate(delivery.get("dropoff_eta")),
         reason=parsing.get_text(delivery, "undeliverable_reason"),
         proofs=_read_proofs(delivery),
         fee_minor=fee_minor,
@@ -86,7 +86,7 @@ def of_position(event: Fields) -> CourierUpdate:
         occurred_at=at,
         told_at=at,
         position=_read_point(event) or _read_point(parsing.get_object(data, "courier")),
-        arrival_at=parsing.some_moment(data.get("dropoff_eta")),
+        arrival_at=parsing.parse_estimate(data.get("dropoff_eta")),
     )
 
 
